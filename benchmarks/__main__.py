@@ -1,0 +1,23 @@
+"""python -m benchmarks throughput|memory|latency|resume: prints a table; nothing is left behind."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import latency, resume, throughput
+
+BENCHMARKS = {
+    "throughput": lambda: throughput.main([10], times=5),
+    "memory": lambda: throughput.main([1, 10, 50], times=1),
+    "latency": latency.main,
+    "resume": resume.main,
+}
+
+if __name__ == "__main__":
+    chosen = sys.argv[1:] or list(BENCHMARKS)
+    unknown = [name for name in chosen if name not in BENCHMARKS]
+    if unknown:
+        sys.exit(f"no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+    for name in chosen:
+        print(f"== {name}")
+        BENCHMARKS[name]()

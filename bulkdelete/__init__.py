@@ -1,0 +1,94 @@
+"""Delete millions of records through a batch API: exactly the ones you meant, whatever dies on the way.
+
+    async with BulkDeleter(base_url=..., api_key=...) as deleter:
+        report = await deleter.delete(table_id, ids, ledger="purge.db")
+
+The names are imported when they are first used, so that ``import bulkdelete`` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from bulkdelete.version import VERSION as __version__  # noqa: N811 - the name Python expects
+
+if TYPE_CHECKING:
+    from bulkdelete.api import BulkDeleter
+    from bulkdelete.errors import (
+        BulkDeleteError,
+        CredentialsError,
+        FatalAnswer,
+        LedgerError,
+        LedgerLocked,
+        LedgerMismatch,
+        LedgerStorageError,
+        RecordsFailed,
+        SettingsError,
+        SourceChanged,
+        SourceError,
+        SourceRefused,
+    )
+    from bulkdelete.job import Job, Snapshot
+    from bulkdelete.records import Ended, Fate, Filter, Report, RowFate
+    from bulkdelete.settings import Settings
+    from bulkdelete.sources import open_source
+
+_HOMES = {
+    "api": ("BulkDeleter",),
+    "errors": (
+        "BulkDeleteError",
+        "CredentialsError",
+        "FatalAnswer",
+        "LedgerError",
+        "LedgerLocked",
+        "LedgerMismatch",
+        "LedgerStorageError",
+        "RecordsFailed",
+        "SettingsError",
+        "SourceChanged",
+        "SourceError",
+        "SourceRefused",
+    ),
+    "job": ("Job", "Snapshot"),
+    "records": ("Ended", "Fate", "Filter", "Report", "RowFate"),
+    "settings": ("Settings",),
+    "sources": ("open_source",),
+}
+
+__all__ = [
+    "BulkDeleteError",
+    "BulkDeleter",
+    "CredentialsError",
+    "Ended",
+    "FatalAnswer",
+    "Fate",
+    "Filter",
+    "Job",
+    "LedgerError",
+    "LedgerLocked",
+    "LedgerMismatch",
+    "LedgerStorageError",
+    "RecordsFailed",
+    "Report",
+    "RowFate",
+    "Settings",
+    "SettingsError",
+    "Snapshot",
+    "SourceChanged",
+    "SourceError",
+    "SourceRefused",
+    "__version__",
+    "open_source",
+]
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"bulkdelete.{module}"), name)
+    raise AttributeError(f"module 'bulkdelete' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,138 @@
+"""What services await and the command line calls: :class:`BulkDeleter`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bulkdelete import protocol
+from bulkdelete.attempts import Attempts
+from bulkdelete.credentials import Credentials, credentials_from
+from bulkdelete.job import Job
+from bulkdelete.limiter import Limiter
+from bulkdelete.settings import Settings
+from bulkdelete.sources import from_iterable, is_source
+from bulkdelete.transport import HttpTransport
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterable, Iterable
+    from types import TracebackType
+    from typing import Self
+
+    from pydantic import SecretStr
+
+    from bulkdelete.credentials import ReadKey
+    from bulkdelete.records import Record, Report
+    from bulkdelete.sources import Source
+
+
+class BulkDeleter:
+    """One base URL, one key, one set of connections, limits and pauses, in one event loop; share it between calls.
+
+    Args:
+        base_url: the API's address, such as ``https://altatech.ai``; default: that of *settings*.
+        api_key: the key, or a function, sync or async, that returns it and is called again when the API no longer
+            takes it; default: ``BULKDELETE_API_KEY``, or the file or command that *settings* name.
+        settings: everything else; :class:`bulkdelete.settings.Settings` documents each.
+
+    Raises:
+        SettingsError: a setting is refused.
+        CredentialsError: no key is given anywhere.
+
+    Example:
+        >>> async def purge(ids):
+        ...     async with BulkDeleter(base_url="https://altatech.ai", api_key="...") as deleter:
+        ...         report = await deleter.delete("673af861ed69656ac0895b07", ids)
+        ...     report.raise_for_failures()
+
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        api_key: str | SecretStr | ReadKey | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        settings = settings or Settings()
+        if base_url is not None:
+            settings = Settings.from_mapping({**settings.model_dump(), "base_url": base_url})
+        self._settings = settings
+        self._transport = HttpTransport(settings.base_url, settings.http, settings.flow.permits)
+        self._limiter = Limiter(settings.flow)
+        credentials = credentials_from(settings) if api_key is None else Credentials(api_key)
+        codes = protocol.code_table(settings.codes)
+        self._attempts = Attempts(self._transport, self._limiter, credentials, codes)
+
+    def __repr__(self) -> str:
+        return f"<BulkDeleter {self._settings.base_url} in flight {self._limiter.in_flight}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+
+    async def delete(
+        self,
+        table_id: str,
+        records: Source | Iterable[Record] | AsyncIterable[Record],
+        *,
+        ledger: str | os.PathLike[str] | None = None,
+        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+    ) -> Report:
+        """Delete *records* from a table, at most 1000 a request, and return the account of every row.
+
+        Args:
+            table_id: the table.
+            records: any sync or async iterable of ``str`` (record ids) and :class:`~bulkdelete.Filter`, or what
+                :func:`~bulkdelete.open_source` returns. A list, tuple or set is read in place; any other sync
+                iterator is read in a thread of its own, so that it may block.
+            ledger: a file that makes the call durable: the same call after a crash goes on where it was. What cannot
+                be read twice, every plain iterable, is first written whole to ``<ledger>.spool``.
+            **stop: ``limit`` and ``max_failures`` in place of those of the settings.
+
+        Returns:
+            The report; ``report.raise_for_failures()`` raises where rows are rejected, invalid or left over.
+
+        Raises:
+            FatalAnswer: the API refused the table, the key or the plan.
+            SourceError: the records could not be read to their end.
+            SourceChanged: they are not those that the ledger knows.
+            LedgerError: the ledger is locked, belongs to another job, or cannot be written.
+            SettingsError: *stop* holds what is no setting.
+
+        Each has ``report``, the account so far, where the job had begun. Cancelling stops the reading, gives what is
+        in flight ``flow.cancel_grace_seconds``, writes the ledger, and raises ``CancelledError``.
+
+        """
+        return await self.job(table_id, records, ledger=ledger, **stop).run()
+
+    def job(
+        self,
+        table_id: str,
+        records: Source | Iterable[Record] | AsyncIterable[Record],
+        *,
+        ledger: str | os.PathLike[str] | None = None,
+        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+    ) -> Job:
+        """Return the job that :meth:`delete` runs, to look at or to stop while it runs."""
+        settings = self._settings
+        if stop:
+            merged = {**settings.model_dump(), "stop": {**settings.stop.model_dump(), **stop}}
+            settings = Settings.from_mapping(merged)
+        return Job(
+            table_id,
+            records if is_source(records) else from_iterable(records),
+            settings,
+            attempts=self._attempts,
+            limiter=self._limiter,
+            ledger=None if ledger is None else Path(ledger),
+        )

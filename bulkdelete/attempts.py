@@ -1,0 +1,88 @@
+"""One attempt: one permit, one HTTP call, one verdict. Pauses and a key that is read again are no attempts."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from bulkdelete import protocol
+from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
+from bulkdelete.records import Verdict, VerdictKind
+from bulkdelete.retry import Attempted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bulkdelete.credentials import Credentials
+    from bulkdelete.limiter import Limiter
+    from bulkdelete.stopping import Stop
+    from bulkdelete.tally import Tally
+    from bulkdelete.transport import Transport
+
+
+class Attempts:
+    """Makes attempts through one transport, one limiter and one key; a service shares it between its calls."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        limiter: Limiter,
+        credentials: Credentials,
+        codes: Mapping[int, VerdictKind] = protocol.CODES,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._transport = transport
+        self._limiter = limiter
+        self._credentials = credentials
+        self._codes = codes
+        self._wall_clock = wall_clock
+        self._prefix = secrets.token_hex(6)
+        self._numbers = itertools.count(1)
+
+    async def make(self, body: bytes, stop: Stop, tally: Tally) -> Attempted:
+        """Send *body* and return the verdict; what the API asks to pause for, everybody waits for.
+
+        Raises:
+            PauseTooLong: the pause is longer than ``max_pause_seconds``.
+            StopAsked: the job was asked to stop before the request left.
+            CredentialsError: the key cannot be read.
+
+        """
+        renewed = False
+        while True:
+            api_key = await self._credentials.key()
+            async with self._limiter.permit(stop):
+                tally.requests += 1
+                sent_at = asyncio.get_running_loop().time()
+                request_id = f"{self._prefix}-{next(self._numbers):x}"
+                verdict = await self._post(body, api_key, request_id)
+                seconds = asyncio.get_running_loop().time() - sent_at
+            self._heed(verdict, sent_at)
+            if verdict.kind is VerdictKind.PAUSE:
+                continue
+            if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:
+                renewed = True
+                if await self._credentials.renew(api_key):
+                    continue
+            return Attempted(verdict, request_id, seconds)
+
+    async def _post(self, body: bytes, api_key: str, request_id: str) -> Verdict:
+        try:
+            reply = await self._transport.post(body, api_key, request_id)
+        except NotSent as error:
+            return Verdict(VerdictKind.RETRY, message=str(error))
+        except AnswerLost as error:
+            return Verdict(VerdictKind.RETRY, message=str(error), ambiguous=True)
+        except ConnectionRefusedForGood as error:
+            return Verdict(VerdictKind.FATAL, message=str(error))
+        now = self._wall_clock()
+        return protocol.classify(reply.status, reply.headers, reply.body, self._codes, now_unix_seconds=now)
+
+    def _heed(self, verdict: Verdict, sent_at: float) -> None:
+        if verdict.kind is VerdictKind.PAUSE or verdict.retry_after_seconds:
+            self._limiter.pause(verdict.retry_after_seconds, sent_at)
+        elif verdict.http_status is not None:
+            self._limiter.answered()

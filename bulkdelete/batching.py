@@ -1,0 +1,215 @@
+"""Rows -> screened batches: ranges ``[first_row, end_row)`` with the records left of them.
+
+A batch ends when it holds ``size`` records, when its body reaches the byte cap, or when it spans
+:data:`MOST_ROWS` rows; so batches are full whatever is screened away.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete import protocol, screening
+from bulkdelete.digest import digest
+from bulkdelete.errors import LedgerMismatch, SourceChanged
+from bulkdelete.records import Batch, Defect, Fate, RowFate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bulkdelete.records import Item, Record, Rows, StoredRange
+    from bulkdelete.settings import BatchSettings
+
+MOST_ROWS: Final = 100_000
+"""A range without records this long is settled without a request."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A batch that is being cut row by row, because something was found in its rows."""
+
+    records: list[Record] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    set_aside: list[RowFate] = field(default_factory=list)
+    seen: set[object] = field(default_factory=set)
+    body_bytes: int = 0
+    scanned: int = 0
+
+
+class Batcher:
+    """Cuts the rows that are fed to it, in order, into batches; no I/O, and memory for the rows of one range."""
+
+    def __init__(self, table_id: str, settings: BatchSettings) -> None:
+        self._settings = settings
+        self._envelope_bytes = protocol.envelope_bytes(table_id)
+        self._items: list[Item] = []
+        self._at = 0
+        self._blocks: deque[Rows] = deque()
+        self._draft: _Draft | None = None
+        self.next_row = 0
+        """The first row that is in no batch yet."""
+
+    def feed(self, rows: Rows) -> None:
+        """Take in the next block of rows."""
+        del self._items[: self._at]
+        self._at = 0
+        self._items.extend(rows.items)
+        while self._blocks and self._blocks[0].first_row + len(self._blocks[0].items) <= self.next_row:
+            self._blocks.popleft()
+        self._blocks.append(rows)
+
+    @property
+    def rows_left(self) -> int:
+        """Rows fed and in no batch yet."""
+        return len(self._items) - self._at
+
+    def cut(self, *, at_end: bool = False, most_records: int | None = None) -> Batch | None:
+        """Return the next batch, or ``None`` when more rows are needed; *at_end* says that there are no more.
+
+        *most_records* ends the batch earlier than the configured size does.
+        """
+        size = min(self._settings.size, most_records or self._settings.size)
+        if self._draft is None:
+            if self.rows_left < size and not at_end:
+                return None
+            items = self._items[self._at : self._at + size]
+            if items and screening.all_plain(items, self._settings.max_id_characters) and self._fits(items):
+                return self._batch(items, items, range(self.next_row, self.next_row + len(items)))  # type: ignore[arg-type]  # all are str
+        return self._cut_row_by_row(size, at_end=at_end)
+
+    def take(self, stored: StoredRange) -> Batch | None:
+        """Return the rows of *stored*, which must have been fed, exactly as they were cut, or ``None`` if finished.
+
+        Raises:
+            SourceChanged: the rows are not those that the ledger holds the digest of.
+            LedgerMismatch: *stored* does not begin where the last range ended.
+
+        """
+        if stored.first_row != self.next_row:
+            raise LedgerMismatch(
+                f"the ledger's ranges have a gap before row {stored.first_row}; nothing more was sent, "
+                "and this ledger cannot be continued"
+            )
+        items = self._items[self._at : self._at + stored.end_row - stored.first_row]
+        found = digest(items)
+        if found != stored.digest:
+            raise SourceChanged(
+                f"rows {stored.first_row} to {stored.end_row - 1} of the source are not those of the first run "
+                f"(digest {found.hex()}, was {stored.digest.hex()}): a row was changed, added or removed there or "
+                "before. Nothing was sent past this point. Give the source as it was, or start a new ledger"
+            )
+        if stored.finished:
+            self._advance(len(items))
+            return None
+        return self._reopened(items, stored)
+
+    def _reopened(self, items: Sequence[Item], stored: StoredRange) -> Batch:
+        rows: Sequence[int] = range(stored.first_row, stored.end_row)
+        records: Sequence[Item] = items
+        if stored.set_aside_rows:
+            rows = [row for row in rows if row not in stored.set_aside_rows]
+            records = [items[row - stored.first_row] for row in rows]
+        if len(records) != stored.records or any(isinstance(record, Defect) for record in records):
+            raise LedgerMismatch(
+                f"the ledger does not say which of the rows {stored.first_row} to {stored.end_row - 1} are records; "
+                "nothing more was sent, and this ledger cannot be continued"
+            )
+        self._advance(len(items))
+        return Batch(
+            stored.first_row,
+            stored.end_row,
+            records,  # type: ignore[arg-type]  # no Defect is left
+            rows,
+            stored.digest,
+            spans=_gaps(rows, stored.settled),
+            ambiguous=stored.ambiguous,
+            stored=True,
+        )
+
+    def _fits(self, items: Sequence[Item]) -> bool:
+        """Return whether a body of plain ids is certainly below the cap, each byte taken as an escape of two."""
+        longest = self._settings.max_id_characters * 2 + protocol.ENTRY_BYTES
+        bound = self._settings.max_body_bytes - self._envelope_bytes
+        if longest * len(items) <= bound:
+            return True
+        return sum(map(protocol.entry_bytes, items)) <= bound  # type: ignore[arg-type]  # all are str
+
+    def _cut_row_by_row(self, size: int, *, at_end: bool) -> Batch | None:
+        draft = self._draft = self._draft or _Draft(body_bytes=self._envelope_bytes)
+        while draft.scanned < self.rows_left:
+            if len(draft.records) >= size or draft.scanned >= MOST_ROWS or not self._draw_in(draft):
+                return self._finish(draft)
+        if draft.scanned and (at_end or len(draft.records) >= size or draft.scanned >= MOST_ROWS):
+            return self._finish(draft)
+        return None
+
+    def _draw_in(self, draft: _Draft) -> bool:
+        """Look at the draft's next row; return whether it belongs to this batch (one too large begins the next)."""
+        item = self._items[self._at + draft.scanned]
+        row = self.next_row + draft.scanned
+        if isinstance(item, Defect):
+            draft.set_aside.append(self._set_aside(row, Fate.INVALID, item.reason, item.text))
+        elif reason := self._fault(item):
+            draft.set_aside.append(self._set_aside(row, Fate.INVALID, reason, item))
+        elif (identity := screening.identity(item)) in draft.seen:
+            draft.set_aside.append(self._set_aside(row, Fate.DUPLICATE, "already in this batch", item))
+        else:
+            body_bytes = draft.body_bytes + protocol.entry_bytes(item)
+            if body_bytes > self._settings.max_body_bytes and draft.records:
+                return False
+            draft.body_bytes = body_bytes
+            draft.seen.add(identity)
+            draft.records.append(item)
+            draft.rows.append(row)
+        draft.scanned += 1
+        return True
+
+    def _fault(self, record: Record) -> str:
+        reason = screening.fault(record, self._settings.max_id_characters)
+        if not reason and self._envelope_bytes + protocol.entry_bytes(record) > self._settings.max_body_bytes:
+            return f"its request would pass max_body_bytes ({self._settings.max_body_bytes})"
+        return reason
+
+    def _set_aside(self, row: int, fate: Fate, reason: str, record: Record) -> RowFate:
+        for block in reversed(self._blocks):
+            if block.first_row <= row:
+                line = block.lines[row - block.first_row] if block.lines else None
+                return RowFate(row, fate, reason, record, block.file, line)
+        return RowFate(row, fate, reason, record)
+
+    def _finish(self, draft: _Draft) -> Batch:
+        self._draft = None
+        items = self._items[self._at : self._at + draft.scanned]
+        return self._batch(items, draft.records, draft.rows, tuple(draft.set_aside))
+
+    def _batch(
+        self,
+        items: Sequence[Item],
+        records: Sequence[Record],
+        rows: Sequence[int],
+        set_aside: tuple[RowFate, ...] = (),
+    ) -> Batch:
+        first_row = self.next_row
+        spans = (range(len(records)),) if records else ()
+        self._advance(len(items))
+        return Batch(first_row, self.next_row, records, rows, digest(items), set_aside, spans)
+
+    def _advance(self, rows: int) -> None:
+        self._at += rows
+        self.next_row += rows
+
+
+def _gaps(rows: Sequence[int], settled: Sequence[range]) -> tuple[range, ...]:
+    """Return the index ranges of *rows* that no range of *settled* (row numbers, in order) covers."""
+    gaps = []
+    start = 0
+    for part in settled:
+        stop = bisect_left(rows, part.start)
+        if start < stop:
+            gaps.append(range(start, stop))
+        start = bisect_right(rows, part.stop - 1)
+    if start < len(rows):
+        gaps.append(range(start, len(rows)))
+    return tuple(gaps)

@@ -1,0 +1,121 @@
+"""The API key: where it comes from, when it is read again, and that nobody sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from bulkdelete.errors import CredentialsError
+from bulkdelete.settings import ApiKey
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from bulkdelete.settings import Settings
+
+ReadKey: TypeAlias = Callable[[], str | Awaitable[str]]
+
+_COMMAND_SECONDS = 30.0
+_MOST_KEY_BYTES = 16_384
+
+
+class Credentials:
+    """One API key, read when it is first needed and, if it can be, again when the API no longer takes it."""
+
+    def __init__(self, key: str | SecretStr | ReadKey) -> None:
+        self._read = key if callable(key) else None
+        self._key = None if callable(key) else _checked(key if isinstance(key, str) else key.get_secret_value())
+        self._reading = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Credentials {'read on demand' if self._read else 'fixed'}>"
+
+    async def key(self) -> str:
+        """Return the key in use. Raises :class:`CredentialsError` where it cannot be read."""
+        if self._key is None:
+            async with self._reading:
+                if self._key is None:
+                    self._key = await self._fresh()
+        return self._key
+
+    async def renew(self, refused: str) -> bool:
+        """Read the key again after the API refused *refused*; return whether there is another one to try."""
+        if self._read is None:
+            return False
+        async with self._reading:
+            if self._key == refused:
+                self._key = await self._fresh()
+            return self._key != refused
+
+    async def _fresh(self) -> str:
+        assert self._read is not None  # noqa: S101 - both callers have looked
+        key = self._read()
+        return _checked(key if isinstance(key, str) else await key)
+
+
+def credentials_from(settings: Settings) -> Credentials:
+    """Return the credentials that the environment (``BULKDELETE_API_KEY``) or *settings* name.
+
+    Raises:
+        CredentialsError: none of the three places names a key.
+
+    """
+    key = ApiKey().api_key
+    if key is not None and key.get_secret_value():
+        return Credentials(key)
+    if settings.api_key_file:
+        return Credentials(lambda: asyncio.to_thread(read_key_file, settings.api_key_file))
+    if settings.api_key_command:
+        return Credentials(lambda: run_key_command(settings.api_key_command))
+    raise CredentialsError(
+        "no API key: set the environment variable BULKDELETE_API_KEY, or api_key_file or api_key_command in the "
+        "configuration. Nothing was sent"
+    )
+
+
+def read_key_file(path: str) -> str:
+    """Return the key in the file *path*; raises :class:`CredentialsError`, also where others may read the file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if os.fstat(descriptor).st_mode & (stat.S_IRGRP | stat.S_IROTH):
+                raise CredentialsError(
+                    f"{path}: the API key file can be read by others; run: chmod 600 {path}. Nothing was sent"
+                )
+            return file.read(_MOST_KEY_BYTES).decode("utf-8", "replace")
+    except OSError as error:
+        raise CredentialsError(f"{path}: the API key file cannot be read: {error.strerror}") from None
+
+
+async def run_key_command(words: tuple[str, ...]) -> str:
+    """Return what the command *words* prints; raises :class:`CredentialsError` with its exit code, not its output."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+    except OSError as error:
+        raise CredentialsError(f"api_key_command: {words[0]} cannot be run: {error.strerror}") from None
+    try:
+        async with asyncio.timeout(_COMMAND_SECONDS):
+            printed, _ = await process.communicate()
+    except TimeoutError:
+        raise CredentialsError(f"api_key_command: {words[0]} did not end within {_COMMAND_SECONDS:.0f} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise CredentialsError(f"api_key_command: {words[0]} ended with exit code {process.returncode}")
+    return printed.decode("utf-8", "replace")
+
+
+def _checked(raw: str) -> str:
+    key = raw.strip()
+    if not key:
+        raise CredentialsError("the API key is empty; nothing was sent")
+    if not key.isascii() or not key.isprintable() or " " in key or len(key) > _MOST_KEY_BYTES:
+        raise CredentialsError("the API key holds a space, a control character or a letter outside ASCII")
+    return key

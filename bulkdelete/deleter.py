@@ -1,0 +1,229 @@
+"""One batch -> its outcomes: attempts, retries, splitting; no record of it unaccounted for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete import protocol, splitting
+from bulkdelete.errors import CredentialsError, FatalAnswer, PauseTooLong
+from bulkdelete.pathfinding import Pathfinder
+from bulkdelete.records import Fate, Outcome, RowFate, VerdictKind
+from bulkdelete.stopping import StopAsked
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from bulkdelete.attempts import Attempts
+    from bulkdelete.pathfinding import Turn
+    from bulkdelete.records import Batch, Verdict
+    from bulkdelete.retry import Attempted, Retry, Settled
+    from bulkdelete.splitting import Suspicion
+    from bulkdelete.stopping import Stop
+    from bulkdelete.tally import Tally
+
+_REFUSED: Final = frozenset({VerdictKind.INVALID, VerdictKind.TOO_LARGE})
+_STOPPING: Final = frozenset({VerdictKind.FATAL, VerdictKind.UNAUTHORIZED})
+_PROBE_AFTER: Final = 1 + splitting.WAYS
+_DOUBT: Final = "; may already be deleted: an earlier request that held it got no final answer"
+_NOT_PROBED: Final = "not tried one by one, because every record of its batch that was tried is refused"
+_SPLIT_ENOUGH: Final = "refused, and not split further: the bounds on splitting are reached"
+
+
+@dataclass(slots=True)
+class _Part:
+    """A span of a batch's records that has no final answer yet; ``last`` is the last answer that covered it."""
+
+    span: range
+    ambiguous: bool
+    last: Attempted | None = None
+    attempts: int = 0
+
+
+class _Case:
+    """One batch on its way: the parts still to be settled, and what has been seen of it."""
+
+    def __init__(self, batch: Batch, turn: Turn) -> None:
+        self.batch = batch
+        self.turn = turn
+        self.todo = deque(_Part(span, batch.ambiguous) for span in batch.spans)
+        self.splitting = False
+        self.part_requests = 0
+        self.acknowledged = 0
+        self.refused_parts = 0
+        self.refused_singly = 0
+        self.probes_left: int | None = None
+        self.doubt = batch.ambiguous
+
+    @property
+    def wholly_refused(self) -> bool:
+        """Whether everything that was asked for so far was refused, and no lost answer explains it."""
+        return not self.acknowledged and not self.doubt
+
+    @property
+    def is_probed_now(self) -> bool:
+        """Whether enough was refused to try single records before smaller parts."""
+        return self.probes_left is None and self.refused_parts >= _PROBE_AFTER and self.wholly_refused
+
+    def split(self, part: _Part) -> None:
+        """Put the quarters of *part*, the first in the line, at the line's end: level by level."""
+        self.todo.popleft()
+        self.todo.extend(_Part(span, part.ambiguous, part.last) for span in splitting.divide(part.span))
+
+    def put_probes_first(self) -> None:
+        """Put single records, spread over all that are left, before the rest of the line."""
+        parts = sorted(self.todo, key=lambda part: part.span.start)
+        left = [index for part in parts for index in part.span]
+        probes = [left[at] for at in splitting.spread(range(len(left)))]
+        rest = [
+            _Part(span, part.ambiguous, part.last)
+            for part in parts
+            for span in splitting.outside(part.span, [probe for probe in probes if probe in part.span])
+        ]
+        self.todo = deque([_Part(range(probe, probe + 1), ambiguous=False) for probe in probes] + rest)
+        self.probes_left = len(probes)
+
+
+class Deleter:
+    """Sends the batches of one job to one table."""
+
+    def __init__(  # noqa: PLR0913 - the rooms below, each once; wired in one place
+        self, table_id: str, attempts: Attempts, *, retry: Retry, suspicion: Suspicion, stop: Stop, tally: Tally
+    ) -> None:
+        self._table_id = table_id
+        self._attempts = attempts
+        self._retry = retry
+        self._suspicion = suspicion
+        self._stop = stop
+        self._tally = tally
+        self._pathfinder = Pathfinder(proven=bool(tally.acknowledged_before))
+        self._split_turns = asyncio.Semaphore(splitting.AT_ONCE)
+
+    async def send(self, batch: Batch) -> AsyncIterator[Outcome]:
+        """Yield the outcomes of *batch*: one, or one for each contiguous part as it is settled.
+
+        The records of all outcomes together are the batch's open records, also when it raises: it has yielded before
+        what became of each.
+
+        Raises:
+            FatalAnswer: the API refused the table, the key or the plan.
+            PauseTooLong: the API asks for a longer pause than ``max_pause_seconds``.
+            CredentialsError: the key cannot be read.
+
+        """
+        async with AsyncExitStack() as held:
+            case = _Case(batch, await held.enter_async_context(self._pathfinder.turn()))
+            try:
+                while case.todo:
+                    part = case.todo[0]
+                    settled = await self._until_settled(case, part)
+                    if self._is_split(case, part, settled):
+                        await self._take_apart(case, part, held)
+                        continue
+                    case.todo.popleft()
+                    yield self._outcome(case, part, settled)
+                    self._stop_if_fatal(settled.last.verdict)
+                    for outcome in self._give_up_if_suspect(case):
+                        yield outcome
+            except (StopAsked, PauseTooLong, CredentialsError, FatalAnswer) as reason:
+                for part in case.todo:
+                    yield _left(case.batch, part, str(reason))
+                if not isinstance(reason, StopAsked):
+                    raise
+
+    async def _until_settled(self, case: _Case, part: _Part) -> Settled:
+        records = case.batch.records[part.span.start : part.span.stop]
+        body = protocol.encode(self._table_id, records)
+
+        async def attempt() -> Attempted:
+            attempted = await self._attempts.make(body, self._stop, self._tally)
+            self._tally.retries += part.attempts > 0
+            part.attempts += 1
+            part.last = attempted
+            part.ambiguous |= attempted.verdict.ambiguous
+            case.doubt |= part.ambiguous
+            if attempted.verdict.kind not in _REFUSED:
+                case.turn.over()
+            if case.splitting:
+                case.part_requests += 1
+                self._tally.split_requests += 1
+            return attempted
+
+        return await self._retry.until_settled(attempt, self._stop.sleep)
+
+    def _is_split(self, case: _Case, part: _Part, settled: Settled) -> bool:
+        refused = settled.last.verdict.kind in _REFUSED and len(part.span) > 1
+        return refused and self._suspicion.may_send_part(case.part_requests)
+
+    async def _take_apart(self, case: _Case, part: _Part, held: AsyncExitStack) -> None:
+        if not case.splitting:
+            await held.enter_async_context(self._split_turns)
+            case.splitting = True
+        case.split(part)
+        case.refused_parts += 1
+        invalid = part.last is not None and part.last.verdict.kind is VerdictKind.INVALID
+        if invalid and self._suspicion.probes_first and case.is_probed_now:
+            case.put_probes_first()
+
+    def _give_up_if_suspect(self, case: _Case) -> Iterator[Outcome]:
+        """Yield what is left of a batch all of whose probes were refused, as not probed; remember the batch."""
+        if case.probes_left:
+            case.probes_left -= 1
+        at_end = not case.todo or case.probes_left == 0
+        if not (at_end and case.refused_singly and case.wholly_refused):
+            return
+        self._suspicion.refused(case.refused_singly)
+        while case.todo:
+            yield _left(case.batch, case.todo.popleft(), _NOT_PROBED)
+
+    def _outcome(self, case: _Case, part: _Part, settled: Settled) -> Outcome:
+        verdict = settled.last.verdict
+        if verdict.kind is VerdictKind.ACKNOWLEDGED:
+            case.acknowledged += len(part.span)
+            self._suspicion.cleared()
+            return _outcome(case.batch, part, Fate.ACKNOWLEDGED)
+        if verdict.kind not in _REFUSED:
+            return _outcome(case.batch, part, Fate.UNRESOLVED)
+        if len(part.span) > 1:
+            return _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH)
+        case.refused_parts += 1
+        case.refused_singly += 1
+        return _outcome(case.batch, part, Fate.REJECTED)
+
+    def _stop_if_fatal(self, verdict: Verdict) -> None:
+        if verdict.kind in _STOPPING:
+            raise FatalAnswer(protocol.advice(verdict), verdict)
+
+
+def _left(batch: Batch, part: _Part, reason: str) -> Outcome:
+    """Return the outcome of a part that is not tried further: pending if it certainly never left."""
+    fate = Fate.UNRESOLVED if part.ambiguous or part.last is not None else Fate.PENDING
+    return _outcome(batch, part, fate, reason)
+
+
+def _outcome(batch: Batch, part: _Part, fate: Fate, reason: str = "") -> Outcome:
+    verdict = part.last.verdict if part.last is not None else None
+    message = "; ".join(filter(None, (reason, verdict.message if verdict is not None else "")))
+    row_fate = None
+    if fate is Fate.REJECTED:
+        row, record = batch.rows[part.span.start], batch.records[part.span.start]
+        why = f"{message}{_DOUBT}" if part.ambiguous else message
+        row_fate = RowFate(row, fate, why, record, code=verdict.code if verdict is not None else None)
+    return Outcome(
+        batch,
+        batch.rows[part.span.start],
+        batch.rows[part.span.stop - 1] + 1,
+        len(part.span),
+        fate,
+        whole=len(part.span) == len(batch.records),
+        attempts=part.attempts,
+        code=verdict.code if verdict is not None else None,
+        message=message,
+        http_status=verdict.http_status if verdict is not None else None,
+        request_id=part.last.request_id if part.last is not None else "",
+        ambiguous=part.ambiguous,
+        row_fate=row_fate,
+    )

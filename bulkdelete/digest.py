@@ -1,0 +1,42 @@
+"""What stands for the raw rows of a range: 16 bytes of SHA-256, so that a resume knows them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from bulkdelete.records import Defect, Filter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bulkdelete.records import Item
+
+DIGEST_BYTES = 16
+
+
+def digest(items: Sequence[Item]) -> bytes:
+    """Return the digest of *items* in their order; different rows never share one form.
+
+    Ids without line breaks, the common case, are hashed joined by line breaks, with their number in front; anything
+    else is hashed item by item with its length in front.
+    """
+    try:
+        joined = "\n".join(items).encode()  # type: ignore[arg-type]  # what is no str raises TypeError, the test
+        plain = joined.count(b"\n") == len(items) - 1
+    except (TypeError, UnicodeEncodeError):
+        plain = False
+    if not plain:
+        joined = b"".join(map(_framed, items))
+    return hashlib.sha256(b"%s %d\n" % (b"lines" if plain else b"items", len(items)) + joined).digest()[:DIGEST_BYTES]
+
+
+def _framed(item: Item) -> bytes:
+    if isinstance(item, Defect):
+        kind, raw = b"d", item.fingerprint
+    elif isinstance(item, Filter):
+        kind, raw = b"f", json.dumps([item.column, item.value]).encode()
+    else:
+        kind, raw = b"i", item.encode("utf-8", "surrogatepass")
+    return b"%s%d:%s" % (kind, len(raw), raw)

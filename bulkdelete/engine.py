@@ -1,0 +1,179 @@
+"""The job: source -> batches -> channel -> workers -> ledger, with intent before effect."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.channel import Channel, ChannelClosed
+from bulkdelete.errors import CredentialsError, FatalAnswer, LedgerError, PauseTooLong, SourceChanged, SourceError
+from bulkdelete.records import Ended, Fate, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from bulkdelete.deleter import Deleter
+    from bulkdelete.ledger import Ledger
+    from bulkdelete.records import Batch
+    from bulkdelete.splitting import Suspicion
+    from bulkdelete.stopping import Stop
+    from bulkdelete.tally import Tally
+
+_ENDINGS: Final[tuple[tuple[type[Exception], Ended], ...]] = (
+    (PauseTooLong, Ended.QUOTA),
+    (FatalAnswer, Ended.FATAL_ANSWER),
+    (CredentialsError, Ended.FATAL_ANSWER),
+    (LedgerError, Ended.STORAGE),
+    (SourceChanged, Ended.SOURCE_CHANGED),
+    (SourceError, Ended.SOURCE_BROKEN),
+)
+_WHOLLY_WRONG: Final = (
+    "the API refuses whole batches, and each single record that was tried of them: probably the wrong column, the "
+    "wrong table or the wrong kind of id. What was not tried is unresolved"
+)
+
+
+class Engine:
+    """Runs one job once; afterwards ``ended``, ``reason`` and ``problem`` say how it ended.
+
+    At most *workers* batches are being sent, and as many wait in the channel.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a job is made of, each once
+        self,
+        deleter: Deleter,
+        ledger: Ledger,
+        *,
+        suspicion: Suspicion,
+        stop: Stop,
+        tally: Tally,
+        workers: int,
+        max_failures: int | None = None,
+    ) -> None:
+        self._deleter = deleter
+        self._ledger = ledger
+        self._suspicion = suspicion
+        self._stop = stop
+        self._tally = tally
+        self._max_failures = max_failures
+        self._workers = workers
+        self._channel: Channel[tuple[Batch, asyncio.Future[None]]] = Channel(workers)
+        self._crew: list[asyncio.Task[None]] = []
+        self._producer: asyncio.Task[None] | None = None
+        self._unsent: list[Batch] = []
+        self.ended = Ended.COMPLETE
+        self.reason = ""
+        self.problem: Exception | None = None
+
+    async def run(self, batches: AsyncGenerator[Batch, None], cancel_grace_seconds: float) -> None:
+        """Send *batches*; return when each has its outcome in the ledger, or when the job had to end before.
+
+        Being cancelled stops the reading, gives what is in flight *cancel_grace_seconds*, and goes through; being
+        cancelled again ends that grace.
+        """
+        self._producer = asyncio.create_task(self._produce(batches), name="bulkdelete producer")
+        try:
+            await self._drained()
+        except asyncio.CancelledError:
+            self.halt(Ended.CANCELLED, "the awaiting task was cancelled")
+            drained = asyncio.create_task(self._drained(), name="bulkdelete grace")
+            try:
+                await asyncio.wait({drained}, timeout=cancel_grace_seconds)
+            finally:
+                drained.cancel()
+            raise
+        finally:
+            await self._finish()
+        if self._suspicion.nothing_but_suspects:
+            self.halt(Ended.WHOLLY_WRONG, _WHOLLY_WRONG)
+
+    def halt(self, ended: Ended, reason: str = "", problem: Exception | None = None) -> None:
+        """Let nothing new be sent; what is in flight finishes. The first reason given stays."""
+        if self.ended is Ended.COMPLETE:
+            self.ended, self.reason, self.problem = ended, reason, problem
+        self._stop.ask()
+        self._unsent += [batch for batch, _ in self._channel.drain()]
+        if self._producer is not None:
+            self._producer.cancel()
+
+    async def _produce(self, batches: AsyncGenerator[Batch, None]) -> None:
+        try:
+            async with aclosing(batches):
+                async for batch in batches:
+                    intent = self._ledger.intend(batch)
+                    self._tally.take_in(batch)
+                    await (self._hand_over(batch, intent) if batch.spans else intent)
+        except SourceError as problem:  # what was read before is sound: the workers drain
+            self.ended, self.reason, self.problem = _ending_of(problem), str(problem), problem
+        except Exception as problem:  # noqa: BLE001 - the first problem ends the job, and is raised when it has ended
+            self.halt(_ending_of(problem), str(problem) or type(problem).__name__, problem)
+        finally:
+            self._channel.close()
+
+    async def _hand_over(self, batch: Batch, intent: asyncio.Future[None]) -> None:
+        if len(self._crew) < self._workers:
+            self._crew.append(asyncio.create_task(self._work(), name=f"bulkdelete worker {len(self._crew)}"))
+        try:
+            await self._channel.put((batch, intent))
+        except (ChannelClosed, asyncio.CancelledError):
+            self._unsent.append(batch)
+            raise
+
+    async def _work(self) -> None:
+        try:
+            while True:
+                batch, intent = await self._channel.get()
+                await intent
+                async with aclosing(self._deleter.send(batch)) as outcomes:
+                    async for outcome in outcomes:
+                        await self._ledger.record(outcome)
+                        self._tally.settle(outcome)
+                        self._look_at_failures()
+        except ChannelClosed:
+            pass
+        except Exception as problem:  # noqa: BLE001 - the first problem ends the job, and is raised when it has ended
+            self.halt(_ending_of(problem), str(problem) or type(problem).__name__, problem)
+
+    def _look_at_failures(self) -> None:
+        if self._suspicion.wholly_wrong:
+            self.halt(Ended.WHOLLY_WRONG, _WHOLLY_WRONG)
+        elif self._tally.too_many_failures(self._max_failures):
+            counts = f"{self._tally.failed} of {self._tally.sent} records sent are rejected or unresolved"
+            self.halt(Ended.MAX_FAILURES, f"{counts}, more than max_failures allows")
+
+    async def _drained(self) -> None:
+        """Wait until the producer has ended, and then until every worker has."""
+        if self._producer is not None:
+            await asyncio.wait({self._producer})
+        if self._crew:
+            await asyncio.wait(self._crew)
+
+    async def _finish(self) -> None:
+        """End what is left, and write down what was certainly not sent in this run."""
+        tasks = [*self._crew, *([self._producer] if self._producer is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        records = [self._ledger.record(outcome) for batch in self._unsent for outcome in _not_sent(batch)]
+        await asyncio.gather(*records, return_exceptions=True)
+
+
+def _ending_of(problem: Exception) -> Ended:
+    return next((ended for kind, ended in _ENDINGS if isinstance(problem, kind)), Ended.FAULT)
+
+
+def _not_sent(batch: Batch) -> list[Outcome]:
+    fate = Fate.UNRESOLVED if batch.ambiguous else Fate.PENDING
+    return [
+        Outcome(
+            batch,
+            batch.rows[span.start],
+            batch.rows[span.stop - 1] + 1,
+            len(span),
+            fate,
+            whole=len(span) == len(batch.records),
+            ambiguous=batch.ambiguous,
+        )
+        for span in batch.spans
+    ]

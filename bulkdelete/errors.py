@@ -1,0 +1,108 @@
+"""Everything that bulkdelete raises on purpose, in one tree.
+
+BulkDeleteError                 has .report, the report so far, where a job had begun
+|-- SettingsError               a setting, option or confirmation is refused; nothing was sent
+|-- CredentialsError            there is no usable API key; nothing was sent
+|-- SourceError                 the source cannot be read, or broke while it was read
+|   `-- SourceRefused           the source can be read and is not what the job needs; nothing was sent
+|       `-- SourceChanged       the source is not the one whose rows the ledger holds
+|-- LedgerError                 the ledger cannot be used
+|   |-- LedgerLocked            another process is writing this ledger
+|   |-- LedgerMismatch          the ledger belongs to another job, or to another version
+|   `-- LedgerStorageError      the disk refused a write; nothing more was sent
+|-- FatalAnswer                 the API refused the table, the key or the plan; has .verdict
+|-- PauseTooLong                the API asks for a longer pause than max_pause_seconds; has .until_unix_seconds
+|-- AttemptError                one HTTP call gave no answer (raised by the transport, handled by the deleter)
+|   |-- NotSent                 certainly not applied: the request never left
+|   |-- AnswerLost              perhaps applied: the request left and its answer did not come
+|   `-- ConnectionRefusedForGood  no further attempt can help: a certificate that does not verify
+`-- RecordsFailed               raised by Report.raise_for_failures() only
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class BulkDeleteError(Exception):
+    """The root of the tree; ``report`` is the report so far where a job had begun, else ``None``."""
+
+    report: Any = None
+
+
+class SettingsError(BulkDeleteError):
+    """A setting, an option or a confirmation is refused; nothing was sent."""
+
+
+class CredentialsError(BulkDeleteError):
+    """There is no usable API key; nothing was sent."""
+
+
+class SourceError(BulkDeleteError):
+    """The source cannot be read, or broke while it was read."""
+
+
+class SourceRefused(SourceError):
+    """The source can be read and is not what the job needs; nothing was sent."""
+
+
+class SourceChanged(SourceRefused):
+    """The source is not the one whose rows the ledger holds."""
+
+
+class LedgerError(BulkDeleteError):
+    """The ledger cannot be used."""
+
+
+class LedgerLocked(LedgerError):
+    """Another process is writing this ledger."""
+
+
+class LedgerMismatch(LedgerError):
+    """The ledger belongs to another job, or to another version of bulkdelete."""
+
+
+class LedgerStorageError(LedgerError):
+    """The disk refused a write to the ledger; nothing more was sent."""
+
+
+class FatalAnswer(BulkDeleteError):
+    """The API refused the table, the key or the plan: the job cannot go on without a person.
+
+    ``verdict`` is the :class:`bulkdelete.records.Verdict` of the answer.
+    """
+
+    def __init__(self, message: str, verdict: object) -> None:
+        super().__init__(message)
+        self.verdict: Any = verdict
+
+
+class PauseTooLong(BulkDeleteError):
+    """The API asks for a longer pause than ``max_pause_seconds``.
+
+    ``until_unix_seconds`` is the Unix time before which nothing should be sent.
+    """
+
+    def __init__(self, message: str, until_unix_seconds: float) -> None:
+        super().__init__(message)
+        self.until_unix_seconds = until_unix_seconds
+
+
+class AttemptError(BulkDeleteError):
+    """One HTTP call gave no answer."""
+
+
+class NotSent(AttemptError):
+    """The request never left: certainly not applied."""
+
+
+class AnswerLost(AttemptError):
+    """The request left and its answer did not come: perhaps applied."""
+
+
+class ConnectionRefusedForGood(AttemptError):
+    """No further attempt can help, for example a certificate that does not verify."""
+
+
+class RecordsFailed(BulkDeleteError):
+    """Some rows of a finished job are not acknowledged; ``report`` says how many of which fate."""

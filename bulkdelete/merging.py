@@ -1,0 +1,105 @@
+"""The merge join of a source with what the ledger holds of it: the batches of a run, in row order.
+
+Finished ranges are passed over, open ones are taken exactly as they were cut, and the digest of every one is checked
+as the reading passes it; after the last of them, cutting goes on with today's settings.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from bulkdelete.errors import SourceChanged
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+    from bulkdelete.batching import Batcher
+    from bulkdelete.records import Batch, Rows, StoredRange
+
+
+class Merge:
+    """The batches still to be sent of the rows in *blocks*, of which *ranges* are stored already.
+
+    *limit* ends them after so many records. ``source_rows`` is what an earlier run counted to the source's end;
+    afterwards, :attr:`read_to_end` and :attr:`limited` say how the batches ended.
+    """
+
+    def __init__(
+        self,
+        batcher: Batcher,
+        ranges: AsyncGenerator[StoredRange, None],
+        *,
+        limit: int | None = None,
+        source_rows: int | None = None,
+    ) -> None:
+        self._batcher = batcher
+        self._ranges = ranges
+        self._left = limit
+        self._source_rows = source_rows
+        self.read_to_end = False
+        self.limited = False
+
+    async def batches(self, blocks: AsyncGenerator[Rows, None]) -> AsyncIterator[Batch]:
+        """Yield the batches.
+
+        Raises:
+            SourceChanged: the source is not the one whose rows the ledger holds; the message names the row.
+            SourceError: the source broke.
+
+        """
+        async with aclosing(blocks), aclosing(self._ranges):
+            stored = await anext(self._ranges, None)
+            async for rows in blocks:
+                self._batcher.feed(rows)
+                while stored is not None and self._has(stored):
+                    batch = self._take(stored)
+                    if self.limited:
+                        return
+                    if batch is not None:
+                        yield batch
+                    stored = await anext(self._ranges, None)
+                for batch in () if stored else self._cut(at_end=False):
+                    yield batch
+                if self.limited:
+                    return
+        if stored is not None:
+            raise self._ends_early(stored)
+        for batch in self._cut(at_end=True):
+            yield batch
+        self.read_to_end = not self.limited
+
+    def _has(self, stored: StoredRange) -> bool:
+        return self._batcher.rows_left >= stored.end_row - stored.first_row
+
+    def _take(self, stored: StoredRange) -> Batch | None:
+        batch = self._batcher.take(stored)
+        if batch is None or self._left is None:
+            return batch
+        if batch.open_records > self._left:
+            self.limited = True
+            return None
+        self._left -= batch.open_records
+        return batch
+
+    def _ends_early(self, stored: StoredRange) -> SourceChanged:
+        last = self._batcher.next_row + self._batcher.rows_left - 1
+        return SourceChanged(
+            f"the source ends after row {last}; the ledger holds rows up to {stored.end_row - 1} at least. Nothing was "
+            f"sent past row {self._batcher.next_row - 1}. Give the source as it was, or start a new ledger"
+        )
+
+    def _cut(self, *, at_end: bool) -> Iterator[Batch]:
+        if self._source_rows is not None and self._batcher.next_row + self._batcher.rows_left > self._source_rows:
+            raise SourceChanged(
+                f"the source goes on after row {self._source_rows - 1}, where it ended before: rows were added. None "
+                "of them was sent. Give the source as it was, or start a new ledger"
+            )
+        while self._left != 0:
+            batch = self._batcher.cut(at_end=at_end, most_records=self._left)
+            if batch is None:
+                return
+            if self._left is not None:
+                self._left -= len(batch.records)
+            yield batch
+        self.limited = self._batcher.rows_left > 0

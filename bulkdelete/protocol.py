@@ -1,0 +1,207 @@
+"""The wire format: records -> bytes, and an answer -> its :class:`Verdict`. Pure; the API document is the authority.
+
+Which code means what is data (:data:`CODES`), from the API document and the vendor's sibling endpoints, and can be
+overridden in the configuration. A known code decides; without one the HTTP status does.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from bulkdelete.records import Filter, Verdict, VerdictKind
+from bulkdelete.waiting import wait_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bulkdelete.records import Record
+
+PATH: Final = "/v2/database/delete/record"
+"""Where the delete endpoint is, below the base URL."""
+
+CODES: Final[Mapping[int, VerdictKind]] = {
+    40000: VerdictKind.INVALID,
+    50000: VerdictKind.RETRY,
+    40008: VerdictKind.PAUSE,
+    403106: VerdictKind.FATAL,  # table not found
+    403131: VerdictKind.FATAL,  # no permission to access table
+    40127: VerdictKind.UNAUTHORIZED,
+    40107: VerdictKind.UNAUTHORIZED,
+    40113: VerdictKind.FATAL,  # the key has no access to the Agent
+    40353: VerdictKind.FATAL,  # the plan, the Agent or its credit, from here on
+    20055: VerdictKind.FATAL,
+    20059: VerdictKind.FATAL,
+    40378: VerdictKind.FATAL,
+    20022: VerdictKind.FATAL,
+    40379: VerdictKind.FATAL,
+}
+"""What each known code but 0 means: 40000, 50000, 403106, 403131 are documented here, the rest for siblings."""
+
+_ADVICE: Final[Mapping[int, str]] = {
+    403106: "the table does not exist for this key: check table_id and which Agent the key belongs to",
+    403131: "the key has no permission to access the table: use a key that has, or ask for the permission",
+    40127: "the API key is not accepted: check the key",
+    40107: "the API key has expired: make a new one",
+    40113: "the key has no access to this Agent: a key belongs to one Agent",
+}
+_STATUS_ADVICE: Final[Mapping[int, str]] = {
+    401: "the API key is not accepted: check the key",
+    403: "access is refused: check the key, its plan and the base URL",
+    404: "there is no such API at this address: check base_url",
+    301: "the server redirects, and redirects are not followed: check base_url",
+    302: "the server redirects, and redirects are not followed: check base_url",
+    307: "the server redirects, and redirects are not followed: check base_url",
+    308: "the server redirects, and redirects are not followed: check base_url",
+}
+
+_STATUSES: Final[Mapping[int, VerdictKind]] = {
+    401: VerdictKind.UNAUTHORIZED,
+    403: VerdictKind.FATAL,
+    404: VerdictKind.FATAL,
+    408: VerdictKind.RETRY,
+    413: VerdictKind.TOO_LARGE,
+    425: VerdictKind.RETRY,
+    429: VerdictKind.PAUSE,
+}
+_OK_STATUSES = range(200, 300)
+_REDIRECTS = range(300, 400)
+_SERVER_ERRORS = range(500, 600)
+_BAD_REQUEST = 400
+_AMBIGUOUS = frozenset({VerdictKind.RETRY, VerdictKind.UNKNOWN})
+
+_NEVER_ESCAPED: Final = bytes(byte for byte in range(0x20, 0x100) if byte not in b'"\\')
+_BETWEEN: Final = b'"},{"record_id":"'
+ENTRY_BYTES: Final = len(_BETWEEN)
+"""What a record_id costs in a body beside its own bytes."""
+
+
+def encode(table_id: str, records: Sequence[Record]) -> bytes:
+    """Return the body that deletes *records*: what ``orjson.dumps`` makes of the plain form.
+
+    Raises:
+        ValueError: a record holds a lone surrogate or a number that JSON cannot hold; screening keeps those out.
+
+    """
+    head = b'{"table_id":' + _dumps(table_id) + b',"delete_data":['
+    return head + (_plain_entries(records) or b",".join(map(_entry, records))) + b"]}"
+
+
+def entry_bytes(record: Record) -> int:
+    """Return what *record* costs in a body, its comma included. Raises ``ValueError`` as :func:`encode` does."""
+    return len(_entry(record)) + 1
+
+
+def envelope_bytes(table_id: str) -> int:
+    """Return the size of a body without entries."""
+    return len(encode(table_id, ()))
+
+
+def _plain_entries(records: Sequence[Record]) -> bytes | None:
+    """Join plain ids that need no escape, without an object per record; ``None`` where one of them is not plain."""
+    try:
+        joined = "\n".join(records).encode()  # type: ignore[arg-type]  # a Filter raises TypeError, which is the test
+    except (TypeError, UnicodeEncodeError):
+        return None
+    if not records or joined.translate(None, _NEVER_ESCAPED) != b"\n" * (len(records) - 1):
+        return None
+    return b'{"record_id":"' + joined.replace(b"\n", _BETWEEN) + b'"}'
+
+
+def _entry(record: Record) -> bytes:
+    if isinstance(record, Filter):
+        return _dumps({"filter": {record.column: record.value}})
+    return _dumps({"record_id": record})
+
+
+def _dumps(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:  # orjson's error for what JSON cannot hold; a ValueError for our callers
+        raise ValueError(str(error)) from None
+
+
+def classify(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    codes: Mapping[int, VerdictKind] = CODES,
+    *,
+    now_unix_seconds: float = 0.0,
+) -> Verdict:
+    """Return what an answer means: *codes* decide where they know the code, else the HTTP status does.
+
+    Acknowledged is only a 2xx status AND a JSON object AND the integer 0 as its ``code``. *now_unix_seconds* turns
+    the dates in *headers* into waits.
+    """
+    answer = _parse(body)
+    code, message = _code_and_message(answer)
+    if answer is None and body:
+        message = body[:300].decode("utf-8", "replace")
+    kind = _kind(status, code, codes)
+    wait = wait_seconds(headers, now_unix_seconds) if kind in {VerdictKind.PAUSE, VerdictKind.RETRY} else None
+    return Verdict(kind, code, message, status, kind in _AMBIGUOUS, wait)
+
+
+def advice(verdict: Verdict) -> str:
+    """Return what a fatal *verdict* means for a person, and what to do about it."""
+    what = _ADVICE.get(verdict.code or 0) or _STATUS_ADVICE.get(verdict.http_status or 0, "the API refuses the job")
+    said = f"code {verdict.code}" if verdict.code is not None else f"HTTP {verdict.http_status}"
+    if verdict.http_status is None:
+        return verdict.message
+    return f"{what} ({said}{': ' if verdict.message else ''}{verdict.message[:300]})"
+
+
+def code_table(overrides: Mapping[int, str]) -> Mapping[int, VerdictKind]:
+    """Return :data:`CODES` with the configuration's own meanings laid over it."""
+    return {**CODES, **{code: VerdictKind(meaning) for code, meaning in overrides.items()}}
+
+
+def _kind(status: int, code: int | None, codes: Mapping[int, VerdictKind]) -> VerdictKind:
+    if code == 0 and status in _OK_STATUSES:
+        return VerdictKind.ACKNOWLEDGED
+    known = codes.get(code) if code is not None else None
+    if known is not None:
+        return known
+    by_status = _STATUSES.get(status) or (VerdictKind.FATAL if status in _REDIRECTS else None)
+    return by_status or _kind_of_the_rest(status, code)
+
+
+def _kind_of_the_rest(status: int, code: int | None) -> VerdictKind:
+    unreadable = code is None and status in _OK_STATUSES
+    if unreadable or status in _SERVER_ERRORS:
+        return VerdictKind.RETRY
+    if code is None and status == _BAD_REQUEST:
+        return VerdictKind.INVALID
+    return VerdictKind.UNKNOWN
+
+
+def _parse(body: bytes) -> dict[str, Any] | None:
+    try:
+        answer = json.loads(body, object_pairs_hook=_refuse_twins)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise ValueError("an object holds a key twice")
+    return unique
+
+
+def _code_and_message(answer: dict[str, Any] | None) -> tuple[int | None, str]:
+    """Read the two envelopes that carry a code; the third, ``fail_count`` without a code, leaves it to the status."""
+    if answer is None:
+        return None, ""
+    code = answer.get("code")
+    error = answer.get("error")
+    if code is None and isinstance(error, dict):
+        answer, code = error, error.get("code")
+        if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < 10:  # noqa: PLR2004 - fits an int
+            code = int(code)
+    message = answer.get("message")
+    return code if type(code) is int else None, message if isinstance(message, str) else ""

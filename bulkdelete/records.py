@@ -1,0 +1,249 @@
+"""The words of the project as values: frozen, and with their invariants.
+
+A *source* gives *rows*, numbered from 0 over the whole job. A row is a record (a ``str``, the ``record_id``,
+or a :class:`Filter`) or a :class:`Defect`. Records travel in a :class:`Batch`; one answer of the API is a
+:class:`Verdict`; what became of a batch, or of a part of it, is an :class:`Outcome`; a job ends in a :class:`Report`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from bulkdelete.errors import RecordsFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Fate(StrEnum):
+    """What became of a row. The fates of a job always add up to the rows read."""
+
+    ACKNOWLEDGED = "acknowledged"  #: the API answered 0 to a request that held it (it gives no counts: never "deleted")
+    REJECTED = "rejected"  #: the API refuses this very record, as its own single request showed
+    INVALID = "invalid"  #: never sent: it cannot be a record
+    HELD = "held"  #: never sent: on a hold list
+    DUPLICATE = "duplicate"  #: not sent again: already in this batch
+    UNRESOLVED = "unresolved"  #: perhaps sent, no final answer
+    PENDING = "pending"  #: read, certainly not sent
+
+
+class Ended(StrEnum):
+    """Why a job ended."""
+
+    COMPLETE = "complete"  #: every row of the source was read and tried
+    LIMIT = "limit"  #: --limit records were sent in this run
+    QUOTA = "quota"  #: the API asks for a pause longer than max_pause_seconds
+    SIGNAL = "signal"  #: asked to stop (SIGINT, SIGTERM, or Job.stop())
+    CANCELLED = "cancelled"  #: the awaiting task was cancelled
+    FATAL_ANSWER = "fatal_answer"  #: the API refused the table, the key or the plan
+    MAX_FAILURES = "max_failures"  #: more rejected and unresolved rows than allowed
+    WHOLLY_WRONG = "wholly_wrong"  #: the API refuses whole batches: wrong column, wrong table, wrong kind of id
+    SOURCE_BROKEN = "source_broken"  #: the source broke while it was read
+    SOURCE_CHANGED = "source_changed"  #: the source is not the one whose rows the ledger holds
+    STORAGE = "storage"  #: the ledger could not be written
+    FAULT = "fault"  #: a defect of bulkdelete itself
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """An equality on one unique column; it names at most one record."""
+
+    column: str
+    value: str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """A row that cannot be a record, as its source found it.
+
+    ``text`` is an excerpt of at most 300 characters; ``fingerprint`` are 16 bytes that stand for the whole raw row.
+    """
+
+    reason: str
+    text: str
+    fingerprint: bytes
+
+
+Record: TypeAlias = str | Filter
+Item: TypeAlias = str | Filter | Defect
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A block of consecutive rows: ``items[i]`` is row ``first_row + i``, from line ``lines[i]`` of ``file``.
+
+    ``lines`` count from 1 and are empty where the source has no lines; ``file`` is empty where it has no name.
+    """
+
+    first_row: int
+    items: Sequence[Item]
+    file: str = ""
+    lines: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowFate:
+    """One row that is not acknowledged, with the reason; ``record`` is what stood there (a Defect's excerpt)."""
+
+    row: int
+    fate: Fate
+    reason: str
+    record: Record
+    file: str = ""
+    line: int | None = None
+    code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows ``[first_row, end_row)`` with the records left of them after screening.
+
+    ``records[i]`` is row ``rows[i]``. ``digest`` covers every raw row of the range, whatever its fate; ``set_aside``
+    are the rows never sent. ``spans`` are the index ranges of ``records`` still to be settled, all of them unless an
+    earlier run settled parts. ``ambiguous`` says that an earlier attempt may have been applied; ``stored``, that the
+    ledger holds the range already.
+    """
+
+    first_row: int
+    end_row: int
+    records: Sequence[Record]
+    rows: Sequence[int]
+    digest: bytes
+    set_aside: tuple[RowFate, ...] = ()
+    spans: tuple[range, ...] = ()
+    ambiguous: bool = False
+    stored: bool = False
+
+    @property
+    def open_records(self) -> int:
+        """How many records are still to be settled."""
+        return sum(map(len, self.spans))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRange:
+    """A batch as the ledger holds it; ``settled`` are the row ranges of its parts that have their final answer."""
+
+    first_row: int
+    end_row: int
+    records: int
+    digest: bytes
+    finished: bool
+    ambiguous: bool = False
+    settled: tuple[range, ...] = ()
+    set_aside_rows: frozenset[int] = frozenset()
+
+
+class VerdictKind(StrEnum):
+    """What one answer means for the batch that was sent."""
+
+    ACKNOWLEDGED = "acknowledged"
+    INVALID = "invalid"  #: the batch holds something the API refuses: split it
+    RETRY = "retry"  #: try again with backoff
+    UNKNOWN = "unknown"  #: try twice more, then leave it unresolved
+    PAUSE = "pause"  #: everybody waits; no attempt of the batch
+    TOO_LARGE = "too_large"  #: send smaller parts
+    UNAUTHORIZED = "unauthorized"  #: read the key again once, else stop
+    FATAL = "fatal"  #: stop the job
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The meaning of one attempt. ``ambiguous``: the delete may have been applied although it was not acknowledged."""
+
+    kind: VerdictKind
+    code: int | None = None
+    message: str = ""
+    http_status: int | None = None
+    ambiguous: bool = False
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a batch, or of a contiguous part of one: the records in rows ``[first_row, end_row)``.
+
+    ``fate`` is acknowledged, rejected, unresolved or pending. ``whole``: it covers every record of the batch.
+    ``attempts`` are the HTTP calls made for it; ``code``, ``message``, ``http_status`` and ``request_id`` are those of
+    the last answer. ``ambiguous``: some attempt without a final answer may have been applied.
+    """
+
+    batch: Batch
+    first_row: int
+    end_row: int
+    records: int
+    fate: Fate
+    whole: bool
+    attempts: int = 0
+    code: int | None = None
+    message: str = ""
+    http_status: int | None = None
+    request_id: str = ""
+    ambiguous: bool = False
+    row_fate: RowFate | None = None
+
+
+FATES = tuple(fate.value for fate in Fate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The account of one job, over all its runs.
+
+    The seven fates count rows and add up to ``rows``. ``requests``, ``retries`` and ``elapsed_seconds`` are those of
+    this run; ``settled_before`` are the rows that earlier runs had settled. ``failures`` are the first rows, at most
+    1000, that this run found invalid, duplicate or rejected. ``resume_at_unix_seconds`` is set when the API asked to
+    come back later.
+    """
+
+    table_id: str
+    rows: int = 0
+    acknowledged: int = 0
+    rejected: int = 0
+    invalid: int = 0
+    held: int = 0
+    duplicate: int = 0
+    unresolved: int = 0
+    pending: int = 0
+    batches: int = 0
+    requests: int = 0
+    retries: int = 0
+    elapsed_seconds: float = 0.0
+    ended: Ended = Ended.COMPLETE
+    reason: str = ""
+    settled_before: int = 0
+    ledger: str | None = None
+    resume_at_unix_seconds: float | None = None
+    failures: tuple[RowFate, ...] = field(default=(), repr=False)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the fates add up to the rows read."""
+        fates: int = sum(getattr(self, fate) for fate in FATES)
+        return self.rows == fates
+
+    @property
+    def remaining(self) -> int:
+        """Rows that running again may still settle."""
+        return self.unresolved + self.pending
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values, without ``failures``; the keys are the field names."""
+        plain = asdict(self)
+        del plain["failures"]
+        plain["ended"] = self.ended.value
+        return plain
+
+    def raise_for_failures(self) -> None:
+        """Raise :class:`RecordsFailed` unless every row is acknowledged, held or duplicate and the job is complete."""
+        if self.ended is Ended.COMPLETE and not (self.rejected or self.invalid or self.remaining):
+            return
+        error = RecordsFailed(
+            f"of {self.rows} rows {self.acknowledged} are acknowledged, {self.rejected} rejected, "
+            f"{self.invalid} invalid, {self.unresolved} unresolved and {self.pending} pending; "
+            f"the job ended: {self.ended.value} {self.reason}".strip()
+        )
+        error.report = self
+        raise error

@@ -1,0 +1,110 @@
+"""When an attempt is made again, and how long to wait before. The only user of tenacity.
+
+Full jitter (a random wait between 0 and an exponentially growing bound) is the form that clears contention soonest:
+https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/. tenacity is entered only after a first
+attempt failed, with a fresh object each time: one ``AsyncRetrying`` shared by tasks counts their attempts together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from bulkdelete.records import VerdictKind
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bulkdelete.records import Verdict
+    from bulkdelete.settings import RetrySettings
+
+RETRIED: Final = frozenset({VerdictKind.RETRY, VerdictKind.UNKNOWN})
+ATTEMPTS_AT_UNKNOWN: Final = 3
+"""A code that nobody knows is tried twice more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """One attempt: its verdict, its request id and how long it was on the wire."""
+
+    verdict: Verdict
+    request_id: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The last of *attempts* attempts. ``ambiguous``: one of the others, or this one unanswered, may have applied."""
+
+    last: Attempted
+    attempts: int
+    ambiguous: bool
+
+
+class _AgainError(Exception):
+    """An attempt that may be made again."""
+
+
+class Retry:
+    """The policy: how often, how long, and how long between. ``random`` gives numbers in [0, 1)."""
+
+    def __init__(self, settings: RetrySettings, random: Callable[[], float] = random.random) -> None:
+        self._settings = settings
+        self._random = random
+
+    async def until_settled(
+        self,
+        attempt: Callable[[], Awaitable[Attempted]],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> Settled:
+        """Call *attempt* until its verdict is final or the attempts or the time are used up.
+
+        Time is what attempts and backoff took; what an attempt waited for its permit is not counted. What *attempt*
+        or *sleep* raise goes through.
+        """
+        first = await attempt()
+        if first.verdict.kind not in RETRIED:
+            return Settled(first, 1, first.verdict.ambiguous)
+        return await self._again(first, attempt, sleep)
+
+    async def _again(
+        self,
+        first: Attempted,
+        attempt: Callable[[], Awaitable[Attempted]],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> Settled:
+        made: list[Attempted] = []
+
+        async def step() -> None:
+            made.append(await attempt() if made else first)
+            if made[-1].verdict.kind in RETRIED:
+                raise _AgainError
+
+        def used_up(state: RetryCallState) -> bool:
+            return self._used_up(made, state.idle_for + state.upcoming_sleep)
+
+        with contextlib.suppress(_AgainError):
+            await AsyncRetrying(
+                retry=retry_if_exception_type(_AgainError),
+                wait=self._backoff_seconds,
+                stop=used_up,
+                sleep=sleep,
+                reraise=True,
+            )(step)
+        return Settled(made[-1], len(made), any(one.verdict.ambiguous for one in made))
+
+    def _backoff_seconds(self, state: RetryCallState) -> float:
+        settings = self._settings
+        bound = settings.first_backoff_seconds * 2.0 ** min(state.attempt_number - 1, 60)
+        return self._random() * min(bound, settings.max_backoff_seconds)
+
+    def _used_up(self, made: list[Attempted], waited_seconds: float) -> bool:
+        most = self._settings.max_attempts
+        if made[-1].verdict.kind is VerdictKind.UNKNOWN:
+            most = min(most, ATTEMPTS_AT_UNKNOWN)
+        spent = sum(one.seconds for one in made) + waited_seconds
+        return len(made) >= most or spent > self._settings.max_elapsed_seconds

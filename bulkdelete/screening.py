@@ -1,0 +1,110 @@
+"""What is never sent: rows that cannot be a record. Whole batches are checked at once; rows only where one is bad."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.records import Filter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bulkdelete.records import Item, Record
+
+_NOT_IN_AN_ID: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_NOT_IN_A_VALUE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]|^\s|\s\Z")
+_LOST_DIGITS: Final = re.compile(r"[+-]?\d+(?:\.\d*(?:[eE][+-]?\d+)?|[eE][+-]\d+)")
+_LOST_DIGITS_IN_A_VALUE: Final = re.compile(r"[+-]?(?:\d{16,}\.0*|\d(?:\.\d*)?[eE][+-]?\d{2,})")
+_NO_VALUES: Final = frozenset({"nan", "null", "none", "undefined"})
+_SUSPECT_LINE: Final = re.compile(
+    r"\n(?:nan|null|none|undefined|[+-]?\d+(?:\.\d*(?:e[+-]?\d+)?|e[+-]\d+))(?=\n|\Z)", re.IGNORECASE
+)
+_PRINTABLE: Final = bytes(range(0x21, 0x7F))
+_DIGITS: Final = b"0123456789"
+_INT64: Final = range(-(2**63), 2**64)
+_MOST_COLUMN_CHARACTERS: Final = 256
+
+
+def all_plain(items: Sequence[Item], most_characters: int) -> bool:
+    """Return whether every item is a valid id and none occurs twice: a quick look at all of them at once.
+
+    ``False`` says only that the rows must be looked at one by one, as those outside ASCII always are.
+    """
+    try:
+        joined = "\n".join(items)  # type: ignore[arg-type]  # what is no str raises TypeError, which is the test
+        encoded = joined.encode()
+    except (TypeError, UnicodeEncodeError):
+        return False
+    different = set(items)
+    if len(different) != len(items) or "" in different or not _fit(items, encoded, most_characters):
+        return False
+    breaks = b"\n" * (len(items) - 1)
+    if encoded.translate(None, _DIGITS) == breaks:
+        return True
+    if encoded.translate(None, _PRINTABLE) != breaks:
+        return False
+    return _SUSPECT_LINE.search("\n" + joined) is None
+
+
+def _fit(items: Sequence[Item], encoded: bytes, most_characters: int) -> bool:
+    """Return whether no item is too long; ids of one length, the common case, are seen by where the breaks stand."""
+    length = len(items[0])  # type: ignore[arg-type]  # all are str here
+    if len(encoded) == len(items) * (length + 1) - 1 and encoded[length :: length + 1] == b"\n" * (len(items) - 1):
+        return length <= most_characters
+    return max(map(len, items)) <= most_characters  # type: ignore[arg-type]  # all are str here
+
+
+def fault(record: Record, most_characters: int) -> str:
+    """Return why *record* cannot be sent, or an empty string."""
+    return _filter_fault(record, most_characters) if isinstance(record, Filter) else _id_fault(record, most_characters)
+
+
+def identity(record: Record) -> object:
+    """Return what two rows share when they name the same record (``1``, ``True`` and ``1.0`` do not)."""
+    return record if isinstance(record, str) else (record.column, type(record.value), record.value)
+
+
+def _id_fault(record_id: str, most_characters: int) -> str:
+    if not record_id:
+        return "empty"
+    if len(record_id) > most_characters:
+        return f"longer than {most_characters} characters"
+    if _NOT_IN_AN_ID.search(record_id):
+        return "holds a space, a control character or a lone surrogate"
+    if record_id.lower() in _NO_VALUES:
+        return f"{record_id!r} is no id"
+    if _LOST_DIGITS.fullmatch(record_id):
+        return "a number with a point or an exponent: its digits are lost, and it may name another record"
+    return ""
+
+
+def _filter_fault(record: Filter, most_characters: int) -> str:
+    column = record.column
+    if not isinstance(column, str) or not column or len(column) > _MOST_COLUMN_CHARACTERS:
+        return "the filter names no column"
+    if _NOT_IN_A_VALUE.search(column):
+        return "the filter's column holds a control character or surrounding spaces"
+    value = record.value
+    if isinstance(value, str):
+        return _value_fault(value, most_characters)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "the filter's value is no number"
+    if isinstance(value, int) and value not in _INT64:
+        return "the filter's number is too large for JSON; quote it"
+    return "" if isinstance(value, int | float) else "the filter's value is neither text, number nor truth value"
+
+
+def _value_fault(value: str, most_characters: int) -> str:
+    if not value:
+        return "empty"
+    if len(value) > most_characters:
+        return f"longer than {most_characters} characters"
+    if _NOT_IN_A_VALUE.search(value):
+        return "holds a control character, a lone surrogate or surrounding spaces"
+    if value.lower() in _NO_VALUES:
+        return f"{value!r} is no value"
+    if _LOST_DIGITS_IN_A_VALUE.fullmatch(value):
+        return "a number with an exponent or a needless point: its digits are lost, and it may name another record"
+    return ""

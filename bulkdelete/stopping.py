@@ -1,0 +1,39 @@
+"""Asking a job to stop: what waits wakes up, what is in flight finishes, nothing new is sent."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class StopAsked(Exception):
+    """The job was asked to stop while it waited, or before it sent."""
+
+
+class Stop:
+    """One job's stop: asked once, seen at every wait and before every attempt."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+
+    @property
+    def asked(self) -> bool:
+        """Whether :meth:`ask` was called."""
+        return self._asked.is_set()
+
+    def ask(self) -> None:
+        """Ask the job to stop; asking again changes nothing."""
+        self._asked.set()
+
+    def check(self) -> None:
+        """Raise :class:`StopAsked` if the job was asked to stop."""
+        if self._asked.is_set():
+            raise StopAsked
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait *seconds* of the event loop's time; raise :class:`StopAsked` as soon as the job is asked to stop."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
+        except TimeoutError:
+            return
+        raise StopAsked

@@ -1,0 +1,77 @@
+"""What a run has done so far: plain counts that anybody may read at any time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.records import Fate
+
+if TYPE_CHECKING:
+    from bulkdelete.records import Batch, Outcome, RowFate
+
+MOST_FAILURES: Final = 1000
+"""So many failed rows are kept in memory for the report; the ledger keeps them all."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one run; ``*_before`` are those of the runs before it on the same ledger."""
+
+    rows_before: int = 0
+    settled_before: int = 0
+    acknowledged_before: int = 0
+    rejected_before: int = 0
+    rows: int = 0
+    batches: int = 0
+    requests: int = 0
+    retries: int = 0
+    split_requests: int = 0
+    acknowledged: int = 0
+    rejected: int = 0
+    unresolved: int = 0
+    set_aside: int = 0
+    failures: list[RowFate] = field(default_factory=list)
+
+    def take_in(self, batch: Batch) -> None:
+        """Count a batch that is about to be sent."""
+        self.rows = max(self.rows, batch.end_row)
+        self.batches += 1
+        self.set_aside += len(batch.set_aside)
+        for row_fate in batch.set_aside:
+            self.note(row_fate)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Count what became of a batch or of a part of one."""
+        if outcome.fate is Fate.ACKNOWLEDGED:
+            self.acknowledged += outcome.records
+        elif outcome.fate is Fate.REJECTED:
+            self.rejected += outcome.records
+        elif outcome.fate is Fate.UNRESOLVED:
+            self.unresolved += outcome.records
+        if outcome.row_fate is not None:
+            self.note(outcome.row_fate)
+
+    def note(self, row_fate: RowFate) -> None:
+        """Keep *row_fate* for the report, unless there are many already."""
+        if len(self.failures) < MOST_FAILURES:
+            self.failures.append(row_fate)
+
+    @property
+    def failed(self) -> int:
+        """Rows rejected in any run, or left unresolved by this one."""
+        return self.rejected_before + self.rejected + self.unresolved
+
+    @property
+    def sent(self) -> int:
+        """Records that have had an outcome after they were sent."""
+        return self.acknowledged_before + self.acknowledged + self.failed
+
+    @property
+    def settled(self) -> int:
+        """Rows that have their final fate."""
+        return self.settled_before + self.set_aside + self.acknowledged + self.rejected
+
+    def too_many_failures(self, allowed: int | None) -> bool:
+        """Return whether more rows failed than *allowed*; ``None``: the larger of 100 and 0.1 % of those sent."""
+        return self.failed > (max(100, self.sent // 1000) if allowed is None else allowed)

@@ -1,0 +1,128 @@
+"""One HTTP attempt: a body goes out, a reply comes back. The only user of aiohttp's client.
+
+aiohttp's errors end here: ``repr(aiohttp.ClientResponseError)`` holds the Authorization header, so they are
+translated ``from None`` and never chained or logged.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+import aiohttp
+
+from bulkdelete import protocol
+from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent, SettingsError
+from bulkdelete.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulkdelete.settings import HttpSettings
+
+MOST_ANSWER_BYTES: Final = 64 * 1024
+"""A longer answer is not read to its end and counts as unreadable."""
+
+
+class Reply(NamedTuple):
+    """What came back: an HTTP status, the headers and at most :data:`MOST_ANSWER_BYTES` of body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    """One HTTP attempt."""
+
+    async def post(self, body: bytes, api_key: str, request_id: str) -> Reply:
+        """Send *body*; return the reply.
+
+        Raises:
+            NotSent: the request never left.
+            AnswerLost: it left, and no whole answer came.
+            ConnectionRefusedForGood: no attempt can succeed, for example because a certificate does not verify.
+
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class HttpTransport:
+    """The real thing: one ``aiohttp.ClientSession``, made at the first attempt, for one base URL."""
+
+    def __init__(self, base_url: str, settings: HttpSettings, connections: int) -> None:
+        self._url = base_url + protocol.PATH
+        self._settings = settings
+        self._connections = connections
+        self._tls = _tls(settings.ca_file) if base_url.startswith("https:") else True
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, body: bytes, api_key: str, request_id: str) -> Reply:
+        """Send *body*; see :meth:`Transport.post`."""
+        session = self._session or self._open()
+        headers = {"Authorization": f"Bearer {api_key}", "X-Request-Id": request_id}
+        try:
+            async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+                return Reply(response.status, response.headers, await _read(response))
+        except aiohttp.ClientConnectorCertificateError:
+            raise ConnectionRefusedForGood(
+                "the server's certificate does not verify; for a private authority set http.ca_file"
+            ) from None
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise NotSent(f"no connection: {_name(error)}") from None
+        except TimeoutError:
+            raise AnswerLost(f"no answer within {self._settings.answer_timeout_seconds:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise AnswerLost(f"the connection broke: {_name(error)}") from None
+
+    async def close(self) -> None:
+        """Close every connection; the next attempt opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        settings = self._settings
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._tls),
+            timeout=aiohttp.ClientTimeout(
+                total=settings.answer_timeout_seconds, connect=settings.connect_timeout_seconds
+            ),
+            cookie_jar=None if settings.keep_cookies else aiohttp.DummyCookieJar(),
+            trust_env=settings.use_environment_proxies,
+            auto_decompress=False,
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "Content-Type": "application/json",
+                "User-Agent": f"bulkdelete/{VERSION}",
+            },
+        )
+        return self._session
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > MOST_ANSWER_BYTES:
+            response.close()
+            return b""
+    return bytes(body)
+
+
+def _tls(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"http.ca_file: {ca_file} cannot be used: {error.strerror or _name(error)}") from None
+
+
+def _name(error: BaseException) -> str:
+    """Name an error without its text, which may hold headers."""
+    strerror = getattr(error, "strerror", None)
+    return f"{type(error).__name__} ({strerror})" if isinstance(strerror, str) else type(error).__name__
