@@ -15,7 +15,7 @@ from bulkdelete.records import Fate, Outcome, RowFate, VerdictKind
 from bulkdelete.stopping import StopAsked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from bulkdelete.attempts import Attempts
     from bulkdelete.pathfinding import Turn
@@ -102,7 +102,7 @@ class Deleter:
         self._pathfinder = Pathfinder(proven=bool(tally.acknowledged_before))
         self._split_turns = asyncio.Semaphore(splitting.AT_ONCE)
 
-    async def send(self, batch: Batch) -> AsyncIterator[Outcome]:
+    async def send(self, batch: Batch) -> AsyncGenerator[Outcome, None]:
         """Yield the outcomes of *batch*: one, or one for each contiguous part as it is settled.
 
         The records of all outcomes together are the batch's open records, also when it raises: it has yielded before

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bulkdelete.settings import Settings
     from bulkdelete.sources import Source
 
+SOURCE_PATH = "source_path"
+"""The ledger's fact of where the source was read from, last time."""
 SOURCE_ROWS = "source_rows"
 """The ledger's fact that the source was read to its end, and how many rows that were."""
 RESUME_AT = "resume_at_unix_seconds"
@@ -151,6 +153,7 @@ class Job:
         engine = self._engine = self._wire(ledger)
         if self._stopped_early:
             engine.halt(Ended.SIGNAL, self._stopped_early)
+        await self._remember(ledger, SOURCE_PATH, source.name)
         await engine.run(merge.batches(source.blocks()), self._settings.flow.cancel_grace_seconds)
         if merge.limited:
             engine.halt(Ended.LIMIT, f"the limit of {self._settings.stop.limit} records in this run was reached")
@@ -201,7 +204,7 @@ class Job:
     async def _account_for(self, ledger: Ledger, engine: Engine) -> tuple[Report, Exception | None]:
         problem, resume_at = engine.problem, None
         if isinstance(problem, PauseTooLong):
-            problem, resume_at = None, problem.until_unix_seconds
+            resume_at, problem = problem.until_unix_seconds, None
             await self._remember(ledger, RESUME_AT, repr(resume_at))
         try:
             totals = await ledger.count()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bulkdelete.errors import SourceChanged
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from bulkdelete.batching import Batcher
     from bulkdelete.records import Batch, Rows, StoredRange
@@ -40,7 +40,7 @@ class Merge:
         self.read_to_end = False
         self.limited = False
 
-    async def batches(self, blocks: AsyncGenerator[Rows, None]) -> AsyncIterator[Batch]:
+    async def batches(self, blocks: AsyncGenerator[Rows, None]) -> AsyncGenerator[Batch, None]:
         """Yield the batches.
 
         Raises:

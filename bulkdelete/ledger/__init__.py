@@ -1,0 +1,24 @@
+"""The durable record of every batch: intents before effects, results before they count.
+
+:func:`open_ledger` opens it for the one process that writes; :func:`read_ledger` for everybody else.
+"""
+
+from __future__ import annotations
+
+from bulkdelete.ledger.durable import DurableLedger, open_ledger
+from bulkdelete.ledger.reading import LedgerReader, RunRow, read_ledger
+from bulkdelete.ledger.totals import Totals
+from bulkdelete.ledger.unrecorded import UnrecordedLedger
+
+Ledger = DurableLedger | UnrecordedLedger
+
+__all__ = [
+    "DurableLedger",
+    "Ledger",
+    "LedgerReader",
+    "RunRow",
+    "Totals",
+    "UnrecordedLedger",
+    "open_ledger",
+    "read_ledger",
+]

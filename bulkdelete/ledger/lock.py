@@ -1,0 +1,97 @@
+"""One process writes a ledger: a lock file that dies with the process (``flock`` belongs to the open file)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.errors import LedgerLocked, LedgerStorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PATIENCE_SECONDS: Final = 0.5
+_PAUSE_SECONDS: Final = 0.02
+
+
+def lock_path(ledger: Path) -> Path:
+    """Return the lock file of *ledger*."""
+    return ledger.with_name(f"{ledger.name}.lock")
+
+
+class LedgerLock:
+    """The right to write *ledger*, held until :meth:`release` or the process's death.
+
+    Raises:
+        LedgerLocked: another process holds it; the message names it.
+        LedgerStorageError: the lock file cannot be made.
+
+    """
+
+    def __init__(self, ledger: Path) -> None:
+        self._descriptor = _open(lock_path(ledger))
+        try:
+            self._acquire(ledger)
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def release(self) -> None:
+        """Let others write; doing so again changes nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _acquire(self, ledger: Path) -> None:
+        until = time.monotonic() + _PATIENCE_SECONDS  # somebody may be looking at the lock for an instant
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise _locked(ledger, self._descriptor) from None
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
+
+def holder(ledger: Path) -> int | None:
+    """Return the id of the process that writes *ledger* now, or ``None``."""
+    try:
+        descriptor = os.open(lock_path(ledger), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _written_pid(descriptor) or 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LedgerStorageError(
+            f"{path}: the ledger's lock file cannot be made: {error.strerror}. Nothing was sent"
+        ) from None
+
+
+def _locked(ledger: Path, descriptor: int) -> LedgerLocked:
+    return LedgerLocked(
+        f"{ledger}: process {_written_pid(descriptor) or '?'} is writing this ledger. Nothing was sent; wait for it to "
+        "end, or look at it with: bulkdelete status"
+    )
+
+
+def _written_pid(descriptor: int) -> int | None:
+    with suppress(ValueError, OSError):
+        return int(os.pread(descriptor, 32, 0))
+    return None

@@ -1,0 +1,47 @@
+"""The ledger's tables, pragmas and version.
+
+====== ==========================================================================================================
+table  one row is
+====== ==========================================================================================================
+job    a fact of the job: ``identity.*`` what makes it the same job, ``source_rows`` once the source was read whole
+run    a run of the command: when, who, where, which versions, why it ended
+batch  a range of rows ``[first_row, end_row)``: its counts, its digest, its state, and the last answer if it failed
+part   a part of a batch that was split and has its final fate
+row    a row that is not acknowledged, with the reason: invalid, held, duplicate or rejected
+====== ==========================================================================================================
+
+States of a batch: 0 open (intent on disk, no result yet), 1 acknowledged, 2 settled (its parts cover its records, or
+it has none), 3 unresolved, 4 pending. Text is kept as bytes (UTF-8, lone surrogates included).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+APPLICATION_ID: Final = 0x62756C6B  # "bulk"
+SCHEMA_VERSION: Final = 1
+
+OPEN, ACKNOWLEDGED, SETTLED, UNRESOLVED, PENDING = range(5)
+
+TABLES: Final = """
+CREATE TABLE job (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY, started_ms INTEGER NOT NULL, ended_ms INTEGER, ended TEXT, reason TEXT,
+    pid INTEGER NOT NULL, host TEXT NOT NULL, user TEXT NOT NULL,
+    version TEXT NOT NULL, python TEXT NOT NULL, sqlite TEXT NOT NULL, requests INTEGER, retries INTEGER
+) STRICT;
+CREATE TABLE batch (
+    first_row INTEGER PRIMARY KEY, end_row INTEGER NOT NULL, records INTEGER NOT NULL,
+    invalid INTEGER NOT NULL, held INTEGER NOT NULL, duplicate INTEGER NOT NULL,
+    digest BLOB NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+    ambiguous INTEGER NOT NULL DEFAULT 0, code INTEGER, http_status INTEGER, request_id TEXT, message TEXT
+) STRICT;
+CREATE INDEX open_batch ON batch (first_row) WHERE state IN (0, 3, 4);
+CREATE TABLE part (
+    first_row INTEGER PRIMARY KEY, end_row INTEGER NOT NULL, records INTEGER NOT NULL, fate TEXT NOT NULL
+) STRICT;
+CREATE TABLE row (
+    row INTEGER PRIMARY KEY, fate TEXT NOT NULL, reason TEXT NOT NULL,
+    record BLOB NOT NULL, filter_column BLOB, file TEXT NOT NULL, line INTEGER, code INTEGER
+) STRICT;
+"""

@@ -1,0 +1,58 @@
+"""Counts of rows by fate, and how SQL counts them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Rows by fate, over all runs; open batches count as unresolved. The fates always add up to ``rows``."""
+
+    rows: int = 0
+    batches: int = 0
+    acknowledged: int = 0
+    rejected: int = 0
+    invalid: int = 0
+    held: int = 0
+    duplicate: int = 0
+    unresolved: int = 0
+    pending: int = 0
+
+
+_BATCHES: Final = """
+SELECT coalesce(sum(end_row - first_row), 0), count(*), coalesce(sum(records) FILTER (WHERE state = 1), 0),
+       coalesce(sum(invalid), 0), coalesce(sum(held), 0), coalesce(sum(duplicate), 0),
+       coalesce(sum(records) FILTER (WHERE state IN (0, 3)), 0), coalesce(sum(records) FILTER (WHERE state = 4), 0)
+FROM batch
+"""
+_PARTS: Final = """
+SELECT coalesce(sum(records) FILTER (WHERE fate = 'acknowledged'), 0),
+       coalesce(sum(records) FILTER (WHERE fate = 'rejected'), 0),
+       coalesce(sum(records) FILTER (WHERE state IN (0, 3)), 0),
+       coalesce(sum(records) FILTER (WHERE state = 4), 0)
+FROM (SELECT part.records, part.fate,
+             (SELECT state FROM batch WHERE first_row <= part.first_row ORDER BY first_row DESC LIMIT 1) AS state
+      FROM part)
+"""
+
+
+def count(connection: sqlite3.Connection) -> Totals:
+    """Count the whole ledger by SQL."""
+    rows, batches, whole, invalid, held, duplicate, unresolved, pending = connection.execute(_BATCHES).fetchone()
+    acknowledged, rejected, of_unresolved, of_pending = connection.execute(_PARTS).fetchone()
+    return Totals(
+        rows=rows,
+        batches=batches,
+        acknowledged=whole + acknowledged,
+        rejected=rejected,
+        invalid=invalid,
+        held=held,
+        duplicate=duplicate,
+        unresolved=unresolved - of_unresolved,
+        pending=pending - of_pending,
+    )

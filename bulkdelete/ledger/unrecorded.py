@@ -1,0 +1,64 @@
+"""The ledger of a call without a ledger: the same door, and nothing behind it but counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from bulkdelete.ledger.totals import Totals
+from bulkdelete.records import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from bulkdelete.records import Batch, Ended, Outcome, StoredRange
+
+
+class UnrecordedLedger:
+    """Keeps counts in memory, and forgets everything else."""
+
+    def __init__(self) -> None:
+        self.path: str | None = None
+        self.totals = Totals()
+        self.facts: dict[str, str] = {}
+        self._rows = 0
+        self._batches = 0
+        self._open = 0
+        self._fates: Counter[Fate] = Counter()
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._done.set_result(None)
+
+    def intend(self, batch: Batch) -> asyncio.Future[None]:
+        """Count the batch."""
+        self._rows = batch.end_row
+        self._batches += 1
+        self._open += batch.open_records
+        for row_fate in batch.set_aside:
+            self._fates[row_fate.fate] += 1
+        return self._done
+
+    def record(self, outcome: Outcome) -> asyncio.Future[None]:
+        """Count the outcome."""
+        self._open -= outcome.records
+        self._fates[outcome.fate] += outcome.records
+        return self._done
+
+    def remember(self, key: str, value: str) -> asyncio.Future[None]:
+        """Keep a fact for as long as the call lasts."""
+        self.facts[key] = value
+        return self._done
+
+    async def ranges(self) -> AsyncGenerator[StoredRange, None]:
+        """Yield nothing: no run was before this one."""
+        for stored in ():
+            yield stored
+
+    async def count(self) -> Totals:
+        """Return the counts; what has no outcome is unresolved."""
+        fates = {fate.value: self._fates[fate] for fate in Fate}
+        fates["unresolved"] += self._open
+        return Totals(rows=self._rows, batches=self._batches, **fates)
+
+    async def close(self, ended: Ended | None, reason: str = "", requests: int = 0, retries: int = 0) -> None:
+        """There is nothing to close."""

@@ -1,0 +1,205 @@
+"""How far a job is, on a terminal, in a log, or nowhere: each follows a job until it is cancelled.
+
+Everything goes to stderr. What cannot be known is not shown: there is an ETA only when the size of the source is known
+and its reading has come past what earlier runs had read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final, Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bulkdelete.job import Job, Snapshot
+    from bulkdelete.sources import Source
+
+LINE_SECONDS: Final = 10.0
+"""How often a plain line is written."""
+FRAME_SECONDS: Final = 0.2
+"""How often the terminal's line is drawn."""
+RATE_SECONDS: Final = 5.0
+"""Over how long the rate is taken."""
+_BAR_CHARACTERS: Final = 24
+
+
+class Progress(Protocol):
+    """Where a person sees how far a job is."""
+
+    async def follow(self, job: Job, expected: Expected) -> None:
+        """Show *job* until cancelled."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Show one line beside the progress, whatever else is hidden."""
+        ...
+
+
+class Expected:
+    """How many rows the job will have: told by an earlier run, or estimated from how far the source has been read."""
+
+    def __init__(self, source: Source | None = None, *, rows_before: int = 0, total_rows: int | None = None) -> None:
+        self._source = source
+        self._rows_before = rows_before
+        self._total_rows = total_rows
+
+    def rows(self, rows_read: int) -> int | None:
+        """Return the rows expected in all, or ``None`` where nobody can know yet."""
+        if self._total_rows is not None:
+            return self._total_rows
+        size = getattr(self._source, "size_bytes", None)
+        position = getattr(self._source, "position_bytes", None)
+        if not size or not position or rows_read <= self._rows_before:
+            return None
+        return max(rows_read, round(rows_read * size / position))
+
+
+class Pace:
+    """The rate over the last :data:`RATE_SECONDS`, and whether attempts were repeated in that time."""
+
+    def __init__(self) -> None:
+        self._seen: deque[Snapshot] = deque()
+
+    def take(self, now: Snapshot) -> None:
+        """Take note of a snapshot."""
+        self._seen.append(now)
+        while len(self._seen) > 2 and now.elapsed_seconds - self._seen[1].elapsed_seconds > RATE_SECONDS:  # noqa: PLR2004 - one beyond the window stays
+            self._seen.popleft()
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows this job settled a second, lately."""
+        if not self._seen:
+            return 0.0
+        first, last = self._seen[0], self._seen[-1]
+        seconds = last.elapsed_seconds - first.elapsed_seconds
+        rows = (last.settled - last.settled_before) - (first.settled - first.settled_before)
+        return max(0.0, rows / seconds) if seconds > 0 else 0.0
+
+    @property
+    def retrying(self) -> bool:
+        """Whether retries came up lately."""
+        return bool(self._seen) and self._seen[-1].retries > self._seen[0].retries
+
+
+class Silent:
+    """Shows no progress."""
+
+    async def follow(self, job: Job, expected: Expected) -> None:
+        """Show nothing."""
+
+    def say(self, line: str) -> None:
+        """Write *line* to stderr."""
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - stderr is the place for talk
+
+
+class Lines(Silent):
+    """Writes a plain line now and then, for logs."""
+
+    def __init__(self, every_seconds: float = LINE_SECONDS) -> None:
+        self._every_seconds = every_seconds
+
+    async def follow(self, job: Job, expected: Expected) -> None:
+        """Write a line on *job* every few seconds."""
+        pace = Pace()
+        pace.take(job.snapshot())
+        while True:
+            await asyncio.sleep(self._every_seconds)
+            now = job.snapshot()
+            pace.take(now)
+            self.say(", ".join(phrases(now, pace, expected.rows(now.rows))))
+
+
+class Bar:
+    """Draws one live line on the terminal."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+
+    async def follow(self, job: Job, expected: Expected) -> None:
+        """Draw *job* a few times a second."""
+        pace = Pace()
+        with Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+            try:
+                while True:
+                    _draw(live, job.snapshot(), pace, expected)
+                    await asyncio.sleep(FRAME_SECONDS)
+            finally:
+                _draw(live, job.snapshot(), pace, expected)
+
+    def say(self, line: str) -> None:
+        """Write *line* above the live line."""
+        self._console.print(Text(line), soft_wrap=True)
+
+
+def progress_for(*, quiet: bool) -> Progress:
+    """Return what suits stderr: a bar on a terminal, lines elsewhere, nothing when *quiet*."""
+    if quiet:
+        return Silent()
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+@asynccontextmanager
+async def following(progress: Progress, job: Job, expected: Expected) -> AsyncIterator[None]:
+    """While entered, *progress* follows *job*; what goes wrong in drawing harms nobody."""
+    task = asyncio.create_task(progress.follow(job, expected), name="bulkdelete progress")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, OSError):
+            await task
+
+
+def phrases(now: Snapshot, pace: Pace, expected_rows: int | None) -> list[str]:
+    """Return what there is to say about *now*, the most important first."""
+    of_all = f" of about {expected_rows:,}" if expected_rows else ""
+    said = [
+        f"{now.settled:,}{of_all} rows settled",
+        f"{pace.rows_per_second:,.0f} records/s",
+        f"{now.in_flight} in flight",
+        f"{now.retries:,} retries",
+    ]
+    if now.failed:
+        said.append(f"{now.failed:,} failed")
+    rate = pace.rows_per_second
+    if expected_rows and rate and not now.pause_seconds:
+        said.append(f"ETA {_clock((expected_rows - now.settled) / rate)}")
+    why = why_it_waits(now, pace)
+    return [*said, why] if why else said
+
+
+def why_it_waits(now: Snapshot, pace: Pace) -> str:
+    """Return why *now* nothing, or less, happens; empty where all is well."""
+    if now.pause_seconds:
+        return f"paused {now.pause_seconds:.0f} s: the API's limit"
+    if pace.retrying:
+        return "retrying"
+    if not now.requests and not now.in_flight:
+        return "comparing the source with the ledger" if now.settled_before else "starting"
+    return ""
+
+
+def _draw(live: Live, now: Snapshot, pace: Pace, expected: Expected) -> None:
+    pace.take(now)
+    rows = expected.rows(now.rows)
+    line = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=rows, completed=now.settled, width=_BAR_CHARACTERS, pulse=rows is None)
+    line.add_row(bar, Text(" | ".join(phrases(now, pace, rows)), no_wrap=True, overflow="ellipsis"))
+    live.update(line, refresh=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, whole = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{whole:02}"

@@ -1,0 +1,98 @@
+"""The installed command as a subprocess: its exit code, what it printed, and a way to send it signals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+TABLE_ID = "673af861ed69656ac0895b07"
+CANARY_KEY = "canary-7f3a91-never-print-me"
+LONGEST_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Finished:
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return json.loads(self.stdout)
+
+    @property
+    def everything(self) -> str:
+        return self.stdout + self.stderr
+
+
+class Command:
+    """``bulkdelete`` with *words*, run in *folder* with the canary key in its environment."""
+
+    def __init__(self, folder: Path, *words: object, key: str | None = CANARY_KEY) -> None:
+        self._folder = folder
+        self._words = [str(word) for word in words]
+        self._env = {name: value for name, value in os.environ.items() if not name.startswith("BULKDELETE_")}
+        if key is not None:
+            self._env["BULKDELETE_API_KEY"] = key
+
+    @asynccontextmanager
+    async def started(self, stdin: bytes | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bulkdelete",
+            *self._words,
+            cwd=self._folder,
+            env=self._env,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    async def run(self, stdin: bytes | None = None) -> Finished:
+        async with self.started(stdin) as process:
+            return await finished(process, stdin)
+
+
+async def finished(process: asyncio.subprocess.Process, stdin: bytes | None = None) -> Finished:
+    async with asyncio.timeout(LONGEST_SECONDS):
+        stdout, stderr = await process.communicate(stdin)
+    assert process.returncode is not None
+    return Finished(process.returncode, stdout.decode(), stderr.decode())
+
+
+async def killed(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.send_signal(signal.SIGKILL)
+    await process.communicate()
+
+
+def ids(count: int, first: int = 541_278_230_707_963_208) -> list[str]:
+    return [str(first + 37 * number) for number in range(count)]
+
+
+def write_csv(path: Path, records: list[str]) -> Path:
+    path.write_text("record_id\n" + "".join(f"{record}\n" for record in records))
+    return path
+
+
+def fates(report: dict[str, Any]) -> dict[str, int]:
+    names = ("acknowledged", "rejected", "invalid", "held", "duplicate", "unresolved", "pending")
+    assert sum(report[name] for name in names) == report["rows"]
+    return {name: report[name] for name in names if report[name]}

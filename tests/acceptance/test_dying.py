@@ -1,0 +1,140 @@
+"""What happens when it dies at 3 a.m.: signals, SIGKILL, and the same command again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulkdelete.emulator import Emulator, Faults
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, killed, write_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROWS = 40_000
+KILLS = 30
+
+
+def purge(folder: Path, emulator: Emulator, *more: object) -> Command:
+    words = ("run", "ids.csv", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db")
+    return Command(folder, *words, "--permits", 4, "--yes", "--json", *more)
+
+
+@pytest.fixture
+async def slow(tmp_path):
+    async with Emulator(faults=Faults(latency_seconds=0.05)) as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, ids(ROWS) + ids(500, first=700_000_000_000_000_000))
+        write_csv(tmp_path / "ids.csv", ids(ROWS))
+        yield emulator
+
+
+async def until_it_sends(emulator: Emulator, process: asyncio.subprocess.Process, requests: int) -> None:
+    async with asyncio.timeout(30):
+        while emulator.requests < requests and process.returncode is None:
+            await asyncio.sleep(0.002)
+
+
+async def resumed(folder: Path, emulator: Emulator) -> None:
+    """Run the same command to its end and assert the same fates as one uninterrupted run has."""
+    last = await purge(folder, emulator).run()
+    assert last.code == 0, last.stderr
+    assert fates(last.report) == {"acknowledged": ROWS}
+    assert sorted(emulator.remaining(TABLE_ID)) == sorted(ids(500, first=700_000_000_000_000_000))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_signal_drains_and_the_same_command_goes_on(tmp_path, slow, number, code):
+    async with purge(tmp_path, slow).started() as process:
+        await until_it_sends(slow, process, 6)
+        process.send_signal(number)
+        stopped = await finished(process)
+    assert stopped.code == code, stopped.stderr
+    assert "bulkdelete run ids.csv" in stopped.stderr
+    counts = fates(stopped.report)
+    assert counts["acknowledged"] == slow.requests * 1_000
+    assert "unresolved" not in counts
+    await resumed(tmp_path, slow)
+
+
+async def test_a_second_sigint_ends_it_at_once_and_the_same_command_goes_on(tmp_path, slow):
+    await slow_down(slow)
+    async with purge(tmp_path, slow).started() as process:
+        await until_it_sends(slow, process, 1)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        async with asyncio.timeout(30):
+            while b"again" not in await process.stderr.readline():
+                pass
+        process.send_signal(signal.SIGINT)
+        stopped = await finished(process)
+    assert stopped.code == 130, stopped.stderr
+    await slow_down(slow, 0.01)
+    await resumed(tmp_path, slow)
+
+
+async def slow_down(emulator: Emulator, latency_seconds: float = 20.0) -> None:
+    emulator.faults = Faults(latency_seconds=latency_seconds)
+
+
+async def test_sigkill_at_thirty_random_moments_loses_and_repeats_nothing_that_matters(tmp_path):
+    faults = Faults(
+        seed=3, latency_seconds=0.01, latency_spread=0.5, internal_error_rate=0.05, drop_before_rate=0.02, drop_after_rate=0.02
+    )
+    rows, survivors = ids(60_000), ids(500, first=700_000_000_000_000_000)
+    poisoned = [rows[17_171], rows[42_042]]
+    chance = random.Random(20_261_124)
+    async with Emulator(faults=faults) as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, rows + survivors)
+        emulator.poison(TABLE_ID, poisoned)
+        write_csv(tmp_path / "ids.csv", rows)
+        (tmp_path / "purge.toml").write_text("[retry]\nfirst_backoff_seconds = 0.01\nmax_attempts = 20\n")
+        command = purge(tmp_path, emulator, "-c", "purge.toml")
+        kills = 0
+        while kills < KILLS:
+            before = emulator.requests
+            async with command.started() as process:
+                await until_it_sends(emulator, process, before + chance.randrange(0, 6))
+                await asyncio.sleep(chance.random() * 0.02)
+                kills += process.returncode is None
+                done = process.returncode is not None
+                await killed(process)
+            if done:
+                break
+        last = await command.run()
+        assert kills == KILLS, "the job was done before it could be killed often enough"
+        assert last.code == 1, last.stderr
+        assert fates(last.report) == {"acknowledged": 59_998, "rejected": 2}
+        assert sorted(emulator.remaining(TABLE_ID)) == sorted(survivors + poisoned)
+
+
+async def test_a_second_process_on_the_same_ledger_is_refused(tmp_path, slow):
+    async with purge(tmp_path, slow).started() as process:
+        await until_it_sends(slow, process, 2)
+        second = await purge(tmp_path, slow).run()
+        assert second.code == 75
+        assert str(process.pid) in second.stderr
+        status = await Command(tmp_path, "status", "purge.db").run()
+        assert status.code == 0
+        assert str(process.pid) in status.stdout
+        first = await finished(process)
+    assert first.code == 0
+
+
+async def test_the_key_appears_nowhere(tmp_path):
+    async with Emulator(faults=Faults(script=["50000", "drop_after", "502"], unauthorized_after=12)) as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, ids(ROWS))
+        write_csv(tmp_path / "ids.csv", ids(ROWS))
+        stopped = await purge(tmp_path, emulator).run()
+        assert stopped.code == 3, stopped.stderr
+        assert CANARY_KEY not in stopped.everything
+        for words in (("status", "purge.db"), ("failures", "purge.db")):
+            assert CANARY_KEY not in (await Command(tmp_path, *words).run()).everything
+        for file in tmp_path.glob("purge.db*"):
+            assert CANARY_KEY.encode() not in file.read_bytes(), file

@@ -1,0 +1,346 @@
+"""``bulkdelete run`` as its users run it: the installed command, the real emulator, a real ledger."""
+
+from __future__ import annotations
+
+import json
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulkdelete.emulator import Emulator, Faults
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids, write_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def purge(folder: Path, emulator: Emulator, source: object, *more: object, **keywords) -> Command:
+    words = ("run", source, "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db")
+    return Command(folder, *words, "--yes", "--json", *more, **keywords)
+
+
+@pytest.fixture
+async def emulator():
+    async with Emulator(record_requests=True) as emulator:
+        emulator.add_key(CANARY_KEY)
+        yield emulator
+
+
+async def test_a_purge_deletes_exactly_the_ids_of_the_file_and_says_so(tmp_path, emulator):
+    doomed, survivors = ids(2_500), ids(100, first=700_000_000_000_000_000)
+    emulator.load(TABLE_ID, doomed + survivors)
+    finished = await purge(tmp_path, emulator, write_csv(tmp_path / "ids.csv", doomed)).run()
+    assert finished.code == 0, finished.stderr
+    assert fates(finished.report) == {"acknowledged": 2_500}
+    assert finished.report["batches"] == finished.report["requests"] == 3
+    assert finished.report["retries"] == 0
+    assert finished.report["elapsed_seconds"] > 0
+    assert finished.report["ended"] == "complete"
+    assert list(emulator.remaining(TABLE_ID)) == sorted(survivors)
+
+
+async def test_no_request_holds_more_than_a_thousand_records_or_any_twice(tmp_path, emulator):
+    doomed = ids(3_001)
+    emulator.load(TABLE_ID, doomed)
+    finished = await purge(tmp_path, emulator, write_csv(tmp_path / "ids.csv", doomed)).run()
+    assert finished.code == 0
+    sizes = [len(request.entries) for request in emulator.log]
+    assert max(sizes) <= 1000
+    assert sum(sizes) == 3_001
+
+
+async def test_the_configuration_file_and_the_options_do_the_same(tmp_path, emulator):
+    emulator.load(TABLE_ID, ids(1_500))
+    write_csv(tmp_path / "ids.csv", ids(1_500))
+    (tmp_path / "purge.toml").write_text(
+        f'base_url = "{emulator.base_url}"\ntable_id = "{TABLE_ID}"\n'
+        '[source]\npath = "ids.csv"\ncolumn = "record_id"\n[ledger]\npath = "purge.db"\n'
+    )
+    by_file = await Command(tmp_path, "run", "-c", "purge.toml", "--yes", "--json").run()
+    assert by_file.code == 0, by_file.stderr
+    by_options = await purge(tmp_path, emulator, "ids.csv", "--column", "record_id").run()
+    assert by_options.code == 0, by_options.stderr
+    assert by_options.report["settled_before"] == 1_500
+    assert by_options.report["requests"] == 0
+
+
+async def test_options_go_before_the_file(tmp_path, emulator):
+    emulator.load(TABLE_ID, ids(10))
+    write_csv(tmp_path / "ids.csv", ids(10))
+    (tmp_path / "purge.toml").write_text(
+        f'base_url = "http://127.0.0.1:9"\ntable_id = "ffffffffffffffffffffffff"\n[source]\npath = "ids.csv"\n'
+    )
+    finished = await purge(tmp_path, emulator, "ids.csv", "-c", "purge.toml").run()
+    assert finished.code == 0, finished.stderr
+    assert emulator.count(TABLE_ID) == 0
+
+
+async def test_rejected_and_invalid_rows_are_listed_and_can_be_run_again(tmp_path, emulator):
+    rows = ids(3_000)
+    emulator.load(TABLE_ID, rows)
+    emulator.poison(TABLE_ID, [rows[1_234]])
+    lines = [*rows[:500], "5.41278230707963e+17", " 541278230707963208", "", rows[0], *rows[500:]]
+    finished = await purge(tmp_path, emulator, write_csv(tmp_path / "ids.csv", lines)).run()
+    assert finished.code == 1, finished.stderr
+    assert fates(finished.report) == {"acknowledged": 2_999, "rejected": 1, "invalid": 2, "duplicate": 1}
+    listed = await Command(tmp_path, "failures", "purge.db").run()
+    failures = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert [(one["row"], one["fate"], one["record_id"]) for one in failures] == [
+        (500, "invalid", "5.41278230707963e+17"),
+        (501, "invalid", " 541278230707963208"),
+        (1_237, "rejected", rows[1_234]),
+    ]
+    assert failures[0]["line"] == 502
+    (tmp_path / "again.jsonl").write_text(listed.stdout)
+    words = ("run", "again.jsonl", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--yes", "--json")
+    again = await Command(tmp_path, *words).run()
+    assert fates(again.report) == {"rejected": 1, "invalid": 2}
+
+
+async def test_the_csv_of_failures_is_for_people_and_refused_as_a_source(tmp_path, emulator):
+    emulator.load(TABLE_ID, ids(5))
+    source = tmp_path / "ids.txt"
+    source.write_text("\n".join([*ids(5), "=cmd()|'/C calc'!A0 "]) + "\n")
+    assert (await purge(tmp_path, emulator, source).run()).code == 1
+    listed = await Command(tmp_path, "failures", "purge.db", "--csv").run()
+    assert ",'=cmd()" in listed.stdout or "\"'=cmd()" in listed.stdout
+    (tmp_path / "failures.csv").write_text(listed.stdout)
+    refused = await purge(tmp_path, emulator, "failures.csv", "--ledger", "other.db").run()
+    assert refused.code == 2
+    assert "failures" in refused.stderr
+
+
+async def test_a_limit_ends_the_run_with_75_and_the_next_one_goes_on(tmp_path, emulator):
+    emulator.load(TABLE_ID, ids(2_500))
+    source = write_csv(tmp_path / "ids.csv", ids(2_500))
+    first = await purge(tmp_path, emulator, source, "--limit", 1_200).run()
+    assert first.code == 75
+    assert first.report["acknowledged"] == 1_200
+    assert first.report["ended"] == "limit"
+    assert emulator.count(TABLE_ID) == 1_300
+    second = await purge(tmp_path, emulator, source).run()
+    assert second.code == 0
+    assert second.report["acknowledged"] == 2_500
+    assert second.report["settled_before"] == 1_200
+    assert emulator.count(TABLE_ID) == 0
+
+
+async def test_the_same_command_on_a_complete_ledger_sends_nothing_and_returns_the_same(tmp_path, emulator):
+    emulator.load(TABLE_ID, ids(2_000))
+    emulator.poison(TABLE_ID, ids(2_000)[7:8])
+    source = write_csv(tmp_path / "ids.csv", ids(2_000))
+    first = await purge(tmp_path, emulator, source).run()
+    asked = emulator.requests
+    second = await purge(tmp_path, emulator, source).run()
+    assert first.code == second.code == 1
+    assert fates(first.report) == fates(second.report)
+    assert emulator.requests == asked
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda rows: rows[1:], id="a row removed at the front"),
+        pytest.param(lambda rows: rows[:1_500] + rows[1_501:], id="a row removed in the middle"),
+        pytest.param(lambda rows: rows[:-1], id="a row removed at the end"),
+        pytest.param(lambda rows: [*rows[:2_999], "541999999999999999", *rows[3_000:]], id="one id changed"),
+        pytest.param(lambda rows: [*rows, "541999999999999999"], id="a row added at the end"),
+    ],
+)
+@pytest.mark.parametrize("limit", [2_000, None], ids=["after a part", "after the whole"])
+async def test_a_file_changed_between_runs_is_refused_and_nothing_is_sent(tmp_path, emulator, change, limit):
+    rows = ids(4_000)
+    emulator.load(TABLE_ID, rows)
+    source = write_csv(tmp_path / "ids.csv", rows)
+    await purge(tmp_path, emulator, source, *(["--limit", limit] if limit else [])).run()
+    asked = emulator.requests
+    write_csv(source, change(rows))
+    refused = await purge(tmp_path, emulator, source).run()
+    assert refused.code == 2
+    assert "Traceback" not in refused.stderr
+    assert emulator.requests == asked
+
+
+async def test_another_table_on_the_same_ledger_is_refused(tmp_path, emulator):
+    emulator.load(TABLE_ID, ids(10))
+    source = write_csv(tmp_path / "ids.csv", ids(10))
+    await purge(tmp_path, emulator, source).run()
+    refused = await purge(tmp_path, emulator, source, "--table-id", "b" * 24).run()
+    assert refused.code == 2
+    assert TABLE_ID in refused.stderr
+    assert "b" * 24 in refused.stderr
+
+
+async def test_a_wholly_wrong_file_is_stopped_within_thirty_requests(tmp_path, emulator):
+    rows = ids(20_000)
+    emulator.load(TABLE_ID, rows)
+    emulator.poison(TABLE_ID, rows)
+    finished = await purge(tmp_path, emulator, write_csv(tmp_path / "ids.csv", rows)).run()
+    assert finished.code == 3
+    assert finished.report["ended"] == "wholly_wrong"
+    assert emulator.requests <= 30
+    assert "column" in finished.stderr
+    assert fates(finished.report)["rejected"] == 10
+    assert emulator.count(TABLE_ID) == 20_000
+
+
+@pytest.mark.parametrize("poisoned", [[0], [4_999, 5_000], list(range(3, 10_000, 271))], ids=["one", "two", "37"])
+async def test_poisoned_records_are_found_exactly(tmp_path, emulator, poisoned):
+    rows = ids(10_000)
+    emulator.load(TABLE_ID, rows)
+    emulator.poison(TABLE_ID, [rows[at] for at in poisoned])
+    finished = await purge(tmp_path, emulator, write_csv(tmp_path / "ids.csv", rows)).run()
+    assert finished.code == 1
+    assert fates(finished.report) == {"acknowledged": 10_000 - len(poisoned), "rejected": len(poisoned)}
+    assert sorted(emulator.remaining(TABLE_ID)) == sorted(rows[at] for at in poisoned)
+    listed = await Command(tmp_path, "failures", "purge.db").run()
+    assert [json.loads(line)["row"] for line in listed.stdout.splitlines()] == poisoned
+
+
+async def test_without_a_terminal_it_needs_yes(tmp_path, emulator):
+    emulator.load(TABLE_ID, ids(10))
+    write_csv(tmp_path / "ids.csv", ids(10))
+    words = ("run", "ids.csv", "--table-id", TABLE_ID, "--base-url", emulator.base_url)
+    refused = await Command(tmp_path, *words).run()
+    assert refused.code == 2
+    assert "--yes" in refused.stderr
+    assert emulator.requests == 0
+
+
+async def test_standard_input_is_a_source_and_resumes_from_its_spool(tmp_path, emulator):
+    rows = ids(3_000)
+    emulator.load(TABLE_ID, rows)
+    everything = "".join(f"{row}\n" for row in rows).encode()
+    first = await purge(tmp_path, emulator, "-", "--limit", 1_000).run(stdin=everything)
+    assert first.code == 75, first.stderr
+    assert (tmp_path / "purge.db.spool").exists()
+    second = await purge(tmp_path, emulator, "-").run(stdin=b"")
+    assert second.code == 0, second.stderr
+    assert second.report["acknowledged"] == 3_000
+    assert emulator.count(TABLE_ID) == 0
+    assert not (tmp_path / "purge.db.spool").exists()
+
+
+async def test_an_empty_source_is_refused_unless_allowed(tmp_path, emulator):
+    write_csv(tmp_path / "ids.csv", [])
+    assert (await purge(tmp_path, emulator, "ids.csv").run()).code == 2
+    allowed = await purge(tmp_path, emulator, "ids.csv", "--allow-empty").run()
+    assert allowed.code == 0
+    assert allowed.report["rows"] == 0
+
+
+async def test_a_missing_column_lists_the_columns_there_are(tmp_path, emulator):
+    (tmp_path / "ids.csv").write_text("customer,email\n1,a@example.com\n")
+    refused = await purge(tmp_path, emulator, "ids.csv", "--column", "custmer").run()
+    assert refused.code == 2
+    assert "customer" in refused.stderr
+    assert "email" in refused.stderr
+    assert emulator.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "code"), [("a" * 24, 403_106), (TABLE_ID, 403_131)], ids=["no such table", "no permission"]
+)
+async def test_a_fatal_answer_stops_the_job_and_it_can_be_resumed(tmp_path, emulator, table, code):
+    rows = ids(50_000)
+    emulator.load(TABLE_ID, rows)
+    emulator.add_key("another", tables=[])
+    source = write_csv(tmp_path / "ids.csv", rows)
+    stopped = await purge(tmp_path, emulator, source, "--table-id", table, key="another").run()
+    assert stopped.code == 3
+    assert str(code) in stopped.stderr
+    assert stopped.report["ended"] == "fatal_answer"
+    assert emulator.requests <= 40
+    assert stopped.report["acknowledged"] == 0
+    if table == TABLE_ID:
+        resumed = await purge(tmp_path, emulator, source).run()
+        assert resumed.code == 0
+        assert resumed.report["acknowledged"] == 50_000
+
+
+async def test_the_key_file_is_read_again_when_the_key_is_refused(tmp_path):
+    async with Emulator(faults=Faults()) as emulator:
+        rows = ids(5_000)
+        emulator.load(TABLE_ID, rows)
+        emulator.add_key("new-key-of-the-hour")
+        command_key = tmp_path / "key.sh"
+        command_key.write_text("#!/bin/sh\nif [ -e used ]; then echo new-key-of-the-hour; else touch used; echo old; fi\n")
+        command_key.chmod(0o700)
+        (tmp_path / "purge.toml").write_text(f'api_key_command = ["{command_key}"]\n')
+        write_csv(tmp_path / "ids.csv", rows)
+        finished = await purge(tmp_path, emulator, "ids.csv", "-c", "purge.toml", key=None).run()
+        assert finished.code == 0, finished.stderr
+        assert emulator.count(TABLE_ID) == 0
+
+
+async def test_a_key_file_that_others_can_read_is_refused(tmp_path, emulator):
+    (tmp_path / "key").write_text(CANARY_KEY)
+    (tmp_path / "key").chmod(0o644)
+    (tmp_path / "purge.toml").write_text('api_key_file = "key"\n')
+    write_csv(tmp_path / "ids.csv", ids(5))
+    refused = await purge(tmp_path, emulator, "ids.csv", "-c", "purge.toml", key=None).run()
+    assert refused.code in {2, 3}
+    assert "chmod 600" in refused.stderr
+    assert emulator.requests == 0
+
+
+async def test_no_key_at_all_is_refused_before_anything(tmp_path, emulator):
+    write_csv(tmp_path / "ids.csv", ids(5))
+    refused = await purge(tmp_path, emulator, "ids.csv", key=None).run()
+    assert refused.code == 2
+    assert "BULKDELETE_API_KEY" in refused.stderr
+
+
+async def test_an_unknown_setting_names_the_nearest(tmp_path, emulator):
+    (tmp_path / "purge.toml").write_text("tabel_id = 1\n")
+    refused = await Command(tmp_path, "run", "-c", "purge.toml", "--yes").run()
+    assert refused.code == 2
+    assert "table_id" in refused.stderr
+
+
+async def test_faults_of_every_kind_end_acknowledged(tmp_path):
+    faults = Faults(
+        seed=7,
+        internal_error_rate=0.1,
+        drop_before_rate=0.05,
+        drop_after_rate=0.05,
+        applied_then_50000_rate=0.05,
+        bad_gateway_rate=0.05,
+        minute_limit_rate=0.01,
+    )
+    async with Emulator(faults=faults) as emulator:
+        emulator.add_key(CANARY_KEY)
+        rows = ids(60_000)
+        emulator.load(TABLE_ID, rows)
+        (tmp_path / "purge.toml").write_text("[retry]\nfirst_backoff_seconds = 0.01\nmax_attempts = 20\n")
+        source = write_csv(tmp_path / "ids.csv", rows)
+        finished = await purge(tmp_path, emulator, source, "-c", "purge.toml").run()
+        assert finished.code == 0, finished.stderr
+        assert fates(finished.report) == {"acknowledged": 60_000}
+        assert finished.report["retries"] > 0
+        assert emulator.count(TABLE_ID) == 0
+
+
+async def test_the_ledger_and_its_lock_are_for_their_owner_only(tmp_path, emulator):
+    emulator.load(TABLE_ID, ids(10))
+    await purge(tmp_path, emulator, write_csv(tmp_path / "ids.csv", ids(10))).run()
+    for file in tmp_path.glob("purge.db*"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+async def test_status_tells_of_a_finished_job(tmp_path, emulator):
+    emulator.load(TABLE_ID, ids(1_500))
+    await purge(tmp_path, emulator, write_csv(tmp_path / "ids.csv", ids(1_500))).run()
+    status = await Command(tmp_path, "status", "purge.db").run()
+    assert status.code == 0
+    assert TABLE_ID in status.stdout
+    assert "1,500" in status.stdout or "1500" in status.stdout
+
+
+async def test_server_messages_cannot_move_the_cursor(tmp_path):
+    async with Emulator(faults=Faults()) as emulator:
+        emulator.add_key(CANARY_KEY)
+        write_csv(tmp_path / "ids.csv", ids(5))
+        finished = await purge(tmp_path, emulator, "ids.csv", "--table-id", "\x1b[2Jtable").run()
+        assert "\x1b" not in finished.everything
