@@ -83,6 +83,6 @@ class Attempts:
 
     def _heed(self, verdict: Verdict, sent_at: float) -> None:
         if verdict.kind is VerdictKind.PAUSE or verdict.retry_after_seconds:
-            self._limiter.pause(verdict.retry_after_seconds, sent_at)
+            self._limiter.pause(verdict.retry_after_seconds or None, sent_at)  # a wait of 0 says nothing
         elif verdict.http_status is not None:
             self._limiter.answered()

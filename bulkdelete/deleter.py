@@ -123,9 +123,9 @@ class Deleter:
                     if self._is_split(case, part, settled):
                         await self._take_apart(case, part, held)
                         continue
+                    _stop_if_fatal(settled.last.verdict)
                     case.todo.popleft()
                     yield self._outcome(case, part, settled)
-                    self._stop_if_fatal(settled.last.verdict)
                     for outcome in self._give_up_if_suspect(case):
                         yield outcome
             except (StopAsked, PauseTooLong, CredentialsError, FatalAnswer) as reason:
@@ -186,16 +186,17 @@ class Deleter:
             self._suspicion.cleared()
             return _outcome(case.batch, part, Fate.ACKNOWLEDGED)
         if verdict.kind not in _REFUSED:
-            return _outcome(case.batch, part, Fate.UNRESOLVED)
+            return _outcome(case.batch, part, Fate.UNRESOLVED, failed=True)
         if len(part.span) > 1:
-            return _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH)
+            return _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
         case.refused_parts += 1
         case.refused_singly += 1
-        return _outcome(case.batch, part, Fate.REJECTED)
+        return _outcome(case.batch, part, Fate.REJECTED, failed=True)
 
-    def _stop_if_fatal(self, verdict: Verdict) -> None:
-        if verdict.kind in _STOPPING:
-            raise FatalAnswer(protocol.advice(verdict), verdict)
+
+def _stop_if_fatal(verdict: Verdict) -> None:
+    if verdict.kind in _STOPPING:
+        raise FatalAnswer(protocol.advice(verdict), verdict)
 
 
 def _left(batch: Batch, part: _Part, reason: str) -> Outcome:
@@ -204,7 +205,7 @@ def _left(batch: Batch, part: _Part, reason: str) -> Outcome:
     return _outcome(batch, part, fate, reason)
 
 
-def _outcome(batch: Batch, part: _Part, fate: Fate, reason: str = "") -> Outcome:
+def _outcome(batch: Batch, part: _Part, fate: Fate, reason: str = "", *, failed: bool = False) -> Outcome:
     verdict = part.last.verdict if part.last is not None else None
     message = "; ".join(filter(None, (reason, verdict.message if verdict is not None else "")))
     row_fate = None
@@ -225,5 +226,6 @@ def _outcome(batch: Batch, part: _Part, fate: Fate, reason: str = "") -> Outcome
         http_status=verdict.http_status if verdict is not None else None,
         request_id=part.last.request_id if part.last is not None else "",
         ambiguous=part.ambiguous,
+        failed=failed,
         row_fate=row_fate,
     )

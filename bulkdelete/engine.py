@@ -105,7 +105,8 @@ class Engine:
                     self._tally.take_in(batch)
                     await (self._hand_over(batch, intent) if batch.spans else intent)
         except SourceError as problem:  # what was read before is sound: the workers drain
-            self.ended, self.reason, self.problem = _ending_of(problem), str(problem), problem
+            if not self._stop.asked:
+                self.ended, self.reason, self.problem = _ending_of(problem), str(problem), problem
         except Exception as problem:  # noqa: BLE001 - the first problem ends the job, and is raised when it has ended
             self.halt(_ending_of(problem), str(problem) or type(problem).__name__, problem)
         finally:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkdelete.batching import Batcher
@@ -153,7 +155,8 @@ class Job:
         engine = self._engine = self._wire(ledger)
         if self._stopped_early:
             engine.halt(Ended.SIGNAL, self._stopped_early)
-        await self._remember(ledger, SOURCE_PATH, source.name)
+        if self._source.replayable:
+            await self._remember(ledger, SOURCE_PATH, os.path.abspath(source.name))  # noqa: PTH100 - asks no disk
         await engine.run(merge.batches(source.blocks()), self._settings.flow.cancel_grace_seconds)
         if merge.limited:
             engine.halt(Ended.LIMIT, f"the limit of {self._settings.stop.limit} records in this run was reached")

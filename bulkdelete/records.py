@@ -167,7 +167,8 @@ class Outcome:
 
     ``fate`` is acknowledged, rejected, unresolved or pending. ``whole``: it covers every record of the batch.
     ``attempts`` are the HTTP calls made for it; ``code``, ``message``, ``http_status`` and ``request_id`` are those of
-    the last answer. ``ambiguous``: some attempt without a final answer may have been applied.
+    the last answer. ``ambiguous``: some attempt without a final answer may have been applied. ``failed``: it counts
+    towards ``max_failures``; what is left because the job ends, or because its batch is suspect, does not.
     """
 
     batch: Batch
@@ -182,6 +183,7 @@ class Outcome:
     http_status: int | None = None
     request_id: str = ""
     ambiguous: bool = False
+    failed: bool = False
     row_fate: RowFate | None = None
 
 

@@ -29,7 +29,7 @@ class Tally:
     split_requests: int = 0
     acknowledged: int = 0
     rejected: int = 0
-    unresolved: int = 0
+    failed_now: int = 0
     set_aside: int = 0
     failures: list[RowFate] = field(default_factory=list)
 
@@ -47,8 +47,8 @@ class Tally:
             self.acknowledged += outcome.records
         elif outcome.fate is Fate.REJECTED:
             self.rejected += outcome.records
-        elif outcome.fate is Fate.UNRESOLVED:
-            self.unresolved += outcome.records
+        if outcome.failed:
+            self.failed_now += outcome.records
         if outcome.row_fate is not None:
             self.note(outcome.row_fate)
 
@@ -59,8 +59,8 @@ class Tally:
 
     @property
     def failed(self) -> int:
-        """Rows rejected in any run, or left unresolved by this one."""
-        return self.rejected_before + self.rejected + self.unresolved
+        """Rows rejected in any run, or that this one could not resolve."""
+        return self.rejected_before + self.failed_now
 
     @property
     def sent(self) -> int:

@@ -6,6 +6,7 @@ translated ``from None`` and never chained or logged.
 
 from __future__ import annotations
 
+import io
 import ssl
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 MOST_ANSWER_BYTES: Final = 64 * 1024
 """A longer answer is not read to its end and counts as unreadable."""
+
+
+_MOST_BYTES_IN_ONE_WRITE: Final = 2**20
+"""aiohttp warns of larger ones; a file is written piece by piece."""
 
 
 class Reply(NamedTuple):
@@ -66,7 +71,8 @@ class HttpTransport:
         session = self._session or self._open()
         headers = {"Authorization": f"Bearer {api_key}", "X-Request-Id": request_id}
         try:
-            async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+            data = io.BytesIO(body) if len(body) > _MOST_BYTES_IN_ONE_WRITE else body
+            async with session.post(self._url, data=data, headers=headers, allow_redirects=False) as response:
                 return Reply(response.status, response.headers, await _read(response))
         except aiohttp.ClientConnectorCertificateError:
             raise ConnectionRefusedForGood(

@@ -88,7 +88,8 @@ class DurableLedger:
 
     async def count(self) -> Totals:
         """Count the whole ledger anew."""
-        return await self._submit(totals.count)
+        counted: Totals = await self._submit(totals.count)
+        return counted
 
     async def close(self, ended: Ended | None, reason: str = "", requests: int = 0, retries: int = 0) -> None:
         """Write how the run ended, commit everything, close the file, let go of the lock. Closing twice is harmless."""

@@ -51,7 +51,8 @@ class UnrecordedLedger:
 
     async def ranges(self) -> AsyncGenerator[StoredRange, None]:
         """Yield nothing: no run was before this one."""
-        for stored in ():
+        nothing: tuple[StoredRange, ...] = ()
+        for stored in nothing:
             yield stored
 
     async def count(self) -> Totals:

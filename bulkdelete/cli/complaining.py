@@ -1,0 +1,30 @@
+"""What is said on stderr when something is refused or goes wrong."""
+
+from __future__ import annotations
+
+import traceback
+
+import click
+
+from bulkdelete.cli.terminal import harmless
+from bulkdelete.errors import BulkDeleteError, LedgerError, SettingsError
+
+_MOST_CHARACTERS = 2000
+
+
+def complain(error: BaseException) -> None:
+    """Say on stderr what went wrong: one message for what bulkdelete raises on purpose, else a traceback, a fault."""
+    if not isinstance(error, BulkDeleteError):
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    click.echo(f"bulkdelete: {message_of(error)}", err=True)
+
+
+def message_of(error: BaseException) -> str:
+    """Return what *error* says to a person, harmless for a terminal; those without words of others keep their lines."""
+    if not isinstance(error, BulkDeleteError):
+        return (
+            f"a fault of bulkdelete itself ({type(error).__name__}). What is in the ledger is sound; please report "
+            "the traceback above"
+        )
+    lines = str(error).splitlines() if isinstance(error, SettingsError | LedgerError) else [str(error)]
+    return "\n".join(harmless(line, _MOST_CHARACTERS) for line in lines)

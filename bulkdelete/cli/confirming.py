@@ -1,0 +1,147 @@
+"""Before the first delete: what is about to happen, on stderr, and the table id typed by a person."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bulkdelete.cli.terminal import harmless
+from bulkdelete.errors import LedgerMismatch, SettingsError
+from bulkdelete.job import SOURCE_ROWS
+from bulkdelete.ledger import read_ledger
+from bulkdelete.records import Defect, Filter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bulkdelete.ledger import Totals
+    from bulkdelete.records import Item
+    from bulkdelete.settings import Settings
+    from bulkdelete.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What earlier runs left in the ledger; ``source_rows`` is known once the source was read to its end."""
+
+    totals: Totals
+    source_rows: int | None
+
+    @property
+    def remaining(self) -> int:
+        """Rows that were read and are not settled."""
+        return self.totals.unresolved + self.totals.pending
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.source_rows is not None and not self.remaining
+
+
+def default_ledger(source: str, table_id: str) -> Path:
+    """Return the ledger of a job that names none: ``./<source>.<table_id>.bulkdelete.db``."""
+    name = "stdin" if source == "-" else Path(source).name
+    return Path(f"{name}.{re.sub(r'[^A-Za-z0-9._-]', '_', table_id)}.bulkdelete.db")
+
+
+def earlier_runs(ledger: Path) -> Earlier | None:
+    """Return what *ledger* holds, or ``None`` where it is no ledger yet; the job itself refuses what never is one.
+
+    Raises:
+        LedgerStorageError: it cannot be read.
+
+    """
+    try:
+        with read_ledger(ledger) as reader:
+            rows = reader.facts.get(SOURCE_ROWS)
+            return Earlier(reader.totals(), None if rows is None else int(rows))
+    except LedgerMismatch:
+        return None
+
+
+def summary(
+    settings: Settings, source: Source, first: Sequence[Item] | None, ledger: Path, earlier: Earlier | None
+) -> str:
+    """Return what is about to happen, for people; *first* is ``None`` where the rows are not known before reading."""
+    lines = [
+        ("table", settings.table_id),
+        ("base URL", settings.base_url),
+        ("source", f"{source.name}, {_size(source.size_bytes)}"),
+        ("read as", ", ".join(_read_as(source))),
+        ("ledger", f"{ledger}{'' if earlier else ' (new)'}"),
+    ]
+    if earlier is not None:
+        lines.append(("so far", _so_far(earlier)))
+    lines.append(("first rows", "not known before it is read" if first is None else ", ".join(_shown(first))))
+    return "\n".join(f"  {name:<11}{harmless(text, most=1000)}" for name, text in lines)
+
+
+def confirm(settings: Settings, source: Source, *, yes: bool) -> None:
+    """Return once the table id is typed, or where *yes* says that it need not be.
+
+    Raises:
+        SettingsError: something else was typed, or nobody is there to type.
+
+    """
+    if yes:
+        return
+    if not source.replayable:
+        raise SettingsError(
+            "a source that cannot be read twice cannot be shown first: it needs --yes. Nothing was sent"
+        )
+    if not sys.stdin.isatty():
+        raise SettingsError("no terminal to ask for a confirmation: it needs --yes. Nothing was sent")
+    try:
+        typed = click.prompt("Type the table id to delete these records", default="", show_default=False, err=True)
+    except click.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        click.echo(err=True)
+        typed = ""
+    if typed.strip() != settings.table_id:
+        raise SettingsError("not confirmed: what was typed is not the table id. Nothing was sent")
+
+
+def _read_as(source: Source) -> Iterator[str]:
+    options = dict(source.identity)
+    yield options.pop("kind", "")
+    if "column" in options and not options["column"] and not options.get("filter_column"):
+        options["column"] = "record_id"
+    for name, value in options.items():
+        if value and name != "max_line_bytes":
+            yield f"{name.replace('_', ' ')} {value!r}"
+
+
+def _so_far(earlier: Earlier) -> str:
+    totals = earlier.totals
+    settled = totals.rows - earlier.remaining
+    done = f"{settled:,} rows settled, of them {totals.acknowledged:,} acknowledged"
+    if earlier.complete:
+        return f"everything is done already: {done}. The source is compared with the ledger and nothing is sent"
+    unread = "" if earlier.source_rows is not None else ", and what was not read yet"
+    return f"{done}; remaining: {earlier.remaining:,} rows{unread}"
+
+
+def _shown(items: Sequence[Item]) -> Iterator[str]:
+    if not items:
+        yield "none: the source is empty"
+    for item in items:
+        if isinstance(item, Defect):
+            yield f"(invalid: {item.reason})"
+        else:
+            yield f"{item.column} = {item.value}" if isinstance(item, Filter) else item
+
+
+def _size(size_bytes: int | None) -> str:
+    if size_bytes is None:
+        return "of unknown size"
+    size, units = float(size_bytes), ["bytes", "KB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:  # noqa: PLR2004 - decimal prefixes
+        size /= 1000
+        del units[0]
+    return f"{size:.1f} {units[0]}" if units[0] != "bytes" else f"{size_bytes} bytes"

@@ -1,0 +1,103 @@
+"""The options of ``run`` that stand for settings: one table, so that option, setting and help text cannot differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
+
+import click
+
+from bulkdelete.cli import settings_file
+from bulkdelete.errors import SettingsError
+from bulkdelete.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pydantic.fields import FieldInfo
+
+SETTINGS: Final[Mapping[str, str]] = {
+    "--table-id": "table_id",
+    "--base-url": "base_url",
+    "--format": "source.format",
+    "--column": "source.column",
+    "--filter-column": "source.filter_column",
+    "--delimiter": "source.delimiter",
+    "--ledger": "ledger.path",
+    "--synchronous": "ledger.synchronous",
+    "--limit": "stop.limit",
+    "--max-failures": "stop.max_failures",
+    "--batch-size": "batch.size",
+    "--permits": "flow.permits",
+    "--answer-timeout": "http.answer_timeout_seconds",
+    "--max-pause": "flow.max_pause_seconds",
+    "--ca-file": "http.ca_file",
+}
+"""Which setting each option overrides; the help text is the setting's own documentation."""
+_HEADER: Final = "source.header"
+
+
+def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add every option of :data:`SETTINGS`, and ``--header/--no-header``, to a click command."""
+    about = field_of(_HEADER).description
+    command = click.option("--header/--no-header", _parameter(_HEADER), default=None, help=about)(command)
+    for flag, name in reversed(list(SETTINGS.items())):
+        field = field_of(name)
+        command = click.option(flag, _parameter(name), type=_type_of(field), help=_flat(field.description))(command)
+    return command
+
+
+def settings_from(config: str | None, source: str | None, given: Mapping[str, Any]) -> Settings:
+    """Return the settings: the defaults, under the file *config*, under *source* and the options *given*.
+
+    Raises:
+        SettingsError: naming the file and key, or the option, that is refused.
+
+    """
+    values = settings_file.load(config) if config is not None else {}
+    if config is not None:
+        Settings.from_mapping(values, config)
+    names = [*SETTINGS.values(), _HEADER]
+    overrides = {name: given[_parameter(name)] for name in names if given.get(_parameter(name)) is not None}
+    if source is not None:
+        overrides["source.path"] = source
+    if overrides.get("source.delimiter") == "\\t":
+        overrides["source.delimiter"] = "\t"
+    for name, value in overrides.items():
+        settings_file.put(values, name, value)
+    try:
+        return Settings.from_mapping(values)
+    except SettingsError as error:
+        raise SettingsError("\n".join(map(_by_option, str(error).splitlines()))) from None
+
+
+def field_of(name: str) -> FieldInfo:
+    """Return pydantic's description of the setting with the dotted *name*."""
+    model: Any = Settings
+    *sections, last = name.split(".")
+    for section in sections:
+        model = model.model_fields[section].annotation
+    found: FieldInfo = model.model_fields[last]
+    return found
+
+
+def _by_option(line: str) -> str:
+    name, colon, rest = line.partition(":")
+    flag = next((flag for flag, setting in SETTINGS.items() if setting == name), None)
+    return f"{flag}{colon}{rest}" if flag else line
+
+
+def _parameter(name: str) -> str:
+    return name.replace(".", "__")
+
+
+def _type_of(field: FieldInfo) -> click.ParamType[Any]:
+    kinds = get_args(field.annotation) or (field.annotation,)
+    if get_origin(field.annotation) is Literal:
+        return click.Choice(list(map(str, kinds)))
+    if int in kinds:
+        return click.INT
+    return click.FLOAT if float in kinds else click.STRING
+
+
+def _flat(text: str | None) -> str:
+    return " ".join((text or "").split())

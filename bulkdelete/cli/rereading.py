@@ -1,0 +1,109 @@
+"""The rows that a ledger holds as open ranges only: their records are read again from the source, and compared."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+from bulkdelete.digest import digest
+from bulkdelete.errors import SettingsError, SourceChanged, SourceError
+from bulkdelete.records import Defect, Fate, RowFate
+from bulkdelete.settings import Settings, SourceSettings
+from bulkdelete.sources import open_source
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+
+    from bulkdelete.ledger import LedgerReader
+    from bulkdelete.records import Item, Rows, StoredRange
+    from bulkdelete.sources import Source
+
+_IDENTITY: Final = "identity.source "
+_REASONS: Final = {
+    Fate.UNRESOLVED: "perhaps sent, no final answer",
+    Fate.PENDING: "read, certainly not sent",
+}
+
+
+async def open_rows(reader: LedgerReader, source_path: str | None) -> AsyncIterator[RowFate]:
+    """Yield the unresolved and pending rows of a ledger; *source_path* is where the source is now, if it was moved.
+
+    Raises:
+        SettingsError: the source is gone; the message names the ranges that are left.
+        SourceChanged: the source is not the one that the ledger knows.
+
+    """
+    if next(iter(reader.open_ranges()), None) is None:
+        return
+    source = _source(reader, source_path)
+    async with aclosing(source.blocks()) as blocks:
+        window = _Window(blocks)
+        for stored, fate, code, message in reader.open_ranges():
+            await window.move_to(stored)
+            if digest(window.items) != stored.digest:
+                raise SourceChanged(
+                    f"{source.name}: rows {stored.first_row} to {stored.end_row - 1} are not those that the ledger "
+                    "knows. Give the source as it was with --source"
+                )
+            for row_fate in window.open_rows(stored, fate, code, message):
+                yield row_fate
+
+
+class _Window:
+    """The rows of one range at a time, of a source that is read once from front to end."""
+
+    def __init__(self, blocks: AsyncGenerator[Rows, None]) -> None:
+        self._blocks = blocks
+        self._read: list[Rows] = []
+        self.items: list[Item] = []
+
+    async def move_to(self, stored: StoredRange) -> None:
+        """Read on until ``items`` are the rows of *stored*, fewer where the source ends before."""
+        self._read = [rows for rows in self._read if _end(rows) > stored.first_row]
+        while not self._read or _end(self._read[-1]) < stored.end_row:
+            rows = await anext(self._blocks, None)
+            if rows is None:
+                break
+            if _end(rows) > stored.first_row:
+                self._read.append(rows)
+        self.items = [item for rows in self._read for item in rows.items[_within(rows, stored)]]
+
+    def open_rows(self, stored: StoredRange, fate: Fate, code: int | None, message: str) -> Iterator[RowFate]:
+        """Yield the rows of *stored* that have no final fate."""
+        closed = stored.set_aside_rows.union(*stored.settled)
+        for rows in self._read:
+            part = _within(rows, stored)
+            for index in range(part.start, part.stop):
+                row, item = rows.first_row + index, rows.items[index]
+                if row not in closed and not isinstance(item, Defect):
+                    line = rows.lines[index] if rows.lines else None
+                    yield RowFate(row, fate, message or _REASONS[fate], item, rows.file, line, code)
+
+
+def _end(rows: Rows) -> int:
+    return rows.first_row + len(rows.items)
+
+
+def _within(rows: Rows, stored: StoredRange) -> slice:
+    first = max(0, stored.first_row - rows.first_row)
+    return slice(first, max(first, min(len(rows.items), stored.end_row - rows.first_row)))
+
+
+def _source(reader: LedgerReader, given: str | None) -> Source:
+    path = given or reader.facts.get("source_path", "")
+    try:
+        return open_source(path, _settings(reader.facts))
+    except SourceError as error:
+        ranges = ", ".join(f"{stored.first_row}..{stored.end_row}" for stored, *_ in reader.open_ranges())
+        raise SettingsError(
+            f"the ids of the rows left over cannot be read again: {error}. The rows are first_row..end_row {ranges}. "
+            "Say where the source is now with --source FILE"
+        ) from None
+
+
+def _settings(facts: Mapping[str, str]) -> SourceSettings:
+    names = {name: name for name in SourceSettings.model_fields} | {"format": "kind"}
+    known: dict[str, Any] = {
+        name: facts[_IDENTITY + key] for name, key in names.items() if _IDENTITY + key in facts and name != "path"
+    }
+    return Settings.from_mapping({"source": known}).source

@@ -1,0 +1,79 @@
+"""The configuration file: TOML in the layout of :class:`bulkdelete.settings.Settings` -> plain values."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bulkdelete.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_PATHS: Final = (("source", "path"), ("ledger", "path"), ("api_key_file",), ("http", "ca_file"))
+_SECRETS: Final = frozenset({"api_key", "apikey", "api_token", "key", "token", "password", "authorization", "bearer"})
+_STDIN: Final = "-"
+
+
+def load(path: str) -> dict[str, Any]:
+    """Return what the TOML file *path* holds, with its relative paths taken from the file's own folder.
+
+    Raises:
+        SettingsError: the file cannot be read, is no TOML (with line and column), or holds an API key.
+
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: the configuration cannot be read: {error.strerror}. Nothing was sent") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: the configuration is not UTF-8 text. Nothing was sent") from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: {error}: this is not TOML. Nothing was sent") from None
+    _refuse_secrets(values, path)
+    for keys in _PATHS:
+        _take_from(values, keys, Path(path).parent)
+    return values
+
+
+def put(values: dict[str, Any], name: str, value: object) -> None:
+    """Set the dotted *name* in nested *values*, in place of what stood there."""
+    *sections, last = name.split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise SettingsError(f"{section}: must be a section, written as [{section}] in the configuration")
+        values = inner
+    values[last] = value
+
+
+def _refuse_secrets(values: Mapping[str, Any], path: str) -> None:
+    for name in _names(values):
+        if name.rpartition(".")[2].lower().replace("-", "_") in _SECRETS:
+            raise SettingsError(
+                f"{path}: {name}: an API key does not belong into a configuration file, which gets copied and "
+                "committed. Take it out, make a new key if the file was shared, and give it by the environment "
+                "variable BULKDELETE_API_KEY, by api_key_file or by api_key_command. Nothing was sent"
+            )
+
+
+def _names(values: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        yield before + name
+        if isinstance(value, dict):
+            yield from _names(value, f"{before}{name}.")
+
+
+def _take_from(values: dict[str, Any], keys: tuple[str, ...], folder: Path) -> None:
+    *sections, last = keys
+    for section in sections:
+        inner = values.get(section)
+        if not isinstance(inner, dict):
+            return
+        values = inner
+    path = values.get(last)
+    if isinstance(path, str) and path and path != _STDIN:
+        values[last] = str(folder / path)

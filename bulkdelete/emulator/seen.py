@@ -1,0 +1,58 @@
+"""What the emulator has seen, for tests that must know what was asked and what was done."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bulkdelete.emulator.answers import Refused
+from bulkdelete.emulator.endpoint import read_body
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRequest:
+    """One request.
+
+    ``request_id`` is its ``X-Request-Id`` header, else empty. ``applied`` are the record ids that are gone since, also
+    those that were not there before; it is empty where nothing was applied. ``answer`` is the code in the answer, or
+    "dropped", "html" (the HTTP 502) or "429".
+    """
+
+    request_id: str
+    body: bytes = field(repr=False)
+    applied: Sequence[str] = field(repr=False)
+    answer: int | str
+
+    @property
+    def entries(self) -> list[Any]:
+        """The entries of ``delete_data`` as they came; empty where the body could not be read."""
+        return self._read()[1]
+
+    @property
+    def table_id(self) -> str:
+        """The table as it was named; empty where the body could not be read."""
+        return self._read()[0]
+
+    def _read(self) -> tuple[str, list[Any]]:
+        try:
+            return read_body(self.body)
+        except Refused:
+            return "", []
+
+
+class Seen:
+    """Counts of the requests received and the answers given, and the last *logged* requests answered."""
+
+    def __init__(self, logged: int) -> None:
+        self.requests = 0
+        self.answers: Counter[int | str] = Counter()
+        self.log: deque[LoggedRequest] = deque(maxlen=logged)
+
+    def answered(self, request: LoggedRequest) -> None:
+        """Take note of an answer."""
+        self.answers[request.answer] += 1
+        self.log.append(request)

@@ -1,0 +1,177 @@
+"""The emulator: an HTTP server on this machine, the tables behind it, and what it has seen."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, closing
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
+
+from aiohttp import web
+
+from bulkdelete.emulator.answers import ErrorStatus
+from bulkdelete.emulator.database import open_database
+from bulkdelete.emulator.endpoint import DeleteEndpoint
+from bulkdelete.emulator.faults import Faults
+from bulkdelete.emulator.gate import Gate
+from bulkdelete.emulator.keys import Keys
+from bulkdelete.emulator.seen import Seen
+from bulkdelete.emulator.store import DEFAULT_UNIQUE_COLUMNS, Store
+from bulkdelete.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from bulkdelete.emulator.seen import LoggedRequest
+
+PATH: Final = "/v2/database/delete/record"
+"""Where the delete endpoint is, below the base URL."""
+DEFAULT_KEY: Final = "emulator-key"
+"""The key of an emulator that is given no other; no secret."""
+LARGEST_BODY_BYTES: Final = 16 * 1024 * 1024
+"""A larger body is answered HTTP 413."""
+LOGGED_REQUESTS: Final = 10_000
+"""So many requests are kept with ``record_requests``: the last ones."""
+
+UnknownIds = Literal["ignored", "40000"]
+_LAST_MOMENT_SECONDS: Final = 0.05
+
+
+@dataclass(eq=False)
+class Emulator:
+    """The API on a port of this machine, while it is entered with ``async with``.
+
+    What is in the file at *path* (tables, records, keys, poison) survives the emulator, also a killed one. *faults* may
+    be set while it runs; other faults number the requests anew. Port 0 takes a free one. *keys* are accepted beside
+    *api_key*, which may use every table; each goes with its tables, ``None`` for all. *error_status* is what HTTP says
+    of an error: 200, the fitting status, or that with the ``error`` envelope.
+
+    Raises:
+        SettingsError: a switch has an unknown value; on entering, the file or the port cannot be used.
+
+    """
+
+    path: str | Path = ":memory:"
+    faults: Faults = field(default_factory=Faults)
+    port: int = 0
+    keys: Mapping[str, Iterable[str] | None] | None = None
+    _: KW_ONLY
+    record_requests: bool = False
+    host: str = "127.0.0.1"
+    api_key: str = field(default=DEFAULT_KEY, repr=False)
+    error_status: ErrorStatus = "200"
+    unknown_ids: UnknownIds = "ignored"
+
+    def __post_init__(self) -> None:
+        _refuse_other("error_status", self.error_status, get_args(ErrorStatus))
+        _refuse_other("unknown_ids", self.unknown_ids, get_args(UnknownIds))
+        self._seen = Seen(LOGGED_REQUESTS if self.record_requests else 0)
+        self._running: _Running | None = None
+        self._opened = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as opened:
+            database = opened.enter_context(closing(open_database(self.path)))
+            store, keys = Store(database), Keys(database)
+            keys.add_unless_known(self.api_key)
+            for key, tables in (self.keys or {}).items():
+                keys.add(key, tables)
+            endpoint = DeleteEndpoint(store, keys, refuse_unknown=self.unknown_ids == "40000")
+            gate = Gate(endpoint, lambda: self.faults, self.error_status, self._seen)
+            runner = await self._listen(gate, opened)
+            self._running = _Running(store, keys, _url(runner))
+            self._opened = opened.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._running = None
+        await self._opened.aclose()
+
+    @property
+    def base_url(self) -> str:
+        """The address, as in ``http://127.0.0.1:43210``."""
+        return self._now.base_url
+
+    @property
+    def requests(self) -> int:
+        """How many delete requests were received."""
+        return self._seen.requests
+
+    @property
+    def answers(self) -> Counter[int | str]:
+        """How many requests were answered how: by code, or as "dropped", "html" (the HTTP 502) or "429"."""
+        return self._seen.answers
+
+    @property
+    def log(self) -> list[LoggedRequest]:
+        """The last requests, as they were answered; empty unless ``record_requests``."""
+        return list(self._seen.log)
+
+    def create_table(self, table_id: str, unique_columns: Iterable[str] = DEFAULT_UNIQUE_COLUMNS) -> None:
+        """Make a table; see :meth:`Store.create_table`."""
+        self._now.store.create_table(table_id, unique_columns)
+
+    def load(self, table_id: str, ids: Iterable[str], values: Iterable[Mapping[str, Any]] | None = None) -> None:
+        """Put records into a table, made where it is missing; see :meth:`Store.load`."""
+        self._now.store.load(table_id, ids, values)
+
+    def poison(self, table_id: str, ids: Iterable[str]) -> None:
+        """Make every request that holds any of *ids* 40000."""
+        self._now.store.poison(table_id, ids)
+
+    def count(self, table_id: str) -> int:
+        """Return how many records are in a table. Raises ``LookupError`` where there is none."""
+        return self._now.store.count(table_id)
+
+    def remaining(self, table_id: str) -> Iterator[str]:
+        """Give the record ids in a table, ordered as text. Raises ``LookupError`` where there is none."""
+        return self._now.store.remaining(table_id)
+
+    def add_key(self, key: str, tables: Iterable[str] | None = None) -> None:
+        """Accept *key* for *tables*, ``None`` for every one; elsewhere it is answered 403131."""
+        self._now.keys.add(key, tables)
+
+    def revoke_key(self, key: str) -> None:
+        """Answer 40127 to *key* from now on."""
+        self._now.keys.revoke(key)
+
+    @property
+    def _now(self) -> _Running:
+        if self._running is None:
+            raise RuntimeError("the emulator is not running: use it inside `async with Emulator(...) as emulator`")
+        return self._running
+
+    async def _listen(self, gate: Gate, opened: AsyncExitStack) -> web.AppRunner:
+        application = web.Application(client_max_size=LARGEST_BODY_BYTES)
+        application.router.add_post(PATH, gate.handle)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_LAST_MOMENT_SECONDS)
+        await runner.setup()
+        opened.push_async_callback(runner.cleanup)
+        try:
+            await web.TCPSite(runner, self.host, self.port).start()
+        except OSError as error:
+            raise SettingsError(
+                f"the emulator cannot listen on {self.host} port {self.port}: {error.strerror}; port 0 takes a free one"
+            ) from None
+        return runner
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    store: Store
+    keys: Keys
+    base_url: str
+
+
+def _url(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _refuse_other(name: str, value: str, values: tuple[str, ...]) -> None:
+    if value not in values:
+        raise SettingsError(f'{name} is "{value}": it must be one of {", ".join(values)}')

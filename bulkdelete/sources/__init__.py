@@ -1,0 +1,14 @@
+"""Sources: blocks of rows in order, from a file, standard input or a Python iterable; one small file per kind.
+
+``open_source`` and ``from_iterable`` make a :class:`Source`; ``spooled`` makes one that cannot be read twice safe to
+resume; ``first_records`` looks at the beginning of one that can.
+"""
+
+from __future__ import annotations
+
+from bulkdelete.sources.iterables import from_iterable
+from bulkdelete.sources.opening import open_source
+from bulkdelete.sources.source import Source, first_records, is_source
+from bulkdelete.sources.spool import spooled
+
+__all__ = ["Source", "first_records", "from_iterable", "is_source", "open_source", "spooled"]

@@ -1,0 +1,182 @@
+"""Blocks of lines -> rows of fields, as CSV has them: quotes, doubled quotes, line breaks inside quotes.
+
+A row that is malformed, or longer than a line may be, is a Defect for its first line only, and reading goes on with
+the line after that: a quote that never ends does not swallow the file. Lines are parsed alike wherever a block ends.
+"""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from itertools import chain, compress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bulkdelete.records import Defect
+from bulkdelete.sources.defects import NOT_UTF8, defect_of_line, is_escaped
+from bulkdelete.sources.lines import without_blanks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bulkdelete.sources.lines import Block
+
+_ENDLESS: Final = "a quoted field that does not end"
+_RETURN: Final = "\r"
+_STANDS_FOR_A_RETURN: Final = "\udc0d"  # the csv module ends a line at a lone one; no decoder gives this
+
+
+class PlainLines(NamedTuple):
+    """Rows without any quote: each line is its fields with delimiters between; *one_field*: there is no delimiter."""
+
+    rows: list[str]
+    lines: Sequence[int]
+    one_field: bool
+
+
+class ParsedRows(NamedTuple):
+    """Rows as their fields, or as a Defect, each with its raw text and the 1-based line it begins on."""
+
+    rows: list[list[str] | Defect]
+    raws: list[str]
+    lines: Sequence[int]
+
+
+class Cells:
+    """Reads the rows of one file, whose fields stand between *delimiter*."""
+
+    def __init__(self, delimiter: str, max_row_bytes: int) -> None:
+        self._delimiter = delimiter
+        self._max_row_bytes = max_row_bytes
+        self._line = 1  # the number of the first line held, or of the next one
+        self._held: list[str] = []  # lines, with their ends, that are not parsed yet: at last, of a row still open
+        self._clean = True  # whether no line held has bytes that are not UTF-8
+        self._returns = False  # whether some line had a carriage return before its end
+        self._rows: list[list[str] | Defect] = []
+        self._raws: list[str] = []
+        self._lines: list[int] = []
+
+    def rows(self, blocks: Iterable[Block | Defect]) -> Iterator[PlainLines | ParsedRows]:
+        """Yield the rows of *blocks*."""
+        for block in blocks:
+            if isinstance(block, Defect):
+                yield from self._parse(at_end=True)
+                yield ParsedRows([block], [""], range(self._line, self._line + 1))
+                self._line += 1
+            elif self._held or not block.clean or '"' in block.text:
+                self._hold(block)
+                yield from self._parse(at_end=False)
+            else:
+                yield from self._plain(block.text)
+        yield from self._parse(at_end=True)
+
+    def _plain(self, text: str) -> Iterator[PlainLines]:
+        texts = text.split("\n")
+        kept, lines = without_blanks(texts, self._line)
+        self._line += len(texts)
+        if kept:
+            yield PlainLines(kept, lines, self._delimiter not in text)
+
+    def _hold(self, block: Block) -> None:
+        text = block.text
+        if _RETURN in text:
+            text = text.replace(_RETURN, _STANDS_FOR_A_RETURN)
+            self._returns = True
+        self._held += StringIO(text + "\n").readlines()
+        self._clean = self._clean and block.clean
+
+    def _parse(self, *, at_end: bool) -> Iterator[ParsedRows]:
+        """Yield the rows of the lines held; unless *at_end*, those of a row that may still go on stay held."""
+        start, waits = self._parse_if_simple(), False
+        while start < len(self._held) and not waits:
+            start, waits = self._parse_from(start, at_end=at_end)
+        del self._held[:start]
+        self._line += start
+        self._clean = self._clean or not self._held
+        if self._rows:
+            yield ParsedRows(self._rows, self._raws, as_range(self._lines))
+            self._rows, self._raws, self._lines = [], [], []
+
+    def _parse_if_simple(self) -> int:
+        """Take all lines held if each is a well-formed row, the common case; return how many lines were taken."""
+        if not self._clean or self._returns:
+            return 0
+        reader = csv.reader(self._held, delimiter=self._delimiter, strict=True)
+        try:
+            rows = list(reader)
+        except csv.Error:
+            return 0
+        if reader.line_num != len(rows):
+            return 0
+        self._rows += compress(rows, rows)  # a blank line is an empty row
+        self._raws += compress(self._held, rows)
+        self._lines += compress(range(self._line, self._line + len(rows)), rows)
+        return len(rows)
+
+    def _parse_from(self, start: int, *, at_end: bool) -> tuple[int, bool]:
+        """Parse the lines held from *start* on; return where to go on, and whether more lines are needed for that."""
+        held, asked = self._held, list[bool]()
+        lines = chain(map(held.__getitem__, range(start, len(held))), _noting_that_it_is_asked(asked))
+        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
+        first = start
+        try:
+            for fields in reader:
+                end = start + reader.line_num
+                raw = held[first] if end == first + 1 else "".join(held[first:end])
+                if end > first + 1 and self._is_too_long(raw):
+                    self._set_aside(first, _ENDLESS)
+                    return first + 1, False
+                if fields:
+                    self._take(first, fields, raw)
+                first = end
+        except csv.Error as error:
+            read = "".join(held[first : start + reader.line_num])
+            if asked and not at_end and not self._is_too_long(read):
+                return first, True
+            endless = asked or self._is_too_long(read)
+            self._mend(first, _ENDLESS if endless else f"not well-formed: {error}")
+            return first + 1, False
+        return first, False
+
+    def _take(self, first: int, fields: list[str], raw: str) -> None:
+        if not self._clean and is_escaped(raw):
+            self._append(first, defect_of_line(NOT_UTF8, unmarked(raw)), raw)
+        elif self._returns:
+            self._append(first, [field.replace(_STANDS_FOR_A_RETURN, _RETURN) for field in fields], raw)
+        else:
+            self._append(first, fields, raw)
+
+    def _mend(self, first: int, reason: str) -> None:
+        """Take a line without quotes, which only the csv module's own limit can have refused; set others aside."""
+        line = self._held[first]
+        if '"' in line:
+            self._set_aside(first, reason)
+        else:
+            self._take(first, line.removesuffix("\n").split(self._delimiter), line)
+
+    def _set_aside(self, first: int, reason: str) -> None:
+        line = self._held[first]
+        self._append(first, defect_of_line(reason, unmarked(line)), line)
+
+    def _append(self, first: int, row: list[str] | Defect, raw: str) -> None:
+        self._rows.append(row)
+        self._raws.append(raw)
+        self._lines.append(self._line + first)
+
+    def _is_too_long(self, raw: str) -> bool:
+        return len(raw) > self._max_row_bytes or len(raw.encode("utf-8", "surrogatepass")) > self._max_row_bytes
+
+
+def unmarked(raw: str) -> str:
+    """Return the *raw* text of a row of :class:`ParsedRows` as it stood in the file, without the last line's end."""
+    return raw.removesuffix("\n").replace(_STANDS_FOR_A_RETURN, _RETURN)
+
+
+def as_range(lines: list[int]) -> Sequence[int]:
+    """Return the ascending *lines* as a range where none is left out between them."""
+    whole = range(lines[0], lines[-1] + 1)
+    return whole if len(whole) == len(lines) else lines
+
+
+def _noting_that_it_is_asked(asked: list[bool]) -> Iterator[str]:
+    asked.append(True)
+    yield from ()

@@ -1,0 +1,144 @@
+"""Which fields of a csv or tsv row make its record."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.errors import SourceRefused
+from bulkdelete.records import Filter
+from bulkdelete.sources.cells import PlainLines, unmarked
+from bulkdelete.sources.defects import defect_of_line
+
+if TYPE_CHECKING:
+    from bulkdelete.records import Defect, Item
+    from bulkdelete.settings import SourceSettings
+    from bulkdelete.sources.cells import ParsedRows
+
+RECORD_ID: Final = "record_id"
+MADE_HARMLESS: Final = "record (made harmless"
+"""How the column of records begins in a report for people, whose cells are changed and must not be read back."""
+_MOST_COLUMNS_NAMED: Final = 40
+_MOST_NAME_CHARACTERS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The positions, from 0, of the fields that count: of the record_id, of the filter's value, or of both."""
+
+    id_at: int | None
+    filter_at: int | None
+    filter_column: str
+    delimiter: str
+
+    def items(self, rows: PlainLines | ParsedRows) -> list[Item]:
+        """Return one item for each row; a row without the field is a Defect."""
+        if isinstance(rows, PlainLines):
+            return self._of_lines(rows)
+        if self.filter_at is None and self.id_at is not None:
+            at = self.id_at
+            try:
+                return [fields[at] for fields in rows.rows]  # type: ignore[index]  # a Defect raises TypeError
+            except (IndexError, TypeError):
+                pass
+        return [
+            self._of_fields(fields, raw) if isinstance(fields, list) else fields
+            for fields, raw in zip(rows.rows, rows.raws, strict=True)
+        ]
+
+    def _of_lines(self, rows: PlainLines) -> list[Item]:
+        if self.filter_at is None and self.id_at is not None:
+            if rows.one_field and self.id_at == 0:
+                return list(rows.rows)
+            at, delimiter, cuts = self.id_at, self.delimiter, self.id_at + 1
+            try:
+                return [line.split(delimiter, cuts)[at] for line in rows.rows]
+            except IndexError:
+                pass
+        return [self._of_fields(line.split(self.delimiter), line) for line in rows.rows]
+
+    def _of_fields(self, fields: list[str], raw: str) -> Item:
+        if self.filter_at is None:
+            return self._missing(self.id_at, fields, raw) or fields[self.id_at or 0]
+        if self.id_at is not None and self.id_at < len(fields) and fields[self.id_at]:
+            return fields[self.id_at]
+        return self._missing(self.filter_at, fields, raw) or Filter(self.filter_column, fields[self.filter_at])
+
+    def _missing(self, at: int | None, fields: list[str], raw: str) -> Defect | None:
+        if at is None or at < len(fields):
+            return None
+        return defect_of_line(f"missing field: column {at + 1} in a row of {len(fields)}", unmarked(raw))
+
+
+def columns_by_number(where: str, settings: SourceSettings, delimiter: str) -> Columns:
+    """Return the columns of a file without a header, which only numbers can name.
+
+    Raises:
+        SourceRefused: *settings* give a name, or nothing.
+
+    """
+    if settings.filter_column:
+        raise SourceRefused(
+            f"{where}: a filter needs the column's name, and without a header there is none. Nothing was sent. "
+            "Give the file a header, or use the record ids"
+        )
+    if not settings.column.isdecimal() or not settings.column.isascii() or int(settings.column) < 1:
+        raise SourceRefused(
+            f"{where}: without a header, columns are numbers from 1, and {settings.column!r} is none. Nothing was "
+            "sent. Say which column holds the record ids, as in --column 1"
+        )
+    return Columns(int(settings.column) - 1, None, "", delimiter)
+
+
+def columns_of(where: str, header: list[str], settings: SourceSettings, delimiter: str) -> Columns:
+    """Return the columns that *settings* name in *header*.
+
+    Raises:
+        SourceRefused: a column is missing, or there twice; or the file is a report for people.
+
+    """
+    if any(name.startswith(MADE_HARMLESS) for name in header):
+        raise SourceRefused(
+            f"{where}: this is the report for people, whose records are changed for spreadsheets. Nothing was sent. "
+            "Use the JSON Lines output of bulkdelete failures"
+        )
+    filter_at = _position(where, header, settings.filter_column) if settings.filter_column else None
+    if settings.column:
+        id_at: int | None = _position(where, header, settings.column)
+    elif RECORD_ID in header or filter_at is None:
+        id_at = _position(where, header, RECORD_ID)
+    else:
+        id_at = None
+    return Columns(id_at, filter_at, "" if filter_at is None else header[filter_at], delimiter)
+
+
+def _position(where: str, header: list[str], column: str) -> int:
+    times = header.count(column)
+    if times > 1:
+        raise SourceRefused(
+            f"{where}: {times} columns are called {column!r}. Nothing was sent. Rename all but one, or give the "
+            "column's name to a file that has it once"
+        )
+    if times == 1:
+        return header.index(column)
+    if column.isdecimal() and column.isascii() and 1 <= int(column) <= len(header):
+        return int(column) - 1
+    raise _missing_column(where, header, column)
+
+
+def _missing_column(where: str, header: list[str], column: str) -> SourceRefused:
+    names = {name.strip().lower(): name for name in reversed(header)}
+    near = difflib.get_close_matches(column.strip().lower(), names, n=1)
+    hint = f" Did you mean {_shown(names[near[0]])}?" if near else ""
+    more = f" and {len(header) - _MOST_COLUMNS_NAMED} more" if len(header) > _MOST_COLUMNS_NAMED else ""
+    named = ", ".join(map(_shown, header[:_MOST_COLUMNS_NAMED]))
+    return SourceRefused(
+        f"{where}: there is no column {column!r}. The columns are {named}{more}.{hint} Nothing was sent. Say which "
+        "one holds the record ids with --column NAME, or which unique column names the records with "
+        "--filter-column NAME"
+    )
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= _MOST_NAME_CHARACTERS else name[:_MOST_NAME_CHARACTERS] + "...")

@@ -1,0 +1,32 @@
+"""Rows that cannot be a record: how a source writes them down."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from bulkdelete.records import Defect
+
+MOST_EXCERPT_CHARACTERS: Final = 300
+MOST_EXCERPT_BYTES: Final = 4 * MOST_EXCERPT_CHARACTERS
+FINGERPRINT_BYTES: Final = 16
+NOT_UTF8: Final = "bytes that are not UTF-8"
+_ESCAPED_BYTE: Final = re.compile("[\udc80-\udcff]")
+
+
+def defect_of_bytes(reason: str, beginning: bytes, digest: bytes) -> Defect:
+    """Return the defect of a raw row that begins with *beginning* and has the SHA-256 *digest*."""
+    text = beginning[:MOST_EXCERPT_BYTES].decode("utf-8", "backslashreplace")
+    return Defect(reason, text[:MOST_EXCERPT_CHARACTERS], digest[:FINGERPRINT_BYTES])
+
+
+def defect_of_line(reason: str, line: str) -> Defect:
+    """Return the defect of *line*, decoded with ``surrogateescape``, so that its raw bytes are known."""
+    raw = line.encode("utf-8", "surrogateescape")
+    return defect_of_bytes(reason, raw, hashlib.sha256(raw).digest())
+
+
+def is_escaped(line: str) -> bool:
+    """Return whether *line*, decoded with ``surrogateescape``, had bytes that are not UTF-8."""
+    return _ESCAPED_BYTE.search(line) is not None

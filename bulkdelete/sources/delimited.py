@@ -1,0 +1,63 @@
+"""CSV and TSV: a header, or numbered columns, and rows of fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulkdelete.errors import SourceRefused
+from bulkdelete.records import Defect
+from bulkdelete.sources.cells import Cells, ParsedRows, PlainLines
+from bulkdelete.sources.columns import columns_by_number, columns_of
+from bulkdelete.sources.lines import Lot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bulkdelete.settings import SourceSettings
+    from bulkdelete.sources.columns import Columns
+    from bulkdelete.sources.lines import Block
+
+
+@dataclass(frozen=True, slots=True)
+class Delimited:
+    """How the rows of one csv or tsv file become items; *where* names it in errors."""
+
+    where: str
+    settings: SourceSettings
+    delimiter: str
+
+    def lots(self, blocks: Iterable[Block | Defect]) -> Iterator[Lot]:
+        """Yield the items of *blocks*; the header, if there is one, is no row.
+
+        Raises:
+            SourceRefused: the columns that the settings name are not there.
+
+        """
+        columns: Columns | None = None
+        if not self.settings.header:
+            columns = columns_by_number(self.where, self.settings, self.delimiter)
+        for rows in Cells(self.delimiter, self.settings.max_line_bytes).rows(blocks):
+            body: PlainLines | ParsedRows = rows
+            if columns is None:
+                columns = columns_of(self.where, self._header(rows), self.settings, self.delimiter)
+                body = _after_first(rows)
+            if body.rows:
+                yield Lot(columns.items(body), body.lines)
+
+    def _header(self, rows: PlainLines | ParsedRows) -> list[str]:
+        if isinstance(rows, PlainLines):
+            return rows.rows[0].split(self.delimiter)
+        first = rows.rows[0]
+        if isinstance(first, Defect):
+            raise SourceRefused(
+                f"{self.where}: line {rows.lines[0]}, where the column names should stand, cannot be read: "
+                f"{first.reason}. Nothing was sent. Mend the header, or say that there is none"
+            )
+        return first
+
+
+def _after_first(rows: PlainLines | ParsedRows) -> PlainLines | ParsedRows:
+    if isinstance(rows, PlainLines):
+        return PlainLines(rows.rows[1:], rows.lines[1:], rows.one_field)
+    return ParsedRows(rows.rows[1:], rows.raws[1:], rows.lines[1:])

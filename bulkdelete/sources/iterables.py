@@ -1,0 +1,150 @@
+"""A Python iterable, sync or async, as a source."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterable, Collection, Iterable
+from itertools import islice
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final
+
+from bulkdelete.errors import SourceError, SourceRefused
+from bulkdelete.records import Rows
+from bulkdelete.sources.given import as_items
+from bulkdelete.sources.threads import from_thread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Mapping
+
+    from bulkdelete.records import Filter
+
+MOST_ITEMS: Final = 4096
+LONGEST_BLOCK_SECONDS: Final = 0.05
+
+
+def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter]) -> IterableSource:
+    """Return *records* as a source; nothing is taken from it yet.
+
+    A list, tuple, set or other collection is read in place, in the event loop. Any other iterable, such as a
+    generator or a database cursor, is iterated in a thread of its own, so that it may block without blocking the loop;
+    it is read at most one block ahead. An async iterable is awaited in the loop. Generators are closed when the
+    reading ends.
+
+    Raises:
+        SourceRefused: *records* is a single string, or nothing that can be iterated.
+
+    """
+    if isinstance(records, str | bytes | bytearray):
+        raise SourceRefused("a single string is an iterable of characters; pass [id]. Nothing was sent")
+    if not isinstance(records, Iterable | AsyncIterable):
+        raise SourceRefused(
+            f"an object of type {type(records).__name__} holds no records. Nothing was sent. "
+            "Pass an iterable of record ids and filters, or open_source(path) for a file"
+        )
+    return IterableSource(records)
+
+
+class IterableSource:
+    """The rows of a Python iterable of ``str`` and ``Filter``; whatever else it gives is a Defect in its place."""
+
+    name = "an iterable"
+    replayable = False
+    size_bytes = None
+
+    def __init__(self, records: Iterable[Any] | AsyncIterable[Any]) -> None:
+        self._records = records
+        self._begun = False
+        self.identity: Mapping[str, str] = {"kind": "iterable"}
+
+    def blocks(self) -> AsyncGenerator[Rows, None]:
+        """Yield the rows.
+
+        Raises:
+            SourceError: the iterable raised, after the rows before that were yielded; or it was read already.
+
+        """
+        if self._begun:
+            raise SourceError("the iterable was read already, and it can be read only once")
+        self._begun = True
+        records = self._records
+        if isinstance(records, AsyncIterable):
+            return _awaited(records)
+        if isinstance(records, Collection):
+            return _in_place(records)
+        return from_thread(lambda stop: _cut(records, stop, 1))
+
+    async def fingerprint(self) -> str:
+        """Return nothing: what can be read once has no fingerprint."""
+        return ""
+
+
+async def _in_place(records: Collection[Any]) -> AsyncGenerator[Rows, None]:
+    for rows in _cut(records, Event(), MOST_ITEMS):
+        yield rows
+
+
+def _cut(records: Iterable[Any], stop: Event, size: int) -> Generator[Rows, None, None]:
+    """Yield blocks of *size* items at first, then smaller or larger ones by how long they take to come."""
+    row, iterator = 0, None
+    try:
+        while not stop.is_set():
+            block: list[Any] = []
+            problem, began = None, time.monotonic()
+            try:
+                iterator = iter(records) if iterator is None else iterator
+                block.extend(islice(iterator, size))  # keeps what came before an exception
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the caller's iterable may raise any
+                problem = error
+            if block:
+                yield Rows(row, as_items(block))
+                row += len(block)
+            if problem is not None:
+                raise _broken(row, problem) from problem
+            if len(block) < size:
+                return
+            slow = time.monotonic() - began > LONGEST_BLOCK_SECONDS
+            size = max(1, size // 2) if slow else min(2 * size, MOST_ITEMS)
+    finally:
+        if inspect.isgenerator(iterator):
+            iterator.close()
+
+
+async def _awaited(records: AsyncIterable[Any]) -> AsyncGenerator[Rows, None]:
+    row, ended, iterator = 0, False, None
+    try:
+        while not ended:
+            block: list[Any] = []
+            problem = None
+            try:
+                iterator = aiter(records) if iterator is None else iterator
+                ended = await _fill(block, iterator)
+            except Exception as error:  # noqa: BLE001 - the caller's iterable may raise any
+                problem = error
+            if block:
+                yield Rows(row, as_items(block))
+                row += len(block)
+            if problem is not None:
+                raise _broken(row, problem) from problem
+    finally:
+        if inspect.isasyncgen(iterator):
+            await iterator.aclose()
+
+
+async def _fill(block: list[Any], iterator: AsyncIterable[Any]) -> bool:
+    """Append what comes until *block* is full or has taken long; return whether *iterator* has ended."""
+    due = time.monotonic() + LONGEST_BLOCK_SECONDS
+    async for item in iterator:
+        block.append(item)
+        if len(block) >= MOST_ITEMS or time.monotonic() > due:
+            return False
+    return True
+
+
+def _broken(row: int, problem: BaseException) -> SourceError:
+    said = f"{type(problem).__name__}: {problem}".removesuffix(": ")
+    return SourceError(
+        f"the iterable broke off before row {row}: {said}. The rows before it are whole, and nothing after them was "
+        "taken. Mend what gives the records, and start again"
+    )

@@ -1,0 +1,121 @@
+"""A path and settings -> a source."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.errors import SourceRefused
+from bulkdelete.settings import SourceSettings
+from bulkdelete.sources.delimited import Delimited
+from bulkdelete.sources.file import FileSource
+from bulkdelete.sources.jsonl import JsonLines
+from bulkdelete.sources.text import text_lots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from bulkdelete.records import Defect
+    from bulkdelete.sources.lines import Block, Lot
+    from bulkdelete.sources.source import Source
+
+STANDARD_INPUT: Final = "standard input"
+_KINDS: Final = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_DELIMITERS: Final = {"csv": ",", "tsv": "\t"}
+_NO_DELIMITERS: Final = frozenset('"\r\n')
+_OPEN_FILES: Final = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+
+
+def open_source(path: str | os.PathLike[str], settings: SourceSettings | None = None) -> Source:
+    """Return the source at *path*, where "-" is standard input; nothing is read yet but what kind of file it is.
+
+    *settings* say how it is read; their own ``path`` is not looked at.
+
+    Raises:
+        SourceRefused: it is a directory, missing or unreadable, or *settings* do not fit its format.
+
+    """
+    settings = settings or SourceSettings()
+    if os.fspath(path) == "-":
+        return _source(STANDARD_INPUT, None, settings, size_bytes=None)
+    at = Path(path)
+    size_bytes = _look(at)
+    return _source(str(at), at, settings, size_bytes=size_bytes)
+
+
+def _source(name: str, path: Path | None, settings: SourceSettings, *, size_bytes: int | None) -> FileSource:
+    kind = settings.format if settings.format != "auto" else _kind_by_name(path)
+    delimiter = settings.delimiter or _DELIMITERS.get(kind, "")
+    _check(name, kind, settings)
+    return FileSource(
+        name=name,
+        path=path,
+        lots=_lots(name, kind, settings, delimiter),
+        identity=_identity(kind, settings, delimiter),
+        max_line_bytes=settings.max_line_bytes,
+        replayable=size_bytes is not None,
+        size_bytes=size_bytes,
+        file=name,
+    )
+
+
+def _look(path: Path) -> int | None:
+    """Return the size of a regular file, ``None`` for anything else that can be read once."""
+    try:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise SourceRefused(f"{path} is a directory. Nothing was sent. Name one file that holds the records")
+        if not os.access(path, os.R_OK):
+            raise PermissionError(0, "it may not be read")
+    except FileNotFoundError:
+        raise SourceRefused(f"{path}: there is no such file. Nothing was sent. Check the path of the source") from None
+    except (OSError, ValueError) as error:
+        said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise SourceRefused(
+            f"{path!s} cannot be read: {said}. Nothing was sent. Check the path and its permissions"
+        ) from None
+    regular = stat.S_ISREG(found.st_mode) and not str(path).startswith(_OPEN_FILES)
+    return found.st_size if regular else None
+
+
+def _kind_by_name(path: Path | None) -> str:
+    if path is None:
+        return "text"
+    name = path.name.lower().removesuffix(".gz")
+    return _KINDS.get(Path(name).suffix, "text")
+
+
+def _check(name: str, kind: str, settings: SourceSettings) -> None:
+    columns = settings.column or settings.filter_column
+    if kind == "text" and columns:
+        raise SourceRefused(
+            f"{name} is read as text, one id a line, which has no column {columns!r}. Nothing was sent. "
+            "Say what it is with --format csv, tsv or jsonl"
+        )
+    if settings.delimiter and kind not in _DELIMITERS:
+        raise SourceRefused(
+            f"{name} is read as {kind}, which has no delimiter. Nothing was sent. Say what it is with --format csv"
+        )
+    if settings.delimiter in _NO_DELIMITERS:
+        raise SourceRefused(f"{name}: {settings.delimiter!r} cannot be a delimiter. Nothing was sent. Use another")
+
+
+def _lots(
+    name: str, kind: str, settings: SourceSettings, delimiter: str
+) -> Callable[[Iterable[Block | Defect]], Iterator[Lot]]:
+    if kind == "text":
+        return text_lots
+    if kind == "jsonl":
+        return JsonLines.of(settings).lots
+    return Delimited(name, settings, delimiter).lots
+
+
+def _identity(kind: str, settings: SourceSettings, delimiter: str) -> Mapping[str, str]:
+    if kind == "text":
+        return {"kind": kind}
+    columns = {"kind": kind, "column": settings.column, "filter_column": settings.filter_column}
+    if kind == "jsonl":
+        return columns
+    return {**columns, "delimiter": delimiter, "header": "yes" if settings.header else "no"}

@@ -1,0 +1,73 @@
+"""What every source is: blocks of rows, from row 0, in order."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from bulkdelete.errors import SourceRefused
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from typing_extensions import TypeIs
+
+    from bulkdelete.records import Item, Rows
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where rows come from."""
+
+    @property
+    def name(self) -> str:
+        """The source for people: its path, "standard input" or "an iterable"."""
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """What makes it the same source besides its rows: its kind and its parser's options, never its path."""
+
+    @property
+    def replayable(self) -> bool:
+        """Whether it can be read again: a regular file can; standard input, a FIFO and an iterable cannot."""
+
+    @property
+    def size_bytes(self) -> int | None:
+        """The size of the file as it lies on disk, or ``None`` where nobody knows."""
+
+    def blocks(self) -> AsyncGenerator[Rows, None]:
+        """Yield the rows from row 0, in consecutive blocks; close the generator to stop earlier.
+
+        Raises:
+            SourceRefused: the source is not what its settings say, for example without the column.
+            SourceError: the source broke, after the rows before that were yielded; or it was read already, and
+                cannot be read twice.
+
+        """
+
+    async def fingerprint(self) -> str:
+        """Return ``sha256:<hex>`` of a replayable file's bytes, and an empty string for any other source."""
+
+
+def is_source(thing: object) -> TypeIs[Source]:
+    """Return whether *thing* is a source already, rather than an iterable of records."""
+    return isinstance(thing, Source)
+
+
+async def first_records(source: Source, n: int = 3) -> list[Item]:
+    """Return the first *n* items of a replayable source, fewer where it has fewer.
+
+    Raises:
+        SourceRefused: the source cannot be read twice, so looking would lose rows.
+        SourceError: as ``source.blocks()`` does.
+
+    """
+    if not source.replayable:
+        raise SourceRefused(f"{source.name} can be read only once, so its first rows cannot be shown before the job")
+    items: list[Item] = []
+    async with aclosing(source.blocks()) as blocks:
+        async for rows in blocks:
+            items.extend(rows.items[: n - len(items)])
+            if len(items) >= n:
+                break
+    return items

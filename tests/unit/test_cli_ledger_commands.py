@@ -1,0 +1,187 @@
+"""``status`` and ``failures`` on a real ledger, without any server."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import os
+
+import pytest
+from click.testing import CliRunner
+
+from bulkdelete.cli import group
+from bulkdelete.digest import digest
+from bulkdelete.ledger import open_ledger
+from bulkdelete.records import Batch, Ended, Fate, Filter, Outcome, RowFate
+
+IDS = [str(541_278_230_707_963_208 + number) for number in range(10)]
+IDENTITY = {
+    "table_id": "673af861ed69656ac0895b07",
+    "base_url": "http://127.0.0.1:8080",
+    "source kind": "csv",
+    "source column": "record_id",
+    "source delimiter": ",",
+    "source header": "true",
+    "source filter_column": "",
+    "source max_line_bytes": "65536",
+}
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "ids.csv"
+    path.write_text("record_id\n" + "\n".join(IDS) + "\n")
+    return path
+
+
+@pytest.fixture
+def ledger(tmp_path, source):
+    """Rows 0-3: one rejected, one invalid, one duplicate, one acknowledged; 4-6 unresolved; 7-9 pending."""
+    asyncio.run(write(tmp_path / "purge.db", source))
+    return tmp_path / "purge.db"
+
+
+async def write(path, source):
+    ledger = await open_ledger(path, IDENTITY, version="0")
+    await ledger.remember("source_path", str(source))
+    aside = (
+        RowFate(1, Fate.INVALID, "holds a space", "=2+5 \ud800", str(source), 3),
+        RowFate(2, Fate.DUPLICATE, "as row 0", IDS[2], str(source), 4),
+    )
+    first = Batch(0, 4, [IDS[0], IDS[3]], [0, 3], digest(IDS[:4]), aside, (range(2),))
+    second = Batch(4, 7, IDS[4:7], range(4, 7), digest(IDS[4:7]), (), (range(3),))
+    third = Batch(7, 10, IDS[7:], range(7, 10), digest(IDS[7:]), (), (range(3),))
+    for batch in (first, second, third):
+        await ledger.intend(batch)
+    refused = RowFate(0, Fate.REJECTED, "invalid \x1b[31mparameters", Filter("email", "a@b.c"), str(source), 2, 40000)
+    await ledger.record(Outcome(first, 0, 1, 1, Fate.REJECTED, whole=False, row_fate=refused))
+    await ledger.record(Outcome(first, 3, 4, 1, Fate.ACKNOWLEDGED, whole=False))
+    await ledger.record(Outcome(second, 4, 7, 3, Fate.UNRESOLVED, whole=True, code=50000, message="internal error"))
+    await ledger.record(Outcome(third, 7, 10, 3, Fate.PENDING, whole=True))
+    await ledger.close(Ended.SIGNAL, "SIGINT received", 5, 2)
+
+
+def run(*words):
+    return CliRunner().invoke(group, [str(word) for word in words])
+
+
+def failures(*words):
+    result = run("failures", *words)
+    return result, [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_failures_are_json_lines_with_ids_unchanged_and_left_over_rows_read_again(ledger, source):
+    result, rows = failures(ledger)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.isascii()
+    assert rows[0] == {
+        "row": 0,
+        "fate": "rejected",
+        "reason": "invalid parameters",
+        "filter": {"email": "a@b.c"},
+        "file": str(source),
+        "line": 2,
+        "code": 40000,
+    }
+    assert rows[1]["record_id"] == "=2+5 \ud800"
+    assert [(row["row"], row["fate"], row["record_id"], row["line"]) for row in rows[2:]] == [
+        *((number, "unresolved", IDS[number], number + 2) for number in (4, 5, 6)),
+        *((number, "pending", IDS[number], number + 2) for number in (7, 8, 9)),
+    ]
+    assert rows[2]["code"] == 50000
+
+
+def test_duplicates_are_listed_when_all_are_asked_for(ledger):
+    assert [row["row"] for row in failures(ledger, "--all")[1]] == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+
+
+def test_the_csv_for_people_holds_nothing_a_spreadsheet_runs(ledger):
+    rows = list(csv.reader(io.StringIO(run("failures", ledger, "--csv").stdout)))
+    assert ",".join(rows[0]) == "row,fate,reason,record (made harmless for spreadsheets),file,line,code"
+    assert rows[1][3] == "email=a@b.c"
+    assert rows[2][3] == "'=2+5 \\ud800"
+    assert len(rows) == 9
+
+
+def test_a_source_that_is_gone_is_named_by_its_ranges_after_the_other_rows(ledger, source):
+    source.unlink()
+    result, rows = failures(ledger)
+    assert result.exit_code == 2
+    assert [row["row"] for row in rows] == [0, 1]
+    assert "4..7" in result.stderr
+    assert "7..10" in result.stderr
+    assert "--source" in result.stderr
+
+
+def test_a_source_that_was_moved_is_read_where_it_is(ledger, source):
+    moved = source.rename(source.with_name("moved.data"))
+    assert [row["row"] for row in failures(ledger, "--source", moved)[1]] == [0, 1, 4, 5, 6, 7, 8, 9]
+
+
+def test_a_source_that_has_changed_is_refused(ledger, source):
+    source.write_text(source.read_text().replace(IDS[5], "541278230707960000"))
+    result, rows = failures(ledger)
+    assert result.exit_code == 2
+    assert [row["row"] for row in rows] == [0, 1]
+    assert "rows 4 to 6" in result.stderr
+
+
+def test_a_source_that_became_shorter_is_refused(ledger, source):
+    source.write_text("record_id\n" + "\n".join(IDS[:8]) + "\n")
+    result, rows = failures(ledger)
+    assert result.exit_code == 2
+    assert [row["row"] for row in rows] == [0, 1, 4, 5, 6]
+
+
+def test_what_was_no_record_cannot_be_deleted_by_running_its_excerpt(tmp_path, source):
+    async def write_defect():
+        ledger = await open_ledger(tmp_path / "purge.db", IDENTITY, version="0")
+        aside = (RowFate(0, Fate.INVALID, "a JSON number: quote it", "541278230707963208", "x", 1),)
+        await ledger.intend(Batch(0, 1, [], [], digest([]), aside))
+        await ledger.close(Ended.COMPLETE)
+
+    asyncio.run(write_defect())
+    (row,) = failures(tmp_path / "purge.db")[1]
+    assert row["text"] == "541278230707963208"
+    assert "record_id" not in row
+
+
+def test_status_tells_everything_as_text_and_as_json(ledger):
+    result = run("status", ledger)
+    assert result.exit_code == 0, result.stderr
+    for told in ("673af861ed69656ac0895b07", "http://127.0.0.1:8080", "not running", "SIGINT received", "6 rows"):
+        assert told in result.stdout
+    status = json.loads(run("status", ledger, "--json").stdout)
+    assert {name: status[name] for name in ("rows", "acknowledged", "rejected", "unresolved", "pending")} == {
+        "rows": 10,
+        "acknowledged": 1,
+        "rejected": 1,
+        "unresolved": 3,
+        "pending": 3,
+    }
+    assert status["remaining"] == 6
+    assert status["running_pid"] is None
+    assert status["last_run"]["ended"] == "signal"
+    assert status["last_run"]["requests"] == 5
+    assert status["ledger_bytes"] > 0
+
+
+async def test_status_tells_of_a_running_job(tmp_path, source):
+    ledger = await open_ledger(tmp_path / "purge.db", IDENTITY, version="0")
+    try:
+        result = await asyncio.to_thread(run, "status", tmp_path / "purge.db")
+    finally:
+        await ledger.close(Ended.COMPLETE)
+    assert f"running now, process {os.getpid()}" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["status", "failures"])
+def test_what_is_no_ledger_is_refused(tmp_path, command):
+    (tmp_path / "notes.txt").write_text("this is no ledger at all\n" * 100)
+    for name in ("notes.txt", "missing.db"):
+        result = run(command, tmp_path / name)
+        assert result.exit_code == 2
+        assert "Traceback" not in result.stderr
+        assert name in result.stderr

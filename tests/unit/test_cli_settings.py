@@ -1,0 +1,87 @@
+"""The configuration file and the options become one set of settings, and what is wrong is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from bulkdelete.cli.options import settings_from
+from bulkdelete.errors import SettingsError
+from bulkdelete.settings import Settings
+
+SECRET = "never-echo-this-value"
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text: str) -> str:
+        (tmp_path / "purge.toml").write_text(text)
+        return str(tmp_path / "purge.toml")
+
+    return write
+
+
+def test_options_override_the_file_and_the_file_the_defaults(config):
+    path = config('table_id = "a"\nbase_url = "http://127.0.0.1:1"\n[flow]\npermits = 3\n[batch]\nsize = 10\n')
+    settings = settings_from(path, "ids.csv", {"table_id": "b", "batch__size": 20, "source__header": False})
+    assert settings.table_id == "b"
+    assert settings.base_url == "http://127.0.0.1:1"
+    assert settings.flow.permits == 3
+    assert settings.batch.size == 20
+    assert settings.source.path == "ids.csv"
+    assert not settings.source.header
+    assert settings.retry == Settings().retry
+
+
+def test_paths_in_the_file_are_taken_from_its_folder_and_those_of_options_are_not(config, tmp_path):
+    path = config('api_key_file = "key"\n[source]\npath = "ids.csv"\n[ledger]\npath = "/absolute.db"\n')
+    settings = settings_from(path, None, {"http__ca_file": "ca.pem"})
+    assert settings.source.path == str(tmp_path / "ids.csv")
+    assert settings.api_key_file == str(tmp_path / "key")
+    assert settings.ledger.path == "/absolute.db"
+    assert settings.http.ca_file == "ca.pem"
+
+
+def test_standard_input_in_the_file_stays_standard_input(config):
+    assert settings_from(config('[source]\npath = "-"\n'), None, {}).source.path == "-"
+
+
+@pytest.mark.parametrize(
+    "text", [f'api_key = "{SECRET}"', f'[http]\napi_key = "{SECRET}"', f'[auth]\ntoken = "{SECRET}"']
+)
+def test_a_key_in_the_file_is_refused_with_a_lesson_and_without_an_echo(config, text):
+    with pytest.raises(SettingsError) as caught:
+        settings_from(config(text), None, {})
+    assert "BULKDELETE_API_KEY" in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_syntax_error_names_file_line_and_column(config):
+    path = config('table_id = "a"\nbase_url = nothing\n')
+    with pytest.raises(SettingsError, match=r"purge\.toml: .*line 2, column \d+"):
+        settings_from(path, None, {})
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_name_and_the_file(config):
+    with pytest.raises(SettingsError, match=r"purge\.toml: .*did you mean table_id"):
+        settings_from(config("tabel_id = 1"), None, {})
+    with pytest.raises(SettingsError, match=r"flow\.permit is not a setting; did you mean permits"):
+        settings_from(config("[flow]\npermit = 1"), None, {})
+
+
+def test_a_value_where_a_section_belongs_is_refused(config):
+    with pytest.raises(SettingsError, match="source"):
+        settings_from(config("source = 1"), "ids.csv", {})
+
+
+def test_a_wrong_option_is_named_as_it_was_typed():
+    with pytest.raises(SettingsError, match=r"--batch-size: .*1000"):
+        settings_from(None, "ids.csv", {"batch__size": 1001})
+
+
+def test_a_tab_can_be_typed_as_a_delimiter():
+    assert settings_from(None, "ids.csv", {"source__delimiter": "\\t"}).source.delimiter == "\t"
+
+
+def test_a_file_that_is_not_there_is_named():
+    with pytest.raises(SettingsError, match=r"missing\.toml: .*No such file"):
+        settings_from("missing.toml", None, {})

@@ -1,0 +1,170 @@
+"""The whole job over a scripted API: accounting always balances, and a resume equals one uninterrupted run."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bulkdelete.attempts import Attempts
+from bulkdelete.credentials import Credentials
+from bulkdelete.errors import FatalAnswer, SourceError
+from bulkdelete.job import Job
+from bulkdelete.ledger import read_ledger
+from bulkdelete.limiter import Limiter
+from bulkdelete.records import FATES, Ended
+from bulkdelete.settings import Settings
+from bulkdelete.sources import from_iterable
+from bulkdelete.transport import Reply
+from tests.api_model import ApiModel
+
+TABLE_ID = "673af861ed69656ac0895b07"
+QUICK = {"retry": {"first_backoff_seconds": 0, "max_attempts": 50}, "splitting": {"stop_when_wholly_wrong": False}}
+
+rows = st.lists(
+    st.one_of(st.integers(0, 400).map(lambda number: f"{number + 10**17}"), st.sampled_from(["", "5.4e+17", "a b"])),
+    max_size=120,
+)
+
+
+def job(api, records, ledger=None, **sections) -> Job:
+    chosen = Settings.from_mapping({**QUICK, **sections})
+    limiter = Limiter(chosen.flow)
+    attempts = Attempts(api, limiter, Credentials("key"))
+    return Job(TABLE_ID, from_iterable(records), chosen, attempts=attempts, limiter=limiter, ledger=ledger)
+
+
+def fates(report) -> dict[str, int]:
+    assert report.balanced
+    return {fate: getattr(report, fate) for fate in FATES if getattr(report, fate)}
+
+
+@given(rows, st.integers(1, 9), st.floats(0, 0.4), st.integers(0, 99), st.data())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_fates_add_up_and_acknowledged_is_what_the_api_acknowledged(records, size, fault_rate, seed, data):
+    poisoned = set(data.draw(st.lists(st.sampled_from(records), max_size=4))) if records else set()
+    api = ApiModel(poisoned - {"", "5.4e+17", "a b"}, fault_rate, seed)
+    report = asyncio.run(job(api, records, batch={"size": size}, stop={"max_failures": 10_000}).run())
+    assert report.rows == len(records)
+    assert report.balanced
+    assert report.unresolved == report.pending == 0
+    assert all(len(request) <= size for request in api.requests)
+    assert not api.applied & {"", "5.4e+17", "a b"}
+    assert not api.acknowledged & api.poisoned
+    valid = set(records) - {"", "5.4e+17", "a b"}
+    assert api.acknowledged == valid - api.poisoned
+
+
+async def _cut_and_resume(records, cut, api, ledger, **sections):
+    """Run with a ledger, dying in the middle of the *cut*-th request, and then again to the end."""
+    api.hang_from = cut
+    task = asyncio.create_task(job(api, records, ledger, flow={"permits": 3, "cancel_grace_seconds": 0}, **sections).run())
+    while not task.done() and len(api.requests) < cut:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    died = False
+    try:
+        await task
+    except asyncio.CancelledError:
+        died = True
+    api.hang_from = None
+    return died, await job(api, records, ledger, flow={"permits": 3}, **sections).run()
+
+
+@given(rows.filter(bool), st.integers(1, 9), st.integers(1, 40), st.integers(0, 99), st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_job_cut_at_any_request_and_resumed_ends_as_one_uninterrupted_run(records, size, cut, seed, data):
+    poisoned = set(data.draw(st.lists(st.sampled_from(records), max_size=3))) - {"", "5.4e+17", "a b"}
+    sections = {"batch": {"size": size}, "stop": {"max_failures": 10_000}}
+    whole = asyncio.run(job(ApiModel(poisoned, seed=seed), records, **sections).run())
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Path(folder) / "purge.db"
+        api = ApiModel(poisoned, 0.1, seed)
+        _, resumed = asyncio.run(_cut_and_resume(records, cut, api, ledger, **sections))
+        assert fates(resumed) == fates(whole)
+        assert api.acknowledged == set(records) - poisoned - {"", "5.4e+17", "a b"}
+        with read_ledger(ledger) as reader:
+            assert reader.totals().rows == len(records)
+            rejected = [one for one in reader.failures() if one.fate == "rejected"]
+        assert {one.record for one in rejected} == poisoned
+        assert all(records[one.row] == one.record for one in rejected)
+        assert len(rejected) == resumed.rejected
+
+
+async def test_a_source_that_breaks_is_raised_after_what_was_read_is_settled():
+    def breaking():
+        yield from (f"{number + 10**17}" for number in range(2_500))
+        raise OSError(5, "Input/output error")
+
+    api = ApiModel()
+    with pytest.raises(SourceError) as raised:
+        await job(api, breaking()).run()
+    report = raised.value.report
+    assert report.ended is Ended.SOURCE_BROKEN
+    assert report.balanced
+    assert report.acknowledged == len(api.acknowledged) >= 2_000
+    assert report.pending == 0
+
+
+async def test_a_fatal_answer_is_raised_with_the_report_so_far():
+    class Gone(ApiModel):
+        async def post(self, body, api_key, request_id):
+            self.requests.append([])
+            return Reply(200, {}, b'{"code": 403106, "message": "Table not found"}')
+
+    api = Gone()
+    with pytest.raises(FatalAnswer, match="403106") as raised:
+        await job(api, [f"{number + 10**17}" for number in range(5_000)]).run()
+    report = raised.value.report
+    assert report.ended is Ended.FATAL_ANSWER
+    assert report.balanced
+    assert report.acknowledged == 0
+    assert report.pending > 0
+    assert len(api.requests) <= 32
+
+
+async def test_one_unresolved_row_too_many_ends_the_job():
+    class Broken(ApiModel):
+        async def post(self, body, api_key, request_id):
+            return Reply(200, {}, b'{"code": 50000, "message": "Internal system error"}')
+
+    records = [f"{number + 10**17}" for number in range(5_000)]
+    report = await job(Broken(), records, retry={"first_backoff_seconds": 0, "max_attempts": 2}).run()
+    assert report.ended is Ended.MAX_FAILURES
+    assert report.balanced
+    assert report.unresolved >= 1_000
+
+
+async def test_stopping_finishes_what_is_in_flight_and_leaves_the_rest_pending(tmp_path):
+    api = ApiModel()
+    records = [f"{number + 10**17}" for number in range(20_000)]
+    running = job(api, records, tmp_path / "purge.db", flow={"permits": 2})
+    task = asyncio.create_task(running.run())
+    while len(api.requests) < 3:
+        await asyncio.sleep(0)
+    running.stop("SIGINT received")
+    report = await task
+    assert report.ended is Ended.SIGNAL
+    assert report.balanced
+    assert report.unresolved == 0
+    assert report.acknowledged == len(api.acknowledged)
+    again = await job(api, records, tmp_path / "purge.db").run()
+    assert fates(again) == {"acknowledged": 20_000}
+
+
+async def test_a_timeout_around_the_call_is_kept_and_what_was_in_flight_is_known(tmp_path):
+    api = ApiModel(hang_from=2)
+    records = [f"{number + 10**17}" for number in range(5_000)]
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await job(api, records, tmp_path / "purge.db", flow={"permits": 2, "cancel_grace_seconds": 0.05}).run()
+    with read_ledger(tmp_path / "purge.db") as reader:
+        totals = reader.totals()
+        assert reader.runs()[0].ended == "cancelled"
+    assert totals.acknowledged == 1_000
+    assert totals.unresolved > 0
+    assert len(asyncio.all_tasks()) == 1

@@ -1,0 +1,130 @@
+"""What a person sees of a running job: only what is known, and why it waits."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import dataclass, replace
+
+import pytest
+from rich.console import Console
+
+from bulkdelete.job import Snapshot
+from bulkdelete.progress import Bar, Expected, Lines, Pace, Silent, following, phrases, why_it_waits
+
+NOW = Snapshot(
+    rows=0,
+    settled=0,
+    settled_before=0,
+    acknowledged=0,
+    failed=0,
+    requests=0,
+    retries=0,
+    in_flight=0,
+    pause_seconds=0.0,
+    elapsed_seconds=0.0,
+)
+BUSY = replace(NOW, rows=6_000, settled=5_000, requests=5, in_flight=4)
+
+
+@dataclass
+class File:
+    size_bytes: int | None = 1_000_000
+    position_bytes: int = 100_000
+
+
+class Scripted:
+    """A job that shows the snapshots it is given, and then ends whoever looks."""
+
+    def __init__(self, *snapshots: Snapshot) -> None:
+        self._snapshots = list(snapshots)
+        self._cancelled = False
+
+    def snapshot(self) -> Snapshot:
+        if len(self._snapshots) > 1:
+            return self._snapshots.pop(0)
+        if not self._cancelled:
+            self._cancelled = True
+            asyncio.current_task().cancel()
+        return self._snapshots[0]
+
+
+def pace(*snapshots: Snapshot) -> Pace:
+    pace = Pace()
+    for snapshot in snapshots:
+        pace.take(snapshot)
+    return pace
+
+
+def test_the_rows_to_come_are_estimated_from_how_far_the_file_is_read():
+    assert Expected(File()).rows(2_000) == 20_000
+    assert Expected(File(position_bytes=1_000_000)).rows(2_000) == 2_000
+
+
+@pytest.mark.parametrize("source", [None, File(size_bytes=None), File(position_bytes=0), object()])
+def test_without_a_size_or_a_position_nobody_knows(source):
+    assert Expected(source).rows(2_000) is None
+
+
+def test_a_resume_estimates_only_past_what_was_read_before():
+    expected = Expected(File(), rows_before=50_000)
+    assert expected.rows(50_000) is None
+    assert expected.rows(60_000) == 600_000
+
+
+def test_a_source_that_was_read_to_its_end_before_has_a_known_number_of_rows():
+    assert Expected(File(), rows_before=50, total_rows=70).rows(50) == 70
+
+
+def test_the_rate_is_that_of_the_last_seconds_and_leaves_out_earlier_runs():
+    slow = [replace(NOW, elapsed_seconds=float(second), settled=second) for second in range(100)]
+    fast = [replace(NOW, elapsed_seconds=100.0 + second, settled=100 + 1_000 * second) for second in range(10)]
+    assert pace(*slow, *fast).rows_per_second == pytest.approx(1_000)
+    resumed = replace(NOW, elapsed_seconds=1.0, settled=900_000, settled_before=900_000)
+    assert pace(NOW, resumed).rows_per_second == 0
+
+
+def test_the_line_says_rows_rate_flight_retries_and_eta():
+    said = phrases(BUSY, pace(NOW, replace(BUSY, elapsed_seconds=2.0)), 10_000)
+    assert said == [
+        "5,000 of about 10,000 rows settled",
+        "2,500 records/s",
+        "4 in flight",
+        "0 retries",
+        "ETA 0:00:02",
+    ]
+
+
+def test_without_an_expectation_there_is_no_eta():
+    assert not any("ETA" in phrase for phrase in phrases(BUSY, pace(NOW, replace(BUSY, elapsed_seconds=2.0)), None))
+
+
+def test_it_says_why_it_waits():
+    assert why_it_waits(replace(BUSY, pause_seconds=41.7), pace()) == "paused 42 s: the API's limit"
+    assert why_it_waits(BUSY, pace(NOW, replace(BUSY, retries=1))) == "retrying"
+    assert why_it_waits(replace(NOW, settled_before=5), pace()) == "comparing the source with the ledger"
+    assert why_it_waits(BUSY, pace(BUSY)) == ""
+
+
+async def test_lines_are_plain_and_on_stderr(capsys):
+    with pytest.raises(asyncio.CancelledError):
+        await Lines(every_seconds=0).follow(Scripted(NOW, BUSY, BUSY), Expected())
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.startswith("5,000 rows settled, ")
+    assert "\x1b" not in written.err
+
+
+async def test_the_bar_draws_on_a_terminal_and_ends_when_it_is_cancelled():
+    terminal = io.StringIO()
+    bar = Bar(Console(file=terminal, force_terminal=True, width=160))
+    with pytest.raises(asyncio.CancelledError):
+        await bar.follow(Scripted(NOW, BUSY), Expected(File()))
+    assert "5,000 of about 60,000 rows settled" in terminal.getvalue()
+
+
+async def test_silence_says_only_what_must_be_said(capsys):
+    silent = Silent()
+    async with following(silent, Scripted(NOW), Expected()):
+        silent.say("stopping")
+    assert capsys.readouterr().err == "stopping\n"
