@@ -52,14 +52,15 @@ class Attempts:
 
         """
         renewed = False
+        now = asyncio.get_running_loop().time
         while True:
             api_key = await self._credentials.key()
             async with self._limiter.permit(stop):
                 tally.requests += 1
-                sent_at = asyncio.get_running_loop().time()
+                sent_at = now()
                 request_id = f"{self._prefix}-{next(self._numbers):x}"
                 verdict = await self._post(body, api_key, request_id)
-                seconds = asyncio.get_running_loop().time() - sent_at
+                seconds = now() - sent_at
             self._heed(verdict, sent_at)
             if verdict.kind is VerdictKind.PAUSE:
                 continue

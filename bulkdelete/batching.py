@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete import protocol, screening
-from bulkdelete.digest import digest
+from bulkdelete.digest import digest, digest_of_joined
 from bulkdelete.errors import LedgerMismatch, SourceChanged
 from bulkdelete.records import Batch, Defect, Fate, RowFate
 
@@ -75,8 +75,9 @@ class Batcher:
             if self.rows_left < size and not at_end:
                 return None
             items = self._items[self._at : self._at + size]
-            if items and screening.all_plain(items, self._settings.max_id_characters) and self._fits(items):
-                return self._batch(items, items, range(self.next_row, self.next_row + len(items)))  # type: ignore[arg-type]  # all are str
+            joined = screening.plain_joined(items, self._settings.max_id_characters) if items else None
+            if joined is not None and self._fits(joined, len(items)):
+                return self._plain_batch(items, joined)  # type: ignore[arg-type]  # all are str
         return self._cut_row_by_row(size, at_end=at_end)
 
     def take(self, stored: StoredRange) -> Batch | None:
@@ -128,13 +129,10 @@ class Batcher:
             stored=True,
         )
 
-    def _fits(self, items: Sequence[Item]) -> bool:
-        """Return whether a body of plain ids is certainly below the cap, each byte taken as an escape of two."""
-        longest = self._settings.max_id_characters * 2 + protocol.ENTRY_BYTES
-        bound = self._settings.max_body_bytes - self._envelope_bytes
-        if longest * len(items) <= bound:
-            return True
-        return sum(map(protocol.entry_bytes, items)) <= bound  # type: ignore[arg-type]  # all are str
+    def _fits(self, joined: bytes, records: int) -> bool:
+        """Return whether a body of plain ids is certainly below the cap, each byte taken for an escape of two."""
+        entries = 2 * len(joined) + records * protocol.ENTRY_BYTES
+        return self._envelope_bytes + entries <= self._settings.max_body_bytes
 
     def _cut_row_by_row(self, size: int, *, at_end: bool) -> Batch | None:
         draft = self._draft = self._draft or _Draft(body_bytes=self._envelope_bytes)
@@ -182,19 +180,20 @@ class Batcher:
     def _finish(self, draft: _Draft) -> Batch:
         self._draft = None
         items = self._items[self._at : self._at + draft.scanned]
-        return self._batch(items, draft.records, draft.rows, tuple(draft.set_aside))
-
-    def _batch(
-        self,
-        items: Sequence[Item],
-        records: Sequence[Record],
-        rows: Sequence[int],
-        set_aside: tuple[RowFate, ...] = (),
-    ) -> Batch:
         first_row = self.next_row
-        spans = (range(len(records)),) if records else ()
         self._advance(len(items))
-        return Batch(first_row, self.next_row, records, rows, digest(items), set_aside, spans)
+        spans = (range(len(draft.records)),) if draft.records else ()
+        aside = tuple(draft.set_aside)
+        return Batch(first_row, self.next_row, draft.records, draft.rows, digest(items), aside, spans)
+
+    def _plain_batch(self, ids: list[str], joined: bytes) -> Batch:
+        first_row = self.next_row
+        self._advance(len(ids))
+        every = range(len(ids))
+        rows = range(first_row, self.next_row)
+        return Batch(
+            first_row, self.next_row, ids, rows, digest_of_joined(joined, len(ids)), spans=(every,), joined=joined
+        )
 
     def _advance(self, rows: int) -> None:
         self._at += rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -114,14 +113,14 @@ class Deleter:
             CredentialsError: the key cannot be read.
 
         """
-        async with AsyncExitStack() as held:
-            case = _Case(batch, await held.enter_async_context(self._pathfinder.turn()))
+        async with self._pathfinder.turn() as turn:
+            case = _Case(batch, turn)
             try:
                 while case.todo:
                     part = case.todo[0]
                     settled = await self._until_settled(case, part)
                     if self._is_split(case, part, settled):
-                        await self._take_apart(case, part, held)
+                        await self._take_apart(case, part)
                         continue
                     _stop_if_fatal(settled.last.verdict)
                     case.todo.popleft()
@@ -133,10 +132,16 @@ class Deleter:
                     yield _left(case.batch, part, str(reason))
                 if not isinstance(reason, StopAsked):
                     raise
+            finally:
+                if case.splitting:
+                    self._split_turns.release()
 
     async def _until_settled(self, case: _Case, part: _Part) -> Settled:
-        records = case.batch.records[part.span.start : part.span.stop]
-        body = protocol.encode(self._table_id, records)
+        batch, span = case.batch, part.span
+        if len(span) == len(batch.records):
+            body = protocol.encode(self._table_id, batch.records, batch.joined)
+        else:
+            body = protocol.encode(self._table_id, batch.records[span.start : span.stop])
 
         async def attempt() -> Attempted:
             attempted = await self._attempts.make(body, self._stop, self._tally)
@@ -158,9 +163,9 @@ class Deleter:
         refused = settled.last.verdict.kind in _REFUSED and len(part.span) > 1
         return refused and self._suspicion.may_send_part(case.part_requests)
 
-    async def _take_apart(self, case: _Case, part: _Part, held: AsyncExitStack) -> None:
+    async def _take_apart(self, case: _Case, part: _Part) -> None:
         if not case.splitting:
-            await held.enter_async_context(self._split_turns)
+            await self._split_turns.acquire()
             case.splitting = True
         case.split(part)
         case.refused_parts += 1

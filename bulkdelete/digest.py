@@ -24,19 +24,29 @@ def digest(items: Sequence[Item]) -> bytes:
     """
     try:
         joined = "\n".join(items).encode()  # type: ignore[arg-type]  # what is no str raises TypeError, the test
-        plain = joined.count(b"\n") == len(items) - 1
     except (TypeError, UnicodeEncodeError):
-        plain = False
-    if not plain:
-        joined = b"".join(map(_framed, items))
-    return hashlib.sha256(b"%s %d\n" % (b"lines" if plain else b"items", len(items)) + joined).digest()[:DIGEST_BYTES]
+        joined = b""
+    if joined.count(b"\n") == len(items) - 1 and joined:
+        return digest_of_joined(joined, len(items))
+    return _of(b"items", b"".join(map(_framed, items)), len(items))
+
+
+def digest_of_joined(joined: bytes, count: int) -> bytes:
+    """Return the digest of *count* ids without line breaks that are *joined* by line breaks."""
+    return _of(b"lines", joined, count)
+
+
+def _of(form: bytes, raw: bytes, count: int) -> bytes:
+    hashed = hashlib.sha256(b"%s %d\n" % (form, count))
+    hashed.update(raw)
+    return hashed.digest()[:DIGEST_BYTES]
 
 
 def _framed(item: Item) -> bytes:
     if isinstance(item, Defect):
         kind, raw = b"d", item.fingerprint
     elif isinstance(item, Filter):
-        kind, raw = b"f", json.dumps([item.column, item.value]).encode()
+        kind, raw = b"f", json.dumps([item.column, item.value], ensure_ascii=False).encode("utf-8", "surrogatepass")
     else:
         kind, raw = b"i", item.encode("utf-8", "surrogatepass")
     return b"%s%d:%s" % (kind, len(raw), raw)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import PauseTooLong
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from bulkdelete.settings import FlowSettings
     from bulkdelete.stopping import Stop
@@ -43,25 +42,33 @@ class Limiter:
         """How long nobody sends, from now on; 0 without a pause."""
         return max(0.0, self._paused_until - asyncio.get_running_loop().time())
 
-    @asynccontextmanager
-    async def permit(self, stop: Stop) -> AsyncIterator[None]:
-        """Hold one permit, taken in the order of asking and not during a pause.
+    def permit(self, stop: Stop) -> _Permit:
+        """Hold one permit, taken in the order of asking and not during a pause: ``async with limiter.permit(stop):``.
 
         Raises:
             PauseTooLong: the pause is longer than ``max_pause_seconds``.
             StopAsked: the job was asked to stop meanwhile.
 
         """
-        async with self._permits:
+        return _Permit(self, stop)
+
+    async def acquire(self, stop: Stop) -> None:
+        """Take one permit; see :meth:`permit`."""
+        await self._permits.acquire()
+        try:
             while (seconds := self.pause_seconds) > 0:
                 self._refuse_if_too_long(seconds)
                 await stop.sleep(seconds)
             stop.check()
-            self.in_flight += 1
-            try:
-                yield
-            finally:
-                self.in_flight -= 1
+        except BaseException:
+            self._permits.release()
+            raise
+        self.in_flight += 1
+
+    def release(self) -> None:
+        """Give one permit back."""
+        self.in_flight -= 1
+        self._permits.release()
 
     def pause(self, seconds: float | None, sent_at: float) -> None:
         """Let nobody send for *seconds* from now on; ``None`` where the API did not say how long.
@@ -94,3 +101,19 @@ class Limiter:
                 f"max_pause_seconds is {self._max_pause_seconds:.0f}",
                 self._wall_clock() + seconds,
             )
+
+
+class _Permit:
+    """One permit, held while entered; a class, because a generator per attempt costs three times as much."""
+
+    __slots__ = ("_limiter", "_stop")
+
+    def __init__(self, limiter: Limiter, stop: Stop) -> None:
+        self._limiter = limiter
+        self._stop = stop
+
+    async def __aenter__(self) -> None:
+        await self._limiter.acquire(self._stop)
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._limiter.release()

@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-
-class Turn:
-    """A batch's right to be on its way; ``over()`` says that its answer was no refusal, so that all may go."""
-
-    def __init__(self, over: Callable[[], None]) -> None:
-        self.over = over
+    from typing import Self
 
 
 class Pathfinder:
     """Lets one batch at a time through until an answer is anything but a refusal; from then on, every batch."""
 
     def __init__(self, *, proven: bool) -> None:
-        self._proven = proven
-        self._path = asyncio.Lock()
+        self.is_proven = proven
+        self.path = asyncio.Lock()
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Turn]:
-        """Hold a turn, waiting for it while the way is not proven."""
-        holds = not self._proven
-        if holds:
-            await self._path.acquire()
+    def turn(self) -> Turn:
+        """Return a turn, to be entered: ``async with pathfinder.turn() as turn``."""
+        return Turn(self)
 
-        def leave() -> None:
-            nonlocal holds
-            if holds:
-                holds = False
-                self._path.release()
 
-        def over() -> None:
-            self._proven = True
-            leave()
+class Turn:
+    """A batch's right to be on its way, waited for while the way is not proven."""
 
-        try:
-            if self._proven:
-                leave()
-            yield Turn(over)
-        finally:
-            leave()
+    __slots__ = ("_holds", "_pathfinder")
+
+    def __init__(self, pathfinder: Pathfinder) -> None:
+        self._pathfinder = pathfinder
+        self._holds = False
+
+    async def __aenter__(self) -> Self:
+        if not self._pathfinder.is_proven:
+            await self._pathfinder.path.acquire()
+            self._holds = True
+            if self._pathfinder.is_proven:
+                self._leave()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._leave()
+
+    def over(self) -> None:
+        """Say that an answer was no refusal: from now on, all may go."""
+        self._pathfinder.is_proven = True
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._holds:
+            self._holds = False
+            self._pathfinder.path.release()

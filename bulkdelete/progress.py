@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rich.console import Console
@@ -157,8 +157,7 @@ async def following(progress: Progress, job: Job, expected: Expected) -> AsyncIt
         yield
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError, OSError):
-            await task
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def phrases(now: Snapshot, pace: Pace, expected_rows: int | None) -> list[str]:

@@ -7,6 +7,7 @@ overridden in the configuration. A known code decides; without one the HTTP stat
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -70,6 +71,7 @@ _OK_STATUSES = range(200, 300)
 _REDIRECTS = range(300, 400)
 _SERVER_ERRORS = range(500, 600)
 _BAD_REQUEST = 400
+_INT64 = range(-(2**63), 2**63)
 _AMBIGUOUS = frozenset({VerdictKind.RETRY, VerdictKind.UNKNOWN})
 
 _NEVER_ESCAPED: Final = bytes(byte for byte in range(0x20, 0x100) if byte not in b'"\\')
@@ -78,15 +80,17 @@ ENTRY_BYTES: Final = len(_BETWEEN)
 """What a record_id costs in a body beside its own bytes."""
 
 
-def encode(table_id: str, records: Sequence[Record]) -> bytes:
+def encode(table_id: str, records: Sequence[Record], joined: bytes = b"") -> bytes:
     """Return the body that deletes *records*: what ``orjson.dumps`` makes of the plain form.
+
+    *joined* may hold the records, where they are ids without a line break, joined by line breaks already.
 
     Raises:
         ValueError: a record holds a lone surrogate or a number that JSON cannot hold; screening keeps those out.
 
     """
     head = b'{"table_id":' + _dumps(table_id) + b',"delete_data":['
-    return head + (_plain_entries(records) or b",".join(map(_entry, records))) + b"]}"
+    return head + (_plain_entries(records, joined) or b",".join(map(_entry, records))) + b"]}"
 
 
 def entry_bytes(record: Record) -> int:
@@ -99,10 +103,10 @@ def envelope_bytes(table_id: str) -> int:
     return len(encode(table_id, ()))
 
 
-def _plain_entries(records: Sequence[Record]) -> bytes | None:
+def _plain_entries(records: Sequence[Record], joined: bytes) -> bytes | None:
     """Join plain ids that need no escape, without an object per record; ``None`` where one of them is not plain."""
     try:
-        joined = "\n".join(records).encode()  # type: ignore[arg-type]  # a Filter raises TypeError, which is the test
+        joined = joined or "\n".join(records).encode()  # type: ignore[arg-type]  # a Filter raises TypeError, the test
     except (TypeError, UnicodeEncodeError):
         return None
     if not records or joined.translate(None, _NEVER_ESCAPED) != b"\n" * (len(records) - 1):
@@ -112,6 +116,8 @@ def _plain_entries(records: Sequence[Record]) -> bytes | None:
 
 def _entry(record: Record) -> bytes:
     if isinstance(record, Filter):
+        if isinstance(record.value, float) and not math.isfinite(record.value):
+            raise ValueError("a number that is not finite would go out as null")
         return _dumps({"filter": {record.column: record.value}})
     return _dumps({"record_id": record})
 
@@ -180,7 +186,7 @@ def _kind_of_the_rest(status: int, code: int | None) -> VerdictKind:
 
 def _parse(body: bytes) -> dict[str, Any] | None:
     try:
-        answer = json.loads(body, object_pairs_hook=_refuse_twins)
+        answer = _DECODER.decode(body.decode())
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
@@ -193,6 +199,9 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return unique
 
 
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_refuse_twins)
+
+
 def _code_and_message(answer: dict[str, Any] | None) -> tuple[int | None, str]:
     """Read the two envelopes that carry a code; the third, ``fail_count`` without a code, leaves it to the status."""
     if answer is None:
@@ -203,5 +212,6 @@ def _code_and_message(answer: dict[str, Any] | None) -> tuple[int | None, str]:
         answer, code = error, error.get("code")
         if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < 10:  # noqa: PLR2004 - fits an int
             code = int(code)
+        code = code or None  # an error that says 0 acknowledges nothing
     message = answer.get("message")
-    return code if type(code) is int else None, message if isinstance(message, str) else ""
+    return code if type(code) is int and code in _INT64 else None, message if isinstance(message, str) else ""

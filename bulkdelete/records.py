@@ -103,7 +103,8 @@ class Batch:
     ``records[i]`` is row ``rows[i]``. ``digest`` covers every raw row of the range, whatever its fate; ``set_aside``
     are the rows never sent. ``spans`` are the index ranges of ``records`` still to be settled, all of them unless an
     earlier run settled parts. ``ambiguous`` says that an earlier attempt may have been applied; ``stored``, that the
-    ledger holds the range already.
+    ledger holds the range already. ``joined`` are the records joined by line breaks, where they are plain ids and at
+    hand so; a body is made of them.
     """
 
     first_row: int
@@ -115,6 +116,7 @@ class Batch:
     spans: tuple[range, ...] = ()
     ambiguous: bool = False
     stored: bool = False
+    joined: bytes = field(default=b"", repr=False)
 
     @property
     def open_records(self) -> int:

@@ -27,25 +27,25 @@ _INT64: Final = range(-(2**63), 2**64)
 _MOST_COLUMN_CHARACTERS: Final = 256
 
 
-def all_plain(items: Sequence[Item], most_characters: int) -> bool:
-    """Return whether every item is a valid id and none occurs twice: a quick look at all of them at once.
+def plain_joined(items: Sequence[Item], most_characters: int) -> bytes | None:
+    """Return the ids joined by line breaks if every one is valid and none occurs twice: a look at all of them at once.
 
-    ``False`` says only that the rows must be looked at one by one, as those outside ASCII always are.
+    ``None`` says only that the rows must be looked at one by one, as those outside ASCII always are.
     """
     try:
         joined = "\n".join(items)  # type: ignore[arg-type]  # what is no str raises TypeError, which is the test
         encoded = joined.encode()
     except (TypeError, UnicodeEncodeError):
-        return False
+        return None
     different = set(items)
     if len(different) != len(items) or "" in different or not _fit(items, encoded, most_characters):
-        return False
+        return None
     breaks = b"\n" * (len(items) - 1)
     if encoded.translate(None, _DIGITS) == breaks:
-        return True
-    if encoded.translate(None, _PRINTABLE) != breaks:
-        return False
-    return _SUSPECT_LINE.search("\n" + joined) is None
+        return encoded
+    if encoded.translate(None, _PRINTABLE) != breaks or _SUSPECT_LINE.search("\n" + joined):
+        return None
+    return encoded
 
 
 def _fit(items: Sequence[Item], encoded: bytes, most_characters: int) -> bool:

@@ -96,7 +96,7 @@ class HttpTransport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._tls),
             timeout=aiohttp.ClientTimeout(
-                total=settings.answer_timeout_seconds, connect=settings.connect_timeout_seconds
+                total=settings.answer_timeout_seconds, sock_connect=settings.connect_timeout_seconds
             ),
             cookie_jar=None if settings.keep_cookies else aiohttp.DummyCookieJar(),
             trust_env=settings.use_environment_proxies,
@@ -112,6 +112,9 @@ class HttpTransport:
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
+    length = response.content_length
+    if length is not None and length <= MOST_ANSWER_BYTES:
+        return await response.read()
     body = bytearray()
     async for part in response.content.iter_any():
         body += part

@@ -44,6 +44,11 @@ class _Commands(click.Group):
             ctx.exit(exits.SIGINT_EXIT)
         except BrokenPipeError:
             ctx.exit(_SIGPIPE_EXIT)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it is ours, and it has an exit code
+            complain(fault)
+            ctx.exit(exits.of_error(fault))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.digest import digest
 from bulkdelete.errors import SettingsError, SourceChanged, SourceError
+from bulkdelete.job import SOURCE_PATH
 from bulkdelete.records import Defect, Fate, RowFate
 from bulkdelete.settings import Settings, SourceSettings
-from bulkdelete.sources import open_source
+from bulkdelete.sources import from_iterable, open_source, spooled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+    from pathlib import Path
 
     from bulkdelete.ledger import LedgerReader
     from bulkdelete.records import Item, Rows, StoredRange
     from bulkdelete.sources import Source
 
 _IDENTITY: Final = "identity.source "
+_KIND: Final = f"{_IDENTITY}kind"
+_FORMATS: Final = ("text", "csv", "tsv", "jsonl")
 _REASONS: Final = {
     Fate.UNRESOLVED: "perhaps sent, no final answer",
     Fate.PENDING: "read, certainly not sent",
@@ -35,7 +39,7 @@ async def open_rows(reader: LedgerReader, source_path: str | None) -> AsyncItera
     """
     if next(iter(reader.open_ranges()), None) is None:
         return
-    source = _source(reader, source_path)
+    source = await _source(reader, source_path)
     async with aclosing(source.blocks()) as blocks:
         window = _Window(blocks)
         for stored, fate, code, message in reader.open_ranges():
@@ -89,10 +93,12 @@ def _within(rows: Rows, stored: StoredRange) -> slice:
     return slice(first, max(first, min(len(rows.items), stored.end_row - rows.first_row)))
 
 
-def _source(reader: LedgerReader, given: str | None) -> Source:
-    path = given or reader.facts.get("source_path", "")
+async def _source(reader: LedgerReader, given: str | None) -> Source:
+    spool = reader.path.with_name(f"{reader.path.name}.spool")
     try:
-        return open_source(path, _settings(reader.facts))
+        if given is None and spool.exists():
+            return await _spooled(reader.facts, spool)
+        return open_source(given or reader.facts.get(SOURCE_PATH, ""), _settings(reader.facts))
     except SourceError as error:
         ranges = ", ".join(f"{stored.first_row}..{stored.end_row}" for stored, *_ in reader.open_ranges())
         raise SettingsError(
@@ -101,7 +107,15 @@ def _source(reader: LedgerReader, given: str | None) -> Source:
         ) from None
 
 
+async def _spooled(facts: Mapping[str, str], spool: Path) -> Source:
+    """Return the copy that the job made of what could be read only once; the original is not read."""
+    iterable = facts.get(_KIND) not in _FORMATS
+    return await spooled(from_iterable(()) if iterable else open_source("-", _settings(facts)), spool)
+
+
 def _settings(facts: Mapping[str, str]) -> SourceSettings:
+    if facts.get(_KIND) not in _FORMATS:
+        raise SourceError("they came from Python and not from a file")
     names = {name: name for name in SourceSettings.model_fields} | {"format": "kind"}
     known: dict[str, Any] = {
         name: facts[_IDENTITY + key] for name, key in names.items() if _IDENTITY + key in facts and name != "path"

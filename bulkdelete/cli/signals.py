@@ -55,7 +55,9 @@ class Signals:
             self._telling = asyncio.get_running_loop().call_later(_ECHO_SECONDS, self._tell)
         elif self._told:
             self._task.cancel()
-            self._say(f"stopping at once: {self._in_flight} requests in flight get a last moment; once more ends that too")
+            self._say(
+                f"stopping at once: {self._in_flight} requests in flight get a last moment; once more ends that too"
+            )
 
     def _tell(self) -> None:
         self._told = True

@@ -11,7 +11,7 @@ import click
 
 from bulkdelete.cli import reporting
 from bulkdelete.cli.terminal import harmless
-from bulkdelete.job import RESUME_AT, SOURCE_ROWS
+from bulkdelete.job import RESUME_AT, SOURCE_PATH, SOURCE_ROWS
 from bulkdelete.ledger import read_ledger
 from bulkdelete.records import FATES
 
@@ -39,7 +39,7 @@ def _status(ledger: Path, reader: LedgerReader) -> dict[str, Any]:
         "ledger_bytes": reader.size_bytes,
         "table_id": facts.get("identity.table_id", ""),
         "base_url": facts.get("identity.base_url", ""),
-        "source_path": facts.get("source_path", ""),
+        "source_path": facts.get(SOURCE_PATH, ""),
         "source_rows": None if source_rows is None else int(source_rows),
         **reporting.totals_as_dict(totals),
         "batches": totals.batches,

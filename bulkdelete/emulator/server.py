@@ -56,7 +56,7 @@ class Emulator:
     path: str | Path = ":memory:"
     faults: Faults = field(default_factory=Faults)
     port: int = 0
-    keys: Mapping[str, Iterable[str] | None] | None = None
+    keys: Mapping[str, Iterable[str] | None] | None = field(default=None, repr=False)
     _: KW_ONLY
     record_requests: bool = False
     host: str = "127.0.0.1"
@@ -153,9 +153,9 @@ class Emulator:
         opened.push_async_callback(runner.cleanup)
         try:
             await web.TCPSite(runner, self.host, self.port).start()
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             raise SettingsError(
-                f"the emulator cannot listen on {self.host} port {self.port}: {error.strerror}; port 0 takes a free one"
+                f"the emulator cannot listen on {self.host} port {self.port}: {error}; port 0 takes a free one"
             ) from None
         return runner
 

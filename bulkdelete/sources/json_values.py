@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Final, NoReturn
-
-_MOST_FLOAT_DIGITS: Final = 15
 
 
 class Unfit(Exception):
@@ -52,8 +51,12 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _float(digits: str) -> object:
-    mantissa = digits.lower().partition("e")[0].lstrip("-").replace(".", "").strip("0")
-    return float(digits) if len(mantissa) <= _MOST_FLOAT_DIGITS else LostDigits()
+    value = float(digits)
+    try:
+        kept = Decimal(digits) == Decimal(repr(value))
+    except ArithmeticError:  # an exponent beyond even what Decimal takes
+        kept = False
+    return value if kept else LostDigits()
 
 
 def _no_number(name: str) -> NoReturn:

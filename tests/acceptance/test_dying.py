@@ -114,6 +114,7 @@ async def test_sigkill_at_thirty_random_moments_loses_and_repeats_nothing_that_m
 
 
 async def test_a_second_process_on_the_same_ledger_is_refused(tmp_path, slow):
+    await slow_down(slow, 0.5)
     async with purge(tmp_path, slow).started() as process:
         await until_it_sends(slow, process, 2)
         second = await purge(tmp_path, slow).run()

@@ -137,7 +137,7 @@ async def test_keys_can_be_given_at_the_start_and_the_default_key_can_be_another
             for key in ("of one", "of all", "mine", "emulator-key")
         ]
         assert codes == [403131, 0, 0, 40127]
-        assert "mine" not in repr(emulator)
+        assert not any(key in repr(emulator) for key in ("mine", "of one", "of all"))
 
 
 async def test_tables_records_values_poison_and_keys_survive_a_restart(tmp_path):
@@ -189,7 +189,7 @@ async def test_a_file_of_another_program_is_refused_and_left_as_it_is(tmp_path):
         await Emulator(tmp_path / "nowhere" / "emulator.db").__aenter__()
 
 
-async def test_a_port_in_use_is_a_clear_error(emulator):
-    port = int(emulator.base_url.rpartition(":")[2])
-    with pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1 port {port}"):
-        await Emulator(port=port).__aenter__()
+async def test_a_port_that_is_in_use_or_impossible_is_a_clear_error(emulator):
+    for port in (int(emulator.base_url.rpartition(":")[2]), 99_999):
+        with pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1 port {port}"):
+            await Emulator(port=port).__aenter__()

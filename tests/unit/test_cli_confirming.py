@@ -52,9 +52,10 @@ def test_anything_else_is_refused(monkeypatch, source, keys):
 
 
 def test_without_a_terminal_it_needs_yes(monkeypatch, source):
-    with Path(os.devnull).open() as nothing, pytest.raises(SettingsError, match="--yes"):
+    with Path(os.devnull).open() as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
-        confirm(SETTINGS, source, yes=False)
+        with pytest.raises(SettingsError, match="--yes"):
+            confirm(SETTINGS, source, yes=False)
 
 
 def test_a_source_that_cannot_be_read_twice_needs_yes_even_on_a_terminal(monkeypatch):

@@ -15,6 +15,7 @@ from bulkdelete.cli import group
 from bulkdelete.digest import digest
 from bulkdelete.ledger import open_ledger
 from bulkdelete.records import Batch, Ended, Fate, Filter, Outcome, RowFate
+from bulkdelete.sources import from_iterable, spooled
 
 IDS = [str(541_278_230_707_963_208 + number) for number in range(10)]
 IDENTITY = {
@@ -185,3 +186,37 @@ def test_what_is_no_ledger_is_refused(tmp_path, command):
         assert result.exit_code == 2
         assert "Traceback" not in result.stderr
         assert name in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["text", "iterable"])
+async def test_what_could_be_read_only_once_is_read_again_from_its_spool(tmp_path, kind):
+    spool = tmp_path / "purge.db.spool"
+    if kind == "text":
+        spool.write_text("\n".join(IDS))
+    else:
+        await spooled(from_iterable(IDS), spool)
+    ledger = await open_ledger(tmp_path / "purge.db", {"source kind": kind}, version="0")
+    await ledger.intend(Batch(0, 10, IDS, range(10), digest(IDS), (), (range(10),)))
+    await ledger.close(Ended.SIGNAL)
+    rows = (await asyncio.to_thread(failures, tmp_path / "purge.db"))[1]
+    assert [row["record_id"] for row in rows] == IDS
+
+
+async def test_rows_that_came_from_python_and_are_gone_are_named(tmp_path):
+    ledger = await open_ledger(tmp_path / "purge.db", {"source kind": "iterable"}, version="0")
+    await ledger.intend(Batch(0, 10, IDS, range(10), digest(IDS), (), (range(10),)))
+    await ledger.close(Ended.SIGNAL)
+    result = await asyncio.to_thread(run, "failures", tmp_path / "purge.db")
+    assert result.exit_code == 2
+    assert "from Python" in result.stderr
+    assert "0..10" in result.stderr
+
+
+async def test_a_fault_of_ours_shows_its_traceback_and_needs_a_person(tmp_path):
+    ledger = await open_ledger(tmp_path / "purge.db", IDENTITY, version="0")
+    await ledger.remember("source_rows", "no number at all")
+    await ledger.close(Ended.COMPLETE)
+    result = await asyncio.to_thread(run, "status", tmp_path / "purge.db")
+    assert result.exit_code == 3
+    assert "Traceback" in result.stderr
+    assert "a fault of bulkdelete itself (ValueError)" in result.stderr

@@ -102,7 +102,7 @@ def test_an_unknown_command_is_a_usage_error():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--host", "0.0.0.0"), "this machine only"),  # noqa: S104 - refused
+        (("--host", "0.0.0.0"), "this machine only"),
         (("--load", "table"), "TABLE_ID=FILE"),
     ],
 )

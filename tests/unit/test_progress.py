@@ -128,3 +128,12 @@ async def test_silence_says_only_what_must_be_said(capsys):
     async with following(silent, Scripted(NOW), Expected()):
         silent.say("stopping")
     assert capsys.readouterr().err == "stopping\n"
+
+
+async def test_a_drawing_that_fails_harms_nobody():
+    class Broken(Silent):
+        async def follow(self, job, expected):
+            raise BrokenPipeError
+
+    async with following(Broken(), Scripted(NOW), Expected()):
+        await asyncio.sleep(0)

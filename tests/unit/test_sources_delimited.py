@@ -1,0 +1,216 @@
+import csv
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from bulkdelete.errors import SourceRefused
+from bulkdelete.records import Defect, Filter
+from bulkdelete.settings import SourceSettings
+from bulkdelete.sources import first_records, open_source
+
+BLOCK_BYTES = pytest.mark.parametrize("block_bytes", [1, 5, 64, 256 * 1024])
+
+
+@pytest.fixture
+def read(tmp_path):
+    async def from_bytes(data, block_bytes=256 * 1024, name="ids.csv", **settings):
+        path = tmp_path / name
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        source = replace(open_source(path, SourceSettings(**settings)), block_bytes=block_bytes)
+        items, lines = [], []
+        async for rows in source.blocks():
+            assert rows.first_row == len(items)
+            assert len(rows.lines) == len(rows.items) > 0
+            items += rows.items
+            lines += rows.lines
+        return items, lines
+
+    return from_bytes
+
+
+def fingerprint(raw):
+    return hashlib.sha256(raw.encode()).digest()[:16]
+
+
+@BLOCK_BYTES
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("record_id\n1\n2\n", {}, ["1", "2"], [2, 3]),
+        ("\ufeffrecord_id\r\n1\r\n\r\n2", {}, ["1", "2"], [2, 4]),
+        ("\n\nname,record_id\nx,1\n\ny,2\n", {}, ["1", "2"], [4, 6]),
+        ('"record_id"\n"1"\n""\n', {}, ["1", ""], [2, 3]),
+        ("name,record_id,x\n,,\na,1,2\n", {}, ["", "1"], [2, 3]),
+        ("a,b\n1,2\n3,4\n", {"column": "b"}, ["2", "4"], [2, 3]),
+        ("a,b\n1,2\n3,4\n", {"column": "2"}, ["2", "4"], [2, 3]),
+        ("2,b\n1,2\n3,4\n", {"column": "2"}, ["1", "3"], [2, 3]),
+        ("1,2\n3,4\n", {"column": "2", "header": False}, ["2", "4"], [1, 2]),
+        ("a;b\n1;2\n", {"column": "b", "delimiter": ";"}, ["2"], [2]),
+        ("a\tb\n1\t2,5\n", {"column": "b", "format": "tsv"}, ["2,5"], [2]),
+        (' a ,b\n 1 ,2\n" 3 ", 4\n', {"column": " a "}, [" 1 ", " 3 "], [2, 3]),
+        ('n,record_id\n"a ""b"", c",1\n"d\n\ne",2\nf,3\n', {}, ["1", "2", "3"], [2, 3, 6]),
+        ('n,record_id\n"a\r\nb","1\r\n2"\r\nc,3\r\n', {}, ["1\n2", "3"], [2, 5]),
+        ('"multi\nline",record_id\nx,1\n', {}, ["1"], [3]),
+        ('n,record_id\n5" disk,1\nx,2"\n', {}, ["1", '2"'], [2, 3]),
+        ('n,record_id\nx\x00,1\x00\n"y\x00",2\n', {}, ["1\x00", "2"], [2, 3]),
+        ('n,record_id\na\rb,1\r\r\n"c\rd",2\r\r\n', {}, ["1\r", "2\r"], [2, 3]),
+        ("record_id\na\x0bb\u2028c\x85d\n", {}, ["a\x0bb\u2028c\x85d"], [2]),
+    ],
+)
+async def test_rows_are_read_alike_wherever_a_block_ends(read, case, block_bytes):
+    text, settings, items, lines = case
+    assert await read(text, block_bytes, **settings) == (items, lines)
+
+
+@BLOCK_BYTES
+async def test_a_filter_is_used_where_the_row_has_no_record_id(read, block_bytes):
+    text = 'sku,record_id\na-1,1\n"a-2",\na-3\n,\n'
+    items, lines = await read(text, block_bytes, filter_column="sku")
+    assert items == ["1", Filter("sku", "a-2"), Filter("sku", "a-3"), Filter("sku", "")]
+    assert lines == [2, 3, 4, 5]
+
+
+async def test_filters_come_from_the_filter_column_alone_where_no_column_is_called_record_id(read):
+    assert (await read("sku,x\n007,1\n", filter_column="sku"))[0] == [Filter("sku", "007")]
+    assert (await read("sku,x\n007,1\n", filter_column="1"))[0] == [Filter("sku", "007")]
+    assert (await read("sku,x\n007,1\n008,\n", filter_column="sku", column="x"))[0] == ["1", Filter("sku", "008")]
+
+
+@BLOCK_BYTES
+async def test_a_row_with_too_few_fields_is_a_defect(read, block_bytes):
+    items, lines = await read('a,b,record_id\n1,2,3\n4,5\n"6","7\n8"\n9,9,9,9\n', block_bytes)
+    assert items == [
+        "3",
+        Defect("missing field: column 3 in a row of 2", "4,5", fingerprint("4,5")),
+        Defect("missing field: column 3 in a row of 2", '"6","7\n8"', fingerprint('"6","7\n8"')),
+        "9",
+    ]
+    assert lines == [2, 3, 4, 6]
+
+
+@BLOCK_BYTES
+async def test_a_row_that_is_not_utf8_harms_no_other(read, block_bytes):
+    data = b'n,record_id\nx,1\n"\xe9\n",2\ny\xff,3\n"z",4\n'
+    items, lines = await read(data, block_bytes)
+    assert [item if isinstance(item, str) else item.reason for item in items] == [
+        "1",
+        "bytes that are not UTF-8",
+        "bytes that are not UTF-8",
+        "4",
+    ]
+    assert items[2].fingerprint == hashlib.sha256(b"y\xff,3").digest()[:16]
+    assert lines == [2, 3, 5, 6]
+
+
+@BLOCK_BYTES
+async def test_a_quote_that_never_ends_costs_one_row_only(read, block_bytes):
+    rest = [str(number) for number in range(1000)]
+    text = 'n,record_id\na,1\n"oops,2\n' + "".join(f"b,{number}\n" for number in rest)
+    items, lines = await read(text, block_bytes, max_line_bytes=1024)
+    assert items == ["1", Defect("a quoted field that does not end", '"oops,2', fingerprint('"oops,2')), *rest]
+    assert lines == list(range(2, 1004))
+
+
+@BLOCK_BYTES
+async def test_a_quote_still_open_at_the_end_costs_one_row_only(read, block_bytes):
+    items, lines = await read('n,record_id\n"oops,1\nb,2\nc,3', block_bytes)
+    assert items == [Defect("a quoted field that does not end", '"oops,1', fingerprint('"oops,1')), "2", "3"]
+    assert lines == [2, 3, 4]
+
+
+@BLOCK_BYTES
+async def test_a_row_longer_than_a_line_may_be_is_a_defect_although_its_quotes_end(read, block_bytes):
+    text = 'n,record_id\n"' + "x,7\n" * 300 + '",1\ny,2\n'
+    items, lines = await read(text, block_bytes, max_line_bytes=1024)
+    assert items[0].reason == "a quoted field that does not end"
+    assert items[1:300] == ["7"] * 299
+    assert items[300].reason == "a quoted field that does not end"
+    assert items[301:] == ["2"]
+    assert lines == list(range(2, 304))
+
+
+@BLOCK_BYTES
+async def test_a_line_too_long_is_a_defect_and_closes_what_was_open_before_it(read, block_bytes):
+    text = 'n,record_id\n"open,1\n' + "x" * 2000 + ',2\n"y",3\n'
+    items, lines = await read(text, block_bytes, max_line_bytes=1024)
+    assert [item if isinstance(item, str) else item.reason for item in items] == [
+        "a quoted field that does not end",
+        "a line longer than 1024 bytes",
+        "3",
+    ]
+    assert lines == [2, 3, 4]
+
+
+@BLOCK_BYTES
+async def test_text_after_a_closing_quote_is_a_defect_and_not_guessed_at(read, block_bytes):
+    items, _ = await read('record_id,n\n"123"456,x\n7,y\n', block_bytes)
+    assert items[0].reason.startswith("not well-formed")
+    assert items[0].fingerprint == fingerprint('"123"456,x')
+    assert items[1:] == ["7"]
+
+
+@pytest.mark.parametrize("block_bytes", [4096, 100_000, 256 * 1024, 1024 * 1024])
+async def test_the_csv_modules_own_limit_is_no_crash(read, block_bytes):
+    limit = csv.field_size_limit()
+    field = "x" * 140_000
+    items, lines = await read(f'n,record_id\n{field},1\n"{field}",2\n"y",3\n', block_bytes, max_line_bytes=1 << 20)
+    assert items[0] == "1"
+    assert items[1].reason == "not well-formed: field larger than field limit (131072)"
+    assert items[2] == "3"
+    assert lines == [2, 3, 4]
+    assert csv.field_size_limit() == limit
+
+
+async def test_a_missing_column_is_refused_with_the_columns_there_are_and_the_nearest(read):
+    with pytest.raises(SourceRefused, match=r"no column 'Record ID'.*'a', 'record_id', 'c'\. Did you mean 'record_id'"):
+        await read("a,record_id,c\n1,2,3\n", column="Record ID")
+    with pytest.raises(SourceRefused, match=r"no column 'record_id'.*'id', 'name'.*--column NAME"):
+        await read("id,name\n1,2\n")
+    with pytest.raises(SourceRefused, match="no column '4'"):
+        await read("id,name\n1,2\n", column="4")
+    with pytest.raises(SourceRefused, match="no column 'x'"):
+        await read("sku,record_id\n1,2\n", filter_column="x")
+    with pytest.raises(SourceRefused, match="no column 'x'"):
+        await read("sku,record_id\n1,2\n", column="x", filter_column="sku")
+
+
+async def test_a_column_that_is_there_twice_is_refused_if_it_is_wanted(read):
+    with pytest.raises(SourceRefused, match="2 columns are called 'record_id'"):
+        await read("record_id,record_id\n1,2\n")
+    assert (await read("x,x,record_id\n1,2,3\n"))[0] == ["3"]
+
+
+@pytest.mark.parametrize("column", ["", "0", "-1", "name", "²"])
+async def test_without_a_header_a_column_is_a_number_from_1(read, column):
+    with pytest.raises(SourceRefused, match="columns are numbers from 1"):
+        await read("1,2\n", column=column, header=False)
+
+
+async def test_without_a_header_there_is_no_filter(read):
+    with pytest.raises(SourceRefused, match="a filter needs the column's name"):
+        await read("1,2\n", filter_column="1", header=False)
+
+
+async def test_the_report_for_people_is_refused(read):
+    header = "row,fate,reason,record (made harmless for spreadsheets),record_id"
+    with pytest.raises(SourceRefused, match=r"the report for people.*Use the JSON Lines output of bulkdelete failures"):
+        await read(f"{header}\n1,rejected,x,2,3\n")
+
+
+@pytest.mark.parametrize("header", [b"x" * 2000, b"record_id\xff", b'"record_id'])
+async def test_a_header_that_cannot_be_read_is_refused(read, header):
+    with pytest.raises(SourceRefused, match="where the column names should stand"):
+        await read(header + b"\n1\n", max_line_bytes=1024)
+
+
+async def test_an_empty_file_has_no_rows(read):
+    assert await read("") == ([], [])
+    assert await read("\n\n") == ([], [])
+    assert await read("record_id\n") == ([], [])
+
+
+async def test_the_first_records_are_those_after_the_header(tmp_path):
+    path = tmp_path / "ids.csv"
+    path.write_text("record_id\n1\n2\n3\n4\n")
+    assert await first_records(open_source(path)) == ["1", "2", "3"]

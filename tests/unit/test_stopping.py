@@ -1,0 +1,64 @@
+"""A stop is asked once, and seen at every wait and before every attempt."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bulkdelete.stopping import Stop, StopAsked
+
+pytestmark = pytest.mark.virtual_time
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def test_a_sleep_that_nobody_interrupts_takes_its_time():
+    await Stop().sleep(600)
+    assert now() == pytest.approx(600)
+
+
+async def test_asking_wakes_every_sleeper_at_once():
+    stop = Stop()
+    sleepers = [asyncio.create_task(stop.sleep(3600)) for _ in range(20)]
+    await asyncio.sleep(5)
+    stop.ask()
+    woken = await asyncio.gather(*sleepers, return_exceptions=True)
+    assert [type(error) for error in woken] == [StopAsked] * 20
+    assert now() == pytest.approx(5)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 0.001, 3600.0])
+async def test_after_the_asking_no_sleep_begins(seconds):
+    stop = Stop()
+    stop.ask()
+    with pytest.raises(StopAsked):
+        await stop.sleep(seconds)
+    assert now() == 0
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+async def test_a_sleep_of_no_time_returns(seconds):
+    await Stop().sleep(seconds)
+    assert now() == 0
+
+
+async def test_check_raises_only_after_the_asking_and_asking_twice_changes_nothing():
+    stop = Stop()
+    stop.check()
+    assert not stop.asked
+    stop.ask()
+    stop.ask()
+    assert stop.asked
+    with pytest.raises(StopAsked):
+        stop.check()
+
+
+async def test_a_cancelled_sleep_is_cancelled_and_neither_stopped_nor_over():
+    sleeper = asyncio.create_task(Stop().sleep(60))
+    await asyncio.sleep(1)
+    sleeper.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sleeper
