@@ -71,13 +71,13 @@ class Limiter:
         self._permits.release()
 
     def pause(self, seconds: float | None, sent_at: float) -> None:
-        """Let nobody send for *seconds* from now on; ``None`` where the API did not say how long.
+        """Let nobody send for *seconds* from now on; ``None``, or 0, where the API did not say how long.
 
         *sent_at* is the loop's time at which the refused attempt began: answers to attempts from before the pause
         tell of the same pause and do not lengthen the next one.
         """
         now = asyncio.get_running_loop().time()
-        if seconds is None:
+        if not seconds:
             if sent_at < self._pause_began:
                 return
             seconds = self._next_pause_seconds

@@ -1,0 +1,74 @@
+"""What the README shows runs, and what it lists is complete."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bulkdelete.cli import group
+from bulkdelete.emulator import Emulator
+from bulkdelete.ledger import schema
+from bulkdelete.records import FATES
+from bulkdelete.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+TABLE_ID = "673af861ed69656ac0895b07"
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    assert found
+    return found
+
+
+def test_the_toml_blocks_are_valid_settings():
+    for block in blocks("toml"):
+        Settings.from_mapping(tomllib.loads(block))
+
+
+async def test_the_python_block_runs_against_the_emulator():
+    [block] = blocks("python")
+    async with Emulator() as emulator:
+        emulator.load(TABLE_ID, ["541278230707963208", "541278230707963209"])
+        names: dict[str, object] = {}
+        source = block.replace("https://altatech.ai", emulator.base_url).replace('"..."', f'"{emulator.api_key}"')
+        exec(compile(source, "README.md", "exec"), names)  # noqa: S102 - our own README
+        assert await names["erase"](["541278230707963208"]) == 1  # type: ignore[operator]
+        assert emulator.count(TABLE_ID) == 1
+
+
+@pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()])
+def test_every_bulkdelete_command_shown_has_the_options_shown(line):
+    shown = re.search(r"(?:^|&& |/)bulkdelete (\w+)(.*)", line.split("#")[0])
+    if shown is None:
+        return
+    helped = CliRunner().invoke(group, [shown[1], "--help"])
+    assert helped.exit_code == 0
+    for option in re.findall(r"--[a-z-]+|(?<= )-[a-z]\b", shown[2]):
+        assert option in helped.output, option
+
+
+def test_every_fate_and_every_table_of_the_ledger_is_described():
+    for fate in FATES:
+        assert f"| `{fate}` |" in README
+    for table in re.findall(r"CREATE TABLE (\w+)", schema.TABLES):
+        assert f"| `{table}` |" in README
+
+
+def test_the_tree_names_every_module():
+    for module in (ROOT / "bulkdelete").glob("*.py"):
+        if module.stem not in {"__init__", "__main__"}:
+            assert module.name in README, module.name
+
+
+def test_the_set_up_commands_are_what_ci_runs():
+    ci = (ROOT / ".ci" / "run").read_text()
+    [command] = [line for block in blocks("sh") for line in block.splitlines() if "pytest" in line]
+    steps = [step.replace(".venv/", "").replace(" -q", "") for step in command.split(" && ")]
+    for step in steps[1:]:
+        assert step in ci.replace(".ci/venv/", "").replace(" --quiet", ""), step

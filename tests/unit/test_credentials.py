@@ -1,0 +1,207 @@
+"""The API key: from the environment, a file or a command; read again when it is refused; seen by nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import pytest
+from pydantic import SecretStr
+
+from bulkdelete.credentials import Credentials, credentials_from, read_key_file, run_key_command
+from bulkdelete.errors import CredentialsError
+from bulkdelete.settings import ApiKey, Settings
+
+KEY = "sk-canary-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def no_key_in_the_environment(monkeypatch):
+    monkeypatch.delenv("BULKDELETE_API_KEY", raising=False)
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    path = tmp_path / "key"
+    path.write_text(f"{KEY}\n")
+    path.chmod(0o600)
+    return path
+
+
+def printing(text: str, *, code: int = 0) -> tuple[str, ...]:
+    return (sys.executable, "-c", f"import sys; print({text!r}); print({text!r}, file=sys.stderr); sys.exit({code})")
+
+
+# --- where it comes from
+
+
+async def test_the_environment_goes_first(monkeypatch, key_file):
+    monkeypatch.setenv("BULKDELETE_API_KEY", "from-the-environment")
+    settings = Settings(api_key_file=str(key_file), api_key_command=printing("from-the-command"))
+    assert await credentials_from(settings).key() == "from-the-environment"
+
+
+async def test_then_the_file_goes_and_an_empty_variable_is_none(monkeypatch, key_file):
+    monkeypatch.setenv("BULKDELETE_API_KEY", "")
+    settings = Settings(api_key_file=str(key_file), api_key_command=printing("from-the-command"))
+    assert await credentials_from(settings).key() == KEY
+
+
+async def test_then_the_command():
+    assert await credentials_from(Settings(api_key_command=printing("from-the-command"))).key() == "from-the-command"
+
+
+def test_without_any_of_them_the_error_names_all_three():
+    with pytest.raises(CredentialsError, match="BULKDELETE_API_KEY, or api_key_file or api_key_command"):
+        credentials_from(Settings())
+
+
+@pytest.mark.parametrize("given", [KEY, f" {KEY}\r\n", SecretStr(KEY), lambda: KEY, lambda: f"{KEY}\n"])
+async def test_in_python_it_is_a_text_or_a_secret_or_what_a_function_gives(given):
+    assert await Credentials(given).key() == KEY
+
+
+async def test_in_python_the_function_may_be_async():
+    async def read() -> str:
+        await asyncio.sleep(0)
+        return KEY
+
+    assert await Credentials(read).key() == KEY
+
+
+# --- the file and the command
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+def test_a_file_that_others_may_read_is_refused_with_the_command_that_helps(key_file, mode):
+    key_file.chmod(mode)
+    with pytest.raises(CredentialsError, match=f"chmod 600 {key_file}"):
+        read_key_file(str(key_file))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(CredentialsError, match=r"missing: the API key file cannot be read: No such file"):
+        read_key_file(str(tmp_path / "missing"))
+
+
+def test_a_folder_is_no_key_file(tmp_path):
+    (tmp_path / "folder").mkdir(mode=0o700)
+    with pytest.raises(CredentialsError, match="Is a directory"):
+        read_key_file(str(tmp_path / "folder"))
+
+
+async def test_a_command_that_is_not_there_is_named():
+    with pytest.raises(CredentialsError, match="/nonexistent/key-command cannot be run: No such file"):
+        await run_key_command(("/nonexistent/key-command",))
+
+
+async def test_a_command_that_fails_is_named_with_its_exit_code_and_without_its_output():
+    with pytest.raises(CredentialsError, match="ended with exit code 3") as refused:
+        await run_key_command(printing(KEY, code=3))
+    assert KEY not in str(refused.value)
+
+
+async def test_a_command_reads_nothing_from_the_terminal():
+    reading = (sys.executable, "-c", "import sys; print('read', len(sys.stdin.read()))")
+    assert (await run_key_command(reading)).strip() == "read 0"
+
+
+async def test_a_command_does_not_outlive_whoever_waits_for_it(tmp_path):
+    started = tmp_path / "started"
+    words = (sys.executable, "-c", f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)")
+    task = asyncio.create_task(run_key_command(words))
+    while not started.exists():
+        await asyncio.sleep(0.01)
+    task.cancel()
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+# --- what no key can be
+
+
+@pytest.mark.parametrize("raw", ["", " ", "\n", "\r\n\t"])
+async def test_an_empty_key_is_refused_before_anything_is_sent(raw):
+    with pytest.raises(CredentialsError, match="empty; nothing was sent"):
+        Credentials(raw)
+    with pytest.raises(CredentialsError, match="empty; nothing was sent"):
+        await Credentials(lambda: raw).key()
+
+
+@pytest.mark.parametrize("raw", ["two words", "two\nlines", "nul\x00", "é", "\ud800", "\x1b[0m", "a\r\nX-Evil: 1", "k" * 16_385])
+def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(raw):
+    with pytest.raises(CredentialsError, match="holds a space, a control character or a letter outside ASCII") as refused:
+        Credentials(f"{KEY}{raw}")
+    assert KEY not in str(refused.value)
+
+
+# --- reading it again
+
+
+class Keys:
+    """A place that keys are read from, counting how often."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = list(keys)
+        self.reads = 0
+
+    async def read(self) -> str:
+        self.reads += 1
+        await asyncio.sleep(0)
+        return self.keys.pop(0) if len(self.keys) > 1 else self.keys[0]
+
+
+async def test_a_key_is_read_once_by_all_who_need_it_first():
+    keys = Keys("one", "two")
+    credentials = Credentials(keys.read)
+    assert await asyncio.gather(*(credentials.key() for _ in range(20))) == ["one"] * 20
+    assert keys.reads == 1
+
+
+async def test_a_refused_key_is_read_again_once_for_all_whom_it_was_refused():
+    keys = Keys("one", "two")
+    credentials = Credentials(keys.read)
+    await credentials.key()
+    assert await asyncio.gather(*(credentials.renew("one") for _ in range(20))) == [True] * 20
+    assert await credentials.key() == "two"
+    assert keys.reads == 2
+
+
+async def test_the_same_key_again_is_no_other_one_to_try():
+    keys = Keys("one")
+    credentials = Credentials(keys.read)
+    await credentials.key()
+    assert not await credentials.renew("one")
+    assert keys.reads == 2
+
+
+async def test_a_key_that_was_given_cannot_be_read_again():
+    assert not await Credentials(KEY).renew(KEY)
+
+
+async def test_a_key_file_is_read_again(key_file):
+    credentials = credentials_from(Settings(api_key_file=str(key_file)))
+    assert await credentials.key() == KEY
+    key_file.write_text("another")
+    assert await credentials.renew(KEY)
+    assert await credentials.key() == "another"
+
+
+async def test_a_key_that_can_no_longer_be_read_is_an_error(key_file):
+    credentials = credentials_from(Settings(api_key_file=str(key_file)))
+    await credentials.key()
+    key_file.unlink()
+    with pytest.raises(CredentialsError, match="cannot be read"):
+        await credentials.renew(KEY)
+
+
+# --- nobody sees it
+
+
+async def test_no_repr_shows_it(monkeypatch):
+    monkeypatch.setenv("BULKDELETE_API_KEY", KEY)
+    credentials = credentials_from(Settings())
+    assert await credentials.key() == KEY
+    for shown in (credentials, Credentials(KEY), Credentials(lambda: KEY), ApiKey()):
+        assert KEY not in repr(shown) + str(shown)

@@ -1,0 +1,190 @@
+"""Settings: frozen, validated, unknown keys refused with the nearest name, and no key among them."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from bulkdelete.errors import SettingsError
+from bulkdelete.records import VerdictKind
+from bulkdelete.settings import ApiKey, Settings, check_base_url
+
+
+def refusal(values, where: str = "") -> str:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_mapping(values, where)
+    return str(refused.value)
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"base_ulr": "https://altatech.ai"}, "base_ulr is not a setting; did you mean base_url?"),
+        ({"tabel_id": "x"}, "tabel_id is not a setting; did you mean table_id?"),
+        ({"batch": {"sise": 5}}, "batch.sise is not a setting; did you mean size?"),
+        ({"retry": {"max_atempts": 5}}, "retry.max_atempts is not a setting; did you mean max_attempts?"),
+        ({"flow": {"permit": 5}}, "flow.permit is not a setting; did you mean permits?"),
+        ({"stop": {"xyzzy": 5}}, "stop.xyzzy is not a setting"),
+        ({"limits": {"limit": 5}}, "limits is not a setting"),
+        ({"api_key": "sk-canary"}, "api_key is not a setting; did you mean api_key_file?"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_valid_one(values, said):
+    assert refusal(values).startswith(said)
+
+
+def test_every_fault_is_told_with_the_file_it_stands_in():
+    said = refusal({"batch": {"size": 0, "sise": 5}, "flow": {"permits": "many"}}, "purge.toml").splitlines()
+    assert len(said) == 3
+    assert all(line.startswith("purge.toml: ") for line in said)
+    assert [line.split()[1] for line in said] == ["batch.size:", "batch.sise", "flow.permits:"]
+
+
+def test_a_refused_setting_never_shows_its_value():
+    assert "sk-canary" not in refusal({"api_key": "sk-canary", "base_url": "https://user:sk-canary@host"})
+
+
+# --- ranges
+
+RANGES = {
+    "batch.size": (1, 1000),
+    "batch.max_body_bytes": (4096, None),
+    "batch.max_id_characters": (1, 4096),
+    "source.max_line_bytes": (1024, 16 * 1024 * 1024),
+    "http.connect_timeout_seconds": (0.001, 600),
+    "http.answer_timeout_seconds": (0.001, 3600),
+    "retry.max_attempts": (1, 100),
+    "retry.max_elapsed_seconds": (0.001, None),
+    "retry.first_backoff_seconds": (0, None),
+    "retry.max_backoff_seconds": (0, None),
+    "flow.permits": (1, 1024),
+    "flow.max_pause_seconds": (0, None),
+    "flow.cancel_grace_seconds": (0, None),
+    "splitting.max_requests_per_batch": (1, None),
+    "splitting.max_requests_per_job": (0, None),
+    "stop.limit": (1, None),
+    "stop.max_failures": (0, None),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_a_number_is_taken_within_its_range_and_refused_outside_of_it(name):
+    section, key = name.split(".")
+    least, most = RANGES[name]
+    for value in (least, *([] if most is None else [most])):
+        settings = Settings.from_mapping({section: {key: value}})
+        assert getattr(getattr(settings, section), key) == value
+    for value in (least - 1, -1, "many", float("nan"), float("inf"), *([] if most is None else [most + 1])):
+        assert refusal({section: {key: value}}).startswith(f"{name}: ")
+
+
+def test_every_number_of_the_settings_stands_in_the_table_of_ranges():
+    sections = {name: section for name, section in vars(Settings()).items() if hasattr(section, "model_dump")}
+    numbers = {
+        f"{name}.{key}"
+        for name, section in sections.items()
+        for key, field in type(section).model_fields.items()
+        if field.annotation in {int, float, int | None}
+    }
+    assert numbers == set(RANGES)
+
+
+def test_no_request_can_be_configured_to_hold_more_than_1000_records():
+    assert "less than or equal to 1000" in refusal({"batch": {"size": 1001}})
+
+
+# --- the address
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://altatech.ai",
+        "https://eu.altatech.ai:8443/gateway",
+        "http://localhost",
+        "http://localhost:8080",
+        "http://127.0.0.1:8080",
+        "http://127.9.9.9",
+        "http://[::1]:8080",
+    ],
+)
+def test_https_is_taken_anywhere_and_http_on_this_machine_and_a_trailing_slash_goes(url):
+    assert check_base_url(url) == url
+    assert Settings(base_url=f"{url}/").base_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://altatech.ai", "must be https"),
+        ("http://10.0.0.1", "must be https"),
+        ("http://0.0.0.0:8080", "must be https"),
+        ("http://localhost.evil.example", "must be https"),
+        ("http://127.0.0.1.evil.example", "must be https"),
+        ("http://2130706433", "must be https"),
+        ("ftp://altatech.ai", "must look like https://host"),
+        ("altatech.ai", "must look like https://host"),
+        ("https://", "must look like https://host"),
+        ("https:///path", "must look like https://host"),
+        ("", "must look like https://host"),
+        ("https://user@altatech.ai", "must hold no user name"),
+        ("https://user:password@altatech.ai", "must hold no user name"),
+        ("https://@altatech.ai", "must hold no user name"),
+        ("https://altatech.ai?a=1", "must hold no user name, password, query or fragment"),
+        ("https://altatech.ai#a", "must hold no user name, password, query or fragment"),
+    ],
+)
+def test_any_other_address_is_refused(url, said):
+    with pytest.raises(ValueError, match=said):
+        check_base_url(url)
+    assert refusal({"base_url": url}).startswith("base_url: must ")
+
+
+# --- codes
+
+
+def test_codes_can_be_given_another_meaning_by_their_names_in_a_file():
+    settings = Settings.from_mapping({"codes": {"40000": "retry", "77": "pause"}})
+    assert settings.codes == {40000: "retry", 77: "pause"}
+
+
+@pytest.mark.parametrize("meaning", [kind.value for kind in VerdictKind if kind is not VerdictKind.ACKNOWLEDGED])
+def test_every_meaning_but_success_can_be_given(meaning):
+    assert Settings.from_mapping({"codes": {"77": meaning}}).codes == {77: meaning}
+
+
+@pytest.mark.parametrize(("code", "meaning"), [("0", "retry"), ("77", "acknowledged"), ("77", ""), ("code", "retry")])
+def test_no_code_can_be_made_a_success_and_0_nothing_else(code, meaning):
+    assert refusal({"codes": {code: meaning}}).startswith("codes")
+
+
+# --- frozen, and without a key
+
+
+def test_settings_are_frozen():
+    settings = Settings()
+    with pytest.raises(ValidationError):
+        settings.table_id = "another"
+    with pytest.raises(ValidationError):
+        settings.batch.size = 5
+
+
+def test_the_defaults_are_valid_and_survive_a_round_trip():
+    assert Settings.from_mapping(Settings().model_dump()) == Settings()
+    assert Settings.from_mapping({}) == Settings()
+
+
+def test_the_api_key_is_read_from_the_environment_and_masked(monkeypatch):
+    monkeypatch.setenv("BULKDELETE_API_KEY", "sk-canary")
+    key = ApiKey()
+    assert key.api_key is not None
+    assert key.api_key.get_secret_value() == "sk-canary"
+    assert "sk-canary" not in f"{key!r} {key} {key.model_dump()} {key.model_dump_json()}"
+
+
+def test_settings_are_not_read_from_the_environment(monkeypatch):
+    monkeypatch.setenv("BULKDELETE_TABLE_ID", "another")
+    assert Settings().table_id == ""
