@@ -83,7 +83,12 @@ async def slow_down(emulator: Emulator, latency_seconds: float = 20.0) -> None:
 
 async def test_sigkill_at_thirty_random_moments_loses_and_repeats_nothing_that_matters(tmp_path):
     faults = Faults(
-        seed=3, latency_seconds=0.01, latency_spread=0.5, internal_error_rate=0.05, drop_before_rate=0.02, drop_after_rate=0.02
+        seed=3,
+        latency_seconds=0.01,
+        latency_spread=0.5,
+        internal_error_rate=0.05,
+        drop_before_rate=0.02,
+        drop_after_rate=0.02,
     )
     rows, survivors = ids(60_000), ids(500, first=700_000_000_000_000_000)
     poisoned = [rows[17_171], rows[42_042]]

@@ -69,7 +69,7 @@ async def test_options_go_before_the_file(tmp_path, emulator):
     emulator.load(TABLE_ID, ids(10))
     write_csv(tmp_path / "ids.csv", ids(10))
     (tmp_path / "purge.toml").write_text(
-        f'base_url = "http://127.0.0.1:9"\ntable_id = "ffffffffffffffffffffffff"\n[source]\npath = "ids.csv"\n'
+        'base_url = "http://127.0.0.1:9"\ntable_id = "ffffffffffffffffffffffff"\n[source]\npath = "ids.csv"\n'
     )
     finished = await purge(tmp_path, emulator, "ids.csv", "-c", "purge.toml").run()
     assert finished.code == 0, finished.stderr
@@ -265,7 +265,8 @@ async def test_the_key_file_is_read_again_when_the_key_is_refused(tmp_path):
         emulator.load(TABLE_ID, rows)
         emulator.add_key("new-key-of-the-hour")
         command_key = tmp_path / "key.sh"
-        command_key.write_text("#!/bin/sh\nif [ -e used ]; then echo new-key-of-the-hour; else touch used; echo old; fi\n")
+        script = "if [ -e used ]; then echo new-key-of-the-hour; else touch used; echo old; fi"
+        command_key.write_text(f"#!/bin/sh\n{script}\n")
         command_key.chmod(0o700)
         (tmp_path / "purge.toml").write_text(f'api_key_command = ["{command_key}"]\n')
         write_csv(tmp_path / "ids.csv", rows)

@@ -21,11 +21,15 @@ FILE = "ids.csv"
 IDS = st.integers(0, 60).map(str)
 LONG = st.sampled_from([character * 1500 for character in 'abc"é'])
 BAD = st.sampled_from(["", " ", "null", "1.5e+17", "a b", "\ud800", "x" * 2001])
-FILTERS = st.builds(Filter, st.sampled_from(["c", "d"]), st.sampled_from(["1", 1, 1.0, True, "", float("nan"), "v" * 900]))
+FILTERS = st.builds(
+    Filter, st.sampled_from(["c", "d"]), st.sampled_from(["1", 1, 1.0, True, "", float("nan"), "v" * 900])
+)
 DEFECTS = st.builds(Defect, st.just("too long"), st.just("excerpt"), st.binary(min_size=2, max_size=2))
 SOUND = st.lists(IDS, max_size=40, unique=True)
 MIXED = st.lists(st.one_of(IDS, IDS, IDS, LONG, BAD, FILTERS, DEFECTS), max_size=40)
-ITEMS = st.one_of(SOUND, MIXED, st.tuples(SOUND, MIXED, SOUND).map(lambda parts: [row for part in parts for row in part]))
+ITEMS = st.one_of(
+    SOUND, MIXED, st.tuples(SOUND, MIXED, SOUND).map(lambda parts: [row for part in parts for row in part])
+)
 SETTINGS = st.builds(
     BatchSettings,
     size=st.integers(1, 12),

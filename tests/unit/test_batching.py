@@ -99,7 +99,9 @@ def test_a_row_is_set_aside_for_what_it_is_with_its_file_and_line(items, setting
                 assert aside[row].reason == item.reason
             else:
                 reason = fault(item, settings.max_id_characters)
-                assert aside[row].reason == (reason or f"its request would pass max_body_bytes ({settings.max_body_bytes})")
+                assert aside[row].reason == (
+                    reason or f"its request would pass max_body_bytes ({settings.max_body_bytes})"
+                )
 
 
 @given(ITEMS, SETTINGS, BLOCKS)
@@ -201,7 +203,9 @@ def test_the_byte_cap_begins_a_new_batch_and_a_record_that_passes_it_alone_is_in
 
 
 def test_an_escape_counts_as_the_bytes_it_takes():
-    for batch in cut_all(['"' * 256 + str(number) for number in range(40)], BatchSettings(max_body_bytes=4096, max_id_characters=300)):
+    for batch in cut_all(
+        ['"' * 256 + str(number) for number in range(40)], BatchSettings(max_body_bytes=4096, max_id_characters=300)
+    ):
         assert len(encode(TABLE, batch.records)) <= 4096
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import pytest
@@ -108,14 +109,16 @@ async def test_a_command_reads_nothing_from_the_terminal():
 
 async def test_a_command_does_not_outlive_whoever_waits_for_it(tmp_path):
     started = tmp_path / "started"
-    words = (sys.executable, "-c", f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)")
-    task = asyncio.create_task(run_key_command(words))
-    while not started.exists():
-        await asyncio.sleep(0.01)
+    os.mkfifo(started)
+    program = f"import os, pathlib, time; pathlib.Path({str(started)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    task = asyncio.create_task(run_key_command((sys.executable, "-c", program)))
+    process_id = int(await asyncio.to_thread(started.read_text))
     task.cancel()
     async with asyncio.timeout(10):
         with pytest.raises(asyncio.CancelledError):
             await task
+    with pytest.raises(ProcessLookupError):
+        os.kill(process_id, 0)
 
 
 # --- what no key can be
@@ -129,9 +132,13 @@ async def test_an_empty_key_is_refused_before_anything_is_sent(raw):
         await Credentials(lambda: raw).key()
 
 
-@pytest.mark.parametrize("raw", ["two words", "two\nlines", "nul\x00", "é", "\ud800", "\x1b[0m", "a\r\nX-Evil: 1", "k" * 16_385])
+@pytest.mark.parametrize(
+    "raw", ["two words", "two\nlines", "nul\x00", "é", "\ud800", "\x1b[0m", "a\r\nX-Evil: 1", "k" * 16_385]
+)
 def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(raw):
-    with pytest.raises(CredentialsError, match="holds a space, a control character or a letter outside ASCII") as refused:
+    with pytest.raises(
+        CredentialsError, match="holds a space, a control character or a letter outside ASCII"
+    ) as refused:
         Credentials(f"{KEY}{raw}")
     assert KEY not in str(refused.value)
 

@@ -62,7 +62,8 @@ def test_the_fates_add_up_and_acknowledged_is_what_the_api_acknowledged(records,
 async def _cut_and_resume(records, cut, api, ledger, **sections):
     """Run with a ledger, dying in the middle of the *cut*-th request, and then again to the end."""
     api.hang_from = cut
-    task = asyncio.create_task(job(api, records, ledger, flow={"permits": 3, "cancel_grace_seconds": 0}, **sections).run())
+    dying = job(api, records, ledger, flow={"permits": 3, "cancel_grace_seconds": 0}, **sections)
+    task = asyncio.create_task(dying.run())
     while not task.done() and len(api.requests) < cut:
         await asyncio.sleep(0.001)
     task.cancel()

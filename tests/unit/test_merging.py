@@ -1,4 +1,4 @@
-"""A resume reads the source beside the ledger: what it sends is what one uninterrupted reading would have left to send."""
+"""A resume reads the source beside the ledger, and sends what one uninterrupted reading would have left to send."""
 
 from __future__ import annotations
 

@@ -41,8 +41,12 @@ def test_failures_are_raised_unless_the_job_is_complete_and_every_row_acknowledg
 
 
 def test_the_error_of_failures_tells_the_counts_and_why_the_job_ended():
-    report = Report(table_id="t", rows=9, acknowledged=2, rejected=3, invalid=1, unresolved=2, pending=1, ended=Ended.LIMIT)
-    with pytest.raises(BulkDeleteError, match="of 9 rows 2 are acknowledged, 3 rejected, 1 invalid, 2 unresolved and 1 pending"):
+    report = Report(
+        table_id="t", rows=9, acknowledged=2, rejected=3, invalid=1, unresolved=2, pending=1, ended=Ended.LIMIT
+    )
+    with pytest.raises(
+        BulkDeleteError, match="of 9 rows 2 are acknowledged, 3 rejected, 1 invalid, 2 unresolved and 1 pending"
+    ):
         report.raise_for_failures()
 
 
@@ -68,7 +72,9 @@ def test_the_open_records_of_a_batch_are_those_in_its_spans():
 
 
 VALUES = [
-    getattr(records, name) for name in vars(records) if dataclasses.is_dataclass(getattr(records, name)) and name[0].isupper()
+    getattr(records, name)
+    for name in vars(records)
+    if dataclasses.is_dataclass(getattr(records, name)) and name[0].isupper()
 ]
 
 

@@ -138,7 +138,10 @@ async def test_concurrent_batches_do_not_count_each_other_s_attempts():
 
 
 @given(
-    st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=12), st.floats(0, 10), st.floats(0, 60), st.integers(2, 12)
+    st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=12),
+    st.floats(0, 10),
+    st.floats(0, 60),
+    st.integers(2, 12),
 )
 def test_the_wait_before_retry_n_is_fully_jittered(dice, first, longest, most):
     rolls = count()

@@ -20,6 +20,7 @@ def all_plain(items, most_characters):
     assert joined in {None, "\n".join(map(str, items)).encode("utf-8", "surrogatepass")}
     return joined is not None
 
+
 SPACES = "\t\n\v\f\r \x1c\x1d\x1e\x1f\x85\xa0\u1680\u2003\u2028\u2029\u202f\u205f\u3000"
 CONTROLS = "\x00\x01\x07\x08\x1b\x7f\x80\x9b\x9f"
 INVISIBLE = "\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff"

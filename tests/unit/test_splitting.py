@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +38,7 @@ def test_probes_are_spread_over_a_span_from_its_first_to_its_last(span):
     assert set(probes) <= set(span)
     assert probes[0] == span[0]
     assert len(span) == 1 or probes[-1] == span[-1]
-    steps = [later - earlier for earlier, later in zip(probes, probes[1:], strict=False)]
+    steps = [later - earlier for earlier, later in pairwise(probes)]
     assert not steps or max(steps) - min(steps) <= 1
 
 

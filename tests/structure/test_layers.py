@@ -1,0 +1,99 @@
+"""The house has floors: every module imports only from strictly lower ones, also inside functions and for types."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "bulkdelete"
+FLOORS = [
+    ["errors", "version"],
+    ["records", "settings", "waiting", "stopping"],
+    ["protocol", "screening", "digest", "channel", "tally"],
+    ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
+    ["attempts", "merging"],
+    ["deleter"],
+    ["engine"],
+    ["job"],
+    ["api", "progress"],
+    ["cli"],
+    ["__main__"],
+]
+LEVELS = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+ISLAND = "emulator"
+ISLAND_MAY_USE_BELOW = 3
+BRIDGE = "cli"
+
+
+def module_of(path: Path) -> str:
+    """Return the dotted name of a module below the package: ``ledger.writer``, or ``ledger`` for its ``__init__``."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"}
+
+
+def imported(module: str) -> set[str]:
+    """Return the modules of ours that *module* imports, wherever in its text; an import of the top name is ``""``."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == "bulkdelete"}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            if node.module and node.module.split(".")[0] == "bulkdelete":
+                found |= {_narrowest(f"{node.module}.{alias.name}", node.module) for alias in node.names}
+    return {name.removeprefix("bulkdelete").removeprefix(".") for name in found}
+
+
+def _narrowest(name: str, otherwise: str) -> str:
+    """Return *name* where it is a module, else the module it is a name of."""
+    return name if name.removeprefix("bulkdelete.") in MODULES else otherwise
+
+
+def room(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def test_every_module_stands_in_the_table_and_the_table_names_no_other():
+    assert {room(module) for module in MODULES} == {*LEVELS, ISLAND}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_strictly_lower_floors(module):
+    rooms = {room(other) for other in imported(module)} - {room(module)}
+    if room(module) == ISLAND:
+        assert all(LEVELS[other] < ISLAND_MAY_USE_BELOW for other in rooms), rooms
+        return
+    if room(module) == BRIDGE:
+        rooms -= {ISLAND}
+    wrong = {other for other in rooms if LEVELS.get(other, len(FLOORS)) >= LEVELS[room(module)]}
+    assert not wrong
+
+
+def test_no_module_imports_another_that_imports_it_in_whatever_detour():
+    uses = {module: imported(module) for module in MODULES}
+    assert set(TopologicalSorter(uses).static_order()) >= set(MODULES)
+
+
+def test_nobody_but_the_command_line_imports_the_emulator():
+    users = {module for module in MODULES if any(room(other) == ISLAND for other in imported(module))}
+    assert {room(user) for user in users} <= {ISLAND, BRIDGE}
+
+
+ONLY_USERS = {"tenacity": {"retry"}, "rich": {"progress", "cli"}, "click": {"cli"}, "sqlite3": {"ledger", ISLAND}}
+
+
+@pytest.mark.parametrize("library", ONLY_USERS)
+def test_a_library_is_used_in_its_own_room_only(library):
+    users = set()
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if library in {name.split(".")[0] for name in names}:
+                users.add(room(module))
+    assert users <= ONLY_USERS[library]
