@@ -57,8 +57,8 @@ class Expected:
         """Return the rows expected in all, or ``None`` where nobody can know yet."""
         if self._total_rows is not None:
             return self._total_rows
-        size: int | None = getattr(self._source, "size_bytes", None)
-        position: int | None = getattr(self._source, "position_bytes", None)
+        size = self._source.size_bytes if self._source is not None else None
+        position = self._source.position_bytes if self._source is not None else 0
         if not size or not position or rows_read <= self._rows_before:
             return None
         return max(rows_read, round(rows_read * size / position))

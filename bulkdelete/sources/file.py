@@ -40,6 +40,7 @@ class FileSource:
     size_bytes: int | None
     file: str
     block_bytes: int = BLOCK_BYTES
+    position_bytes: int = field(default=0, init=False)
     _begun: bool = field(default=False, init=False)
 
     def blocks(self) -> AsyncGenerator[Rows, None]:
@@ -76,6 +77,7 @@ class FileSource:
         try:
             with open_stream(self.path, waits=not self.replayable, stop=stop) as stream:
                 for items, lines in self.lots(read_blocks(stream.read, self.block_bytes, self.max_line_bytes)):
+                    self.position_bytes = stream.position_bytes
                     yield Rows(row, items, self.file, lines if self.file else ())
                     row += len(items)
         except (OSError, EOFError, zlib.error) as error:

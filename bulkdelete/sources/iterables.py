@@ -52,6 +52,7 @@ class IterableSource:
     name = "an iterable"
     replayable = False
     size_bytes = None
+    position_bytes = 0
 
     def __init__(self, records: Iterable[Any] | AsyncIterable[Any]) -> None:
         self._records = records

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Final, NoReturn
+
+_MOST_DEPTH: Final = 400
+_STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
 class Unfit(Exception):
@@ -28,6 +32,8 @@ def parsed(text: str) -> object:
         Unfit: it is no JSON, too deeply nested, or holds a number of thousands of digits.
 
     """
+    if _is_too_deep(text):  # the decoder's own guard differs between versions of Python, and some have none
+        raise Unfit("too deeply nested")
     try:
         return _DECODER.decode(text)
     except RecursionError:
@@ -36,6 +42,18 @@ def parsed(text: str) -> object:
         raise Unfit(f"invalid JSON: {error.msg} at character {error.pos + 1}") from None
     except ValueError:  # Python's own limit, which guards against numbers that take minutes
         raise Unfit("a number with too many digits") from None
+
+
+def _is_too_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= _MOST_DEPTH:
+        return False
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        first = token[0][0]
+        depth += (first in "[{") - (first in "]}")
+        if depth > _MOST_DEPTH:
+            return True
+    return False
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -53,7 +53,7 @@ def _source(name: str, path: Path | None, settings: SourceSettings, *, size_byte
         name=name,
         path=path,
         lots=_lots(name, kind, settings, delimiter),
-        identity=_identity(kind, settings, delimiter),
+        identity={**_identity(kind, settings, delimiter), "max_line_bytes": str(settings.max_line_bytes)},
         max_line_bytes=settings.max_line_bytes,
         replayable=size_bytes is not None,
         size_bytes=size_bytes,

@@ -35,6 +35,10 @@ class Source(Protocol):
     def size_bytes(self) -> int | None:
         """The size of the file as it lies on disk, or ``None`` where nobody knows."""
 
+    @property
+    def position_bytes(self) -> int:
+        """How much of ``size_bytes`` has been read; 0 where nobody knows."""
+
     def blocks(self) -> AsyncGenerator[Rows, None]:
         """Yield the rows from row 0, in consecutive blocks; close the generator to stop earlier.
 

@@ -36,6 +36,8 @@ class RawStream:
         if self._poll is not None:
             self._poll.register(file, select.POLLIN)
         self._head = b""
+        self.position_bytes = 0
+        """How many bytes have been read."""
 
     def read(self, most_bytes: int) -> bytes:
         """Return up to *most_bytes* bytes, at least one unless the stream has ended.
@@ -52,6 +54,7 @@ class RawStream:
             self._wait()
             data = self._file.read(most_bytes)
             if data is not None:  # None: there was nothing to read after all
+                self.position_bytes += len(data)
                 return data
 
     def begins_with(self, magic: bytes) -> bool:
@@ -76,6 +79,7 @@ class Gunzipped:
     """The bytes that *raw* holds in gzip members, one or several."""
 
     def __init__(self, raw: RawStream) -> None:
+        self._raw = raw
         self._file = gzip.GzipFile(fileobj=cast("IO[bytes]", raw), mode="rb")
 
     def read(self, most_bytes: int) -> bytes:
@@ -87,6 +91,11 @@ class Gunzipped:
 
         """
         return self._file.read1(most_bytes)
+
+    @property
+    def position_bytes(self) -> int:
+        """How many bytes have been read, as they lie in the file."""
+        return self._raw.position_bytes
 
 
 @contextmanager

@@ -40,7 +40,7 @@ asyncio.run(main())
 
 
 def python(script, *arguments, **options):
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", script, *map(str, arguments)]
+    command = [sys.executable, "-W", "error", "-c", script, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, timeout=60, check=False, **options)
 
 
@@ -77,7 +77,7 @@ def test_standard_input_is_spooled_byte_for_byte_and_a_finished_spool_stands_for
 
 def test_a_reader_that_waits_for_standard_input_can_be_cancelled():
     waiting = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", CANCEL],
+        [sys.executable, "-W", "error", "-c", CANCEL],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -65,6 +65,8 @@ def reason(item):
         ('{"row": 5, "fate": "rejected", "reason": "why", "record_id": "7"}', "7"),
         ('{"row": 5, "fate": "rejected", "reason": "why", "filter": {"n": 3}}', Filter("n", 3)),
         ('{"record_id": "1", "x": {"a": 1, "a": 2}}', "1"),
+        ('{"record_id": "1", "x": [' + "[]," * 5000 + '"' + '\\"[{' * 1000 + '"]}', "1"),
+        ('{"record_id": "1", "x": ' + "[" * 399 + "]" * 399 + "}", "1"),
     ],
 )
 async def test_a_record_is_a_string_or_an_object_that_names_it(item, line, expected):
@@ -119,6 +121,7 @@ async def test_a_filter_keeps_its_values_type(item, value):
         ("   ", "invalid JSON"),
         ("[" * 60_000, "too deeply nested"),
         ('{"filter":' * 6000, "too deeply nested"),
+        ('{"record_id": "1", "x": ' + "[" * 400 + "]" * 400 + "}", "too deeply nested"),
         ('{"record_id": ' + "9" * 5000 + "}", "a number with too many digits"),
         (b'"\xff"', "bytes that are not UTF-8"),
     ],

@@ -71,6 +71,7 @@ def test_the_identity_holds_what_decides_how_rows_are_read_and_never_the_path(tm
         "filter_column": "b",
         "delimiter": ";",
         "header": "yes",
+        "max_line_bytes": "65536",
     }
     assert open_source(path, SourceSettings(format="tsv", header=False)).identity == {
         "kind": "tsv",
@@ -78,8 +79,9 @@ def test_the_identity_holds_what_decides_how_rows_are_read_and_never_the_path(tm
         "filter_column": "",
         "delimiter": "\t",
         "header": "no",
+        "max_line_bytes": "65536",
     }
-    assert open_source(path, SourceSettings(format="text")).identity == {"kind": "text"}
+    assert open_source(path, SourceSettings(format="text")).identity == {"kind": "text", "max_line_bytes": "65536"}
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ async def test_a_fingerprint_of_many_steps_is_that_of_all_bytes(tmp_path):
 async def test_standard_input_is_known_by_a_dash_and_cannot_be_looked_at_first():
     source = open_source("-")
     assert (source.name, source.replayable, source.size_bytes) == ("standard input", False, None)
-    assert source.identity == {"kind": "text"}
+    assert source.identity == {"kind": "text", "max_line_bytes": "65536"}
     assert await source.fingerprint() == ""
     with pytest.raises(SourceRefused, match="only once"):
         await first_records(source)
