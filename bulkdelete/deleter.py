@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _REFUSED: Final = frozenset({VerdictKind.INVALID, VerdictKind.TOO_LARGE})
 _STOPPING: Final = frozenset({VerdictKind.FATAL, VerdictKind.UNAUTHORIZED})
+_NO_PROOF: Final = _REFUSED | _STOPPING
 _PROBE_AFTER: Final = 1 + splitting.WAYS
 _DOUBT: Final = "; may already be deleted: an earlier request that held it got no final answer"
 _NOT_PROBED: Final = "not tried one by one, because every record of its batch that was tried is refused"
@@ -75,14 +76,15 @@ class _Case:
     def put_probes_first(self) -> None:
         """Put single records, spread over all that are left, before the rest of the line."""
         parts = sorted(self.todo, key=lambda part: part.span.start)
-        left = [index for part in parts for index in part.span]
-        probes = [left[at] for at in splitting.spread(range(len(left)))]
+        left = [(index, part) for part in parts for index in part.span]
+        chosen = [left[at] for at in splitting.spread(range(len(left)))]
+        probes = [_Part(range(index, index + 1), part.ambiguous, part.last) for index, part in chosen]
         rest = [
             _Part(span, part.ambiguous, part.last)
             for part in parts
-            for span in splitting.outside(part.span, [probe for probe in probes if probe in part.span])
+            for span in splitting.outside(part.span, [index for index, _ in chosen if index in part.span])
         ]
-        self.todo = deque([_Part(range(probe, probe + 1), ambiguous=False) for probe in probes] + rest)
+        self.todo = deque(probes + rest)
         self.probes_left = len(probes)
 
 
@@ -118,13 +120,17 @@ class Deleter:
             try:
                 while case.todo:
                     part = case.todo[0]
-                    settled = await self._until_settled(case, part)
-                    if self._is_split(case, part, settled):
-                        await self._take_apart(case, part)
-                        continue
-                    _stop_if_fatal(settled.last.verdict)
-                    case.todo.popleft()
-                    yield self._outcome(case, part, settled)
+                    if case.splitting and not self._suspicion.may_send_part(case.part_requests):
+                        case.todo.popleft()
+                        yield _outcome(batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
+                    else:
+                        settled = await self._until_settled(case, part)
+                        if self._is_split(case, part, settled):
+                            await self._take_apart(case, part)
+                            continue
+                        _stop_if_fatal(settled.last.verdict)
+                        case.todo.popleft()
+                        yield self._outcome(case, part, settled)
                     for outcome in self._give_up_if_suspect(case):
                         yield outcome
             except (StopAsked, PauseTooLong, CredentialsError, FatalAnswer) as reason:
@@ -150,7 +156,7 @@ class Deleter:
             part.last = attempted
             part.ambiguous |= attempted.verdict.ambiguous
             case.doubt |= part.ambiguous
-            if attempted.verdict.kind not in _REFUSED:
+            if attempted.verdict.kind not in _NO_PROOF:
                 case.turn.over()
             if case.splitting:
                 case.part_requests += 1

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from bulkdelete.ledger.durable import DurableLedger, open_ledger
-from bulkdelete.ledger.reading import LedgerReader, RunRow, read_ledger
+from bulkdelete.ledger.reading import LedgerReader, read_ledger
+from bulkdelete.ledger.runs import RunRow
 from bulkdelete.ledger.totals import Totals
 from bulkdelete.ledger.unrecorded import UnrecordedLedger
 

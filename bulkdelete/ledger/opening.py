@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
-from bulkdelete.ledger import schema
+from bulkdelete.ledger import runs, schema, texts, writes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,51 +16,90 @@ if TYPE_CHECKING:
 
 _OLDEST_SQLITE: Final = (3, 37, 0)  # STRICT tables
 _IDENTITY: Final = "identity."
+_PRAGMAS: Final = (
+    "fullfsync=1",
+    "busy_timeout=5000",
+    "wal_autocheckpoint=1000",
+    "journal_size_limit=67108864",
+    "trusted_schema=OFF",
+    "cell_size_check=ON",
+)
+
+
+def check_place(path: Path) -> None:
+    """Raise :class:`LedgerStorageError` where there can be no ledger at *path*."""
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise LedgerStorageError(f"SQLite {sqlite3.sqlite_version} is too old for the ledger: 3.37 is needed")
+    if path.is_dir():
+        raise LedgerStorageError(f"{path}: the ledger is a file, and this is a folder. Nothing was sent")
+    if not path.parent.is_dir():
+        raise LedgerStorageError(f"{path}: there is no folder {path.parent} for the ledger. Nothing was sent; make it")
 
 
 def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     """Return a connection to the ledger at *path*, made if it is not there; the caller holds its lock.
 
     Raises:
-        LedgerMismatch: the file is no ledger, or one of a newer version; it is left as it is.
+        LedgerMismatch: the file is no ledger, or one of another version; it is left as it is.
         LedgerStorageError: it cannot be made, read or written, or is damaged.
 
     """
-    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        raise LedgerStorageError(f"SQLite {sqlite3.sqlite_version} is too old for the ledger: 3.37 is needed")
-    new = not path.exists()
-    if new:
-        _create(path)
+    if path.exists():
+        connect_to_read(path).close()
+    else:
+        _make(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
     try:
         _prepare(connection, path, synchronous)
-    except sqlite3.DatabaseError as error:
+    except sqlite3.Error as error:
         connection.close()
-        if "not a database" in str(error):
-            raise not_a_ledger(path) from None
         raise LedgerStorageError(f"{path}: the ledger cannot be opened: {error}. Nothing was sent") from None
     except BaseException:
         connection.close()
         raise
-    if new:
-        _sync_folder(path.parent)
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Return a connection to the ledger at *path* that cannot write, also while another process writes.
+
+    Raises:
+        LedgerMismatch: the file is no ledger, or one of another version.
+        LedgerStorageError: it cannot be read.
+
+    """
+    quiet = not path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK)
+    uri = f"{path.absolute().as_uri()}?{'immutable=1' if quiet else 'mode=ro'}"
+    connection = None
+    try:
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+        connection.execute("PRAGMA busy_timeout=5000")
+        _check_version(connection, path)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if not isinstance(error, sqlite3.Error):
+            raise
+        if "not a database" in str(error):
+            raise not_a_ledger(path) from None
+        raise LedgerStorageError(f"{path}: the ledger cannot be read: {error}") from None
     return connection
 
 
 def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping[str, str]) -> None:
     """Store *identity* in a new ledger; raise :class:`LedgerMismatch` where an old one has another."""
-    query = connection.execute("SELECT key, value FROM job WHERE key LIKE 'identity.%'")
-    stored = {key.removeprefix(_IDENTITY): value for key, value in query}
+    facts = writes.facts(connection)
+    stored = {key.removeprefix(_IDENTITY): value for key, value in facts.items() if key.startswith(_IDENTITY)}
     if not stored:
-        rows = [(_IDENTITY + key, value) for key, value in identity.items()]
-        connection.executemany("INSERT INTO job VALUES (?, ?)", rows)
+        for key, value in identity.items():
+            writes.remember(_IDENTITY + key, value, connection)
         return
     differing = [key for key in sorted({*stored, *identity}) if stored.get(key) != identity.get(key)]
     if differing:
         lines = [f"  {key}: {identity.get(key, 'none')}, was {stored.get(key, 'none')}" for key in differing]
         raise LedgerMismatch(
             f"{path}: this ledger belongs to another job:\n"
-            + "\n".join(lines)
+            + texts.clean("\n".join(lines))
             + "\nNothing was sent, and the ledger is as it was. Give the job as it was, or another ledger, such as "
             "--ledger purge-$(date +%F).db"
         )
@@ -71,49 +110,52 @@ def not_a_ledger(path: Path) -> LedgerMismatch:
     return LedgerMismatch(f"{path}: this file is no ledger of bulkdelete; it is left as it is, and nothing was sent")
 
 
-def check_version(connection: sqlite3.Connection, path: Path) -> bool:
-    """Return whether the file is a ledger of this version, or ``False`` for an empty one; raise for any other."""
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application_id == schema.APPLICATION_ID:
-        if version != schema.SCHEMA_VERSION:
-            raise LedgerMismatch(
-                f"{path}: this ledger has schema version {version}; this bulkdelete knows {schema.SCHEMA_VERSION}. "
-                "Use the version of bulkdelete that made it; nothing was sent"
-            )
-        return True
-    if application_id or version or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+    if application_id != schema.APPLICATION_ID:
         raise not_a_ledger(path)
-    return False
+    if version != schema.SCHEMA_VERSION:
+        raise LedgerMismatch(
+            f"{path}: this ledger has schema version {version}; this bulkdelete knows {schema.SCHEMA_VERSION}. "
+            "Use the version of bulkdelete that made it; nothing was sent"
+        )
 
 
-def _create(path: Path) -> None:
-    """Make the empty file with its mode, before SQLite opens it: closing it later would drop SQLite's locks."""
+def _make(path: Path) -> None:
+    """Make the ledger's file, whole or not at all: beside its place, synced, then moved there."""
+    new = path.with_name(f"{path.name}.new")
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise LedgerStorageError(f"{path}: the ledger cannot be made: {error.strerror}. Nothing was sent") from None
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            connection.executescript(
+                f"PRAGMA journal_mode=MEMORY; PRAGMA synchronous=FULL; PRAGMA fullfsync=1; BEGIN; {schema.TABLES} "
+                f"PRAGMA application_id={schema.APPLICATION_ID}; PRAGMA user_version={schema.SCHEMA_VERSION}; COMMIT;"
+            )
+        new.rename(path)
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise LedgerStorageError(f"{path}: the ledger cannot be made: {reason}. Nothing was sent") from None
+    _sync_folder(path.parent)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> None:
-    known = check_version(connection, path)
-    for pragma in (
-        "journal_mode=WAL",
-        f"synchronous={synchronous}",
-        "fullfsync=1",
-        "busy_timeout=5000",
-        "wal_autocheckpoint=1000",
-        "journal_size_limit=67108864",
-        "trusted_schema=OFF",
-        "cell_size_check=ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-    if not known:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {schema.TABLES} PRAGMA application_id={schema.APPLICATION_ID}; "
-            f"PRAGMA user_version={schema.SCHEMA_VERSION}; COMMIT;"
+    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    if mode != "wal":
+        raise LedgerStorageError(
+            f"{path}: this file system cannot hold a ledger (SQLite's write-ahead log does not work on it, as on most "
+            "network file systems). Nothing was sent; give a --ledger on a local disk"
         )
-    elif connection.execute("SELECT 1 FROM run WHERE ended IS NULL").fetchone():
+    for pragma in (f"synchronous={synchronous}", *_PRAGMAS):
+        connection.execute(f"PRAGMA {pragma}")
+    if runs.last_has_no_end(connection):
         _check_whole(connection, path)
 
 
@@ -121,8 +163,8 @@ def _check_whole(connection: sqlite3.Connection, path: Path) -> None:
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise LedgerStorageError(
-            f"{path}: the ledger is damaged ({found}). Nothing was sent; copy the file away before anything else, and "
-            "start a new ledger"
+            f"{path}: the ledger is damaged ({found.splitlines()[-1]}). Nothing was sent; copy the file away before "
+            "anything else, and start a new ledger"
         )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
-from bulkdelete.ledger import opening, schema, texts, totals
-from bulkdelete.ledger.durable import stored_range
+from bulkdelete.ledger import opening, ranges, runs, schema, texts, totals, writes
 from bulkdelete.ledger.lock import holder
 from bulkdelete.records import Fate
 
@@ -22,36 +21,22 @@ if TYPE_CHECKING:
     from bulkdelete.ledger.totals import Totals
     from bulkdelete.records import RowFate, StoredRange
 
-_ROWS_A_PAGE: Final = 5000
-_RUNS: Final = (
-    "SELECT id, started_ms, ended_ms, ended, reason, pid, host, user, version, requests, retries FROM run "
-    "ORDER BY id DESC"
-)
+_A_PAGE: Final = 1000
+_FAILURES: Final = f"SELECT * FROM row WHERE row > ? ORDER BY row LIMIT {_A_PAGE}"  # noqa: S608 - a constant
 _OPEN_RANGES: Final = (
-    "SELECT first_row, end_row, records, digest, state, ambiguous, invalid + held + duplicate, code, message "
-    "FROM batch WHERE state IN (0, 3, 4) AND first_row >= ? ORDER BY first_row LIMIT ?"
+    f"SELECT code, message, {ranges.COLUMNS} FROM batch "  # noqa: S608 - a constant
+    f"WHERE state IN (0, 3, 4) AND first_row >= ? ORDER BY first_row LIMIT {_A_PAGE}"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """One run of a job; times are Unix milliseconds, and ``None`` where the run did not end by itself."""
-
-    id: int
-    started_ms: int
-    ended_ms: int | None
-    ended: str | None
-    reason: str | None
-    pid: int
-    host: str
-    user: str
-    version: str
-    requests: int | None
-    retries: int | None
+_STATE: Final = ranges.COLUMNS.split(", ").index("state")
 
 
 class LedgerReader:
-    """A ledger open for reading; every query is short, so that the job's checkpoints are not held up."""
+    """A ledger open for reading; every query is short, so that the job's checkpoints are not held up.
+
+    Raises:
+        LedgerStorageError: any of its methods, where the file cannot be read any more.
+
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
@@ -68,7 +53,8 @@ class LedgerReader:
     @property
     def facts(self) -> dict[str, str]:
         """The facts of the job, its identity under ``identity.*``."""
-        return dict(self._connection.execute("SELECT key, value FROM job"))
+        with self._at_one_moment() as connection:
+            return writes.facts(connection)
 
     @property
     def size_bytes(self) -> int:
@@ -78,34 +64,59 @@ class LedgerReader:
 
     def totals(self) -> Totals:
         """Count rows by fate."""
-        return totals.count(self._connection)
+        with self._at_one_moment() as connection:
+            return totals.count(connection)
 
-    def runs(self) -> list[RunRow]:
+    def runs(self) -> list[runs.RunRow]:
         """Return the runs, the last one first."""
-        return [RunRow(*columns) for columns in self._connection.execute(_RUNS)]
+        with self._at_one_moment() as connection:
+            return runs.read(connection)
 
     def running(self) -> int | None:
-        """Return the id of the process that writes the ledger now, or ``None``."""
+        """Return the id of the process that writes the ledger now, 0 where it is not known, or ``None``."""
         return holder(self.path)
 
     def failures(self) -> Iterator[RowFate]:
-        """Yield every row that was set aside or rejected, in row order."""
+        """Yield every row that was set aside (invalid, held, duplicate) or rejected, in row order."""
         after = -1
-        while page := self._page("SELECT * FROM row WHERE row > ? ORDER BY row LIMIT ?", after):
-            yield from map(texts.from_row, page)
-            after = page[-1][0]
+        while page := self._failures_after(after):
+            yield from page
+            after = page[-1].row
 
     def open_ranges(self) -> Iterator[tuple[StoredRange, Fate, int | None, str]]:
         """Yield every range with rows left, with their fate (unresolved or pending), code and message."""
         first_row = 0
-        while page := self._page(_OPEN_RANGES, first_row):
-            for *columns, code, message in page:
-                fate = Fate.PENDING if columns[4] == schema.PENDING else Fate.UNRESOLVED
-                yield stored_range(self._connection, *columns), fate, code, message or ""
-            first_row = page[-1][1]
+        while page := self._open_ranges_from(first_row):
+            yield from page
+            first_row = page[-1][0].end_row
 
-    def _page(self, sql: str, after: int) -> list[tuple[Any, ...]]:
-        return self._connection.execute(sql, (after, _ROWS_A_PAGE)).fetchall()
+    def _failures_after(self, row: int) -> list[RowFate]:
+        with self._at_one_moment() as connection:
+            return [texts.from_row(columns) for columns in connection.execute(_FAILURES, (row,))]
+
+    def _open_ranges_from(self, first_row: int) -> list[tuple[StoredRange, Fate, int | None, str]]:
+        with self._at_one_moment() as connection:
+            return [
+                (
+                    ranges.stored_range(connection, columns),
+                    Fate.PENDING if columns[_STATE] == schema.PENDING else Fate.UNRESOLVED,
+                    code,
+                    texts.given(message or ""),
+                )
+                for code, message, *columns in connection.execute(_OPEN_RANGES, (first_row,)).fetchall()
+            ]
+
+    @contextmanager
+    def _at_one_moment(self) -> Iterator[sqlite3.Connection]:
+        """Read in one short transaction: whatever is written meanwhile, the numbers fit together."""
+        try:
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise LedgerStorageError(f"{self.path}: the ledger cannot be read: {error}") from None
 
 
 def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
@@ -119,24 +130,5 @@ def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
     path = Path(path)
     if not path.is_file():
         raise LedgerMismatch(f"{path}: there is no ledger here")
-    quiet = not path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK)
-    mode = "immutable=1" if quiet else "mode=ro"
-    try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
-    except sqlite3.Error as error:
-        raise LedgerStorageError(f"{path}: the ledger cannot be read: {error}") from None
-    try:
-        connection.execute("PRAGMA busy_timeout=5000")
-        known = opening.check_version(connection, path)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        if "not a database" in str(error):
-            raise opening.not_a_ledger(path) from None
-        raise LedgerStorageError(f"{path}: the ledger cannot be read: {error}") from None
-    except LedgerMismatch:
-        connection.close()
-        raise
-    if not known:
-        connection.close()
-        raise opening.not_a_ledger(path)
-    return LedgerReader(path, connection)
+    file = Path(os.path.realpath(path))
+    return LedgerReader(file, opening.connect_to_read(file))

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, TypeAlias, TypeVar
 
 from bulkdelete.errors import LedgerError, LedgerStorageError
+from bulkdelete.ledger.finishing import to_its_end
 
 T = TypeVar("T")
 Operation: TypeAlias = Callable[[sqlite3.Connection], T]
@@ -23,41 +24,51 @@ _Queued: TypeAlias = tuple[Operation[Any], "asyncio.Future[Any]"]
 class Writer:
     """Runs operations on *connection*, in the order they were submitted, in a thread of its own.
 
-    After the first error nothing is written any more: that operation's group, and all later ones, fail with
-    :class:`LedgerStorageError`. Errors of futures that nobody awaits are not reported by the event loop.
+    After the first error nothing is written any more: that operation's group, and all later ones, fail with a
+    :class:`LedgerError`, a :class:`LedgerStorageError` where the storage failed. The event loop does not report errors
+    of futures that nobody awaits: whoever acts on a write must await it. *at_end* is called when the file is closed.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: str, at_end: Callable[[], None]) -> None:
         self._connection = connection
         self._path = path
+        self._at_end = at_end
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._error: LedgerError | None = None
+        self._ended: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="bulkdelete ledger", daemon=True)
         self._thread.start()
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
-        """Queue *operation*; the future is done when its effect is on disk."""
+        """Queue *operation*; the future is done when its effect is on disk. It is committed even if that is cancelled.
+
+        Operations are for :meth:`close` to wait for: none may be submitted after it.
+        """
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put((operation, future))
         return future
 
     async def close(self) -> None:
-        """Commit what is queued, checkpoint, close the file, end the thread."""
+        """Commit what is queued, checkpoint, close the file, end the thread; a cancellation waits for that."""
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await to_its_end(self._ended)
+        self._thread.join()
 
     def _run(self) -> None:
         going_on = True
         while going_on:
             group, going_on = self._next_group()
-            if group:
-                self._commit(group)
+            if group and not self._commit(group):
+                self._queue.put(None)  # the loop is gone, and close() with it: commit what is queued, and end
         with suppress(sqlite3.Error):
             if self._error is None:
+                self._connection.execute("PRAGMA busy_timeout=200")  # a reader must not hold up the end
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with suppress(sqlite3.Error):
             self._connection.close()
+        self._at_end()
+        self._call(_end, self._ended)
 
     def _next_group(self) -> tuple[list[_Queued], bool]:
         group: list[_Queued] = []
@@ -69,7 +80,8 @@ class Writer:
             return group, False
         return group, True
 
-    def _commit(self, group: list[_Queued]) -> None:
+    def _commit(self, group: list[_Queued]) -> bool:
+        """Commit *group* and tell its futures; return whether the loop that they belong to is still there."""
         results: list[Any] = []
         if self._error is None:
             try:
@@ -79,15 +91,35 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be written after it
                 with suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
-                self._error = error if isinstance(error, LedgerError) else self._storage_error(error)
-        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
-            self._loop.call_soon_threadsafe(_tell, group, results, self._error)
+                self._error = self._explained(error)
+        return self._call(_tell, group, results, self._error)
 
-    def _storage_error(self, error: Exception) -> LedgerStorageError:
-        return LedgerStorageError(
-            f"{self._path}: the ledger cannot be written: {error}. Nothing more was sent, and what it holds already is "
-            "sound: make room or mend the disk, and run the same command again"
+    def _explained(self, error: Exception) -> LedgerError:
+        if isinstance(error, LedgerError):
+            return error
+        if isinstance(error, sqlite3.Error) and not isinstance(
+            error, sqlite3.IntegrityError | sqlite3.ProgrammingError
+        ):
+            return LedgerStorageError(
+                f"{self._path}: the ledger cannot be written: {error}. Nothing more was sent, and what it holds "
+                "already is sound: make room or mend the disk, and run the same command again"
+            )
+        return LedgerError(
+            f"{self._path}: a fault of bulkdelete, {type(error).__name__}: {error}. Nothing more was sent, and what "
+            "the ledger holds already is sound"
         )
+
+    def _call(self, function: Callable[..., None], *arguments: object) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:  # the loop is closed: nobody is left to be told
+            return False
+        return True
+
+
+def _end(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 def _tell(group: list[_Queued], results: list[Any], error: LedgerError | None) -> None:
@@ -98,5 +130,5 @@ def _tell(group: list[_Queued], results: list[Any], error: LedgerError | None) -
         return
     for _, future in group:
         if not future.done():
-            future.set_exception(error)
+            future.set_exception(type(error)(*error.args))
             future.exception()

@@ -162,7 +162,11 @@ class Sending:
 
     async def send_all(self, *batches: Batch, each: Callable[[], None] = lambda: None) -> list[Outcome]:
         """Send *batches* at once."""
-        return [outcome for some in await asyncio.gather(*(self.send(one, each=each) for one in batches)) for outcome in some]
+        return [
+            outcome
+            for some in await asyncio.gather(*(self.send(one, each=each) for one in batches))
+            for outcome in some
+        ]
 
 
 def check_covered(batch: Batch, outcomes: list[Outcome]) -> None:

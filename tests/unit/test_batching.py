@@ -62,6 +62,12 @@ def test_no_batch_is_larger_than_its_size_or_its_byte_cap(items, settings, block
 
 
 @given(ITEMS, SETTINGS, BLOCKS)
+def test_a_body_made_of_the_ids_joined_before_is_that_of_the_records(items, settings, blocks):
+    for batch in cut_all(items, settings, blocks):
+        assert encode(TABLE, batch.records, batch.joined) == encode(TABLE, batch.records)
+
+
+@given(ITEMS, SETTINGS, BLOCKS)
 def test_a_batch_is_full_unless_the_rows_end_or_one_more_record_would_pass_the_byte_cap(items, settings, blocks):
     for batch, after in pairwise(cut_all(items, settings, blocks)):
         if len(batch.records) < settings.size:

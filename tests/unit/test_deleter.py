@@ -99,7 +99,7 @@ async def test_a_suspicious_batch_may_be_left_but_never_wrongly_judged(records):
         assert rows_of(outcomes, Fate.ACKNOWLEDGED) <= set(range(records)) - set(bad)
         if left := rows_of(outcomes, Fate.UNRESOLVED):
             assert not rows_of(outcomes, Fate.ACKNOWLEDGED)
-            assert len(singly_refused(sending)) == 5
+            assert len(singly_refused(sending)) >= 5
             assert len(left) <= 3
 
 
@@ -159,6 +159,7 @@ async def test_splitting_a_batch_ends_at_its_bound_and_the_rest_is_unresolved():
     assert 500 in unresolved
     assert len(unresolved) + len(rows_of(outcomes, Fate.ACKNOWLEDGED)) == 1000
     assert all("not split further" in one.message for one in outcomes if one.fate is Fate.UNRESOLVED)
+    assert sending.tally.failed == len(unresolved)
 
 
 async def test_splitting_in_a_job_ends_at_its_bound_and_clean_batches_still_go():
@@ -166,7 +167,7 @@ async def test_splitting_in_a_job_ends_at_its_bound_and_clean_batches_still_go()
     outcomes = []
     for first_row in range(0, 6000, 1000):
         outcomes += await sending.send(batch_of(1000, first_row=first_row))
-    assert sending.tally.split_requests <= 30 + 4
+    assert sending.tally.split_requests <= 30
     assert rows_of(outcomes, Fate.UNRESOLVED)
     assert set(range(5000, 6000)) <= rows_of(outcomes, Fate.ACKNOWLEDGED)
 
@@ -218,7 +219,7 @@ async def test_a_few_refused_records_alone_in_a_small_file_are_no_wrong_file():
 
 async def test_one_acknowledged_record_between_refused_ones_clears_the_suspicion():
     good = {"250", "1250"}
-    sending = Sending(lambda request: OK if set(request.records) <= good else REFUSED, **{"retry": {"max_attempts": 1}})
+    sending = Sending(lambda request: OK if set(request.records) <= good else REFUSED, retry={"max_attempts": 1})
     outcomes = await sending.send(batch_of(6, first_row=248))
     outcomes += await sending.send(batch_of(6, first_row=1248))
     assert rows_of(outcomes, Fate.ACKNOWLEDGED) == {250, 1250}

@@ -1,0 +1,235 @@
+"""A ledger's files: their modes, and what is refused and left as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+from contextlib import closing
+
+import pytest
+
+from bulkdelete.errors import LedgerLocked, LedgerMismatch, LedgerStorageError
+from bulkdelete.ledger import Totals, open_ledger, read_ledger
+from bulkdelete.records import Ended, Fate
+from tests.unit.test_ledger import IDENTITY, batch_of, columns_of, opened, outcome
+
+
+async def test_the_files_are_for_their_owner_only_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        async with opened(tmp_path / "a.db") as ledger:
+            await ledger.intend(batch_of(0, "r"))
+            names = {file.name for file in tmp_path.iterdir()}
+            modes = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert names == {"a.db", "a.db-wal", "a.db-shm", "a.db.lock"}
+    assert modes == {0o600}
+
+
+async def test_a_clean_end_leaves_one_file_and_its_free_lock(tmp_path):
+    async with opened(tmp_path / "a.db") as ledger:
+        await ledger.intend(batch_of(0, "r"))
+    assert {file.name for file in tmp_path.iterdir()} == {"a.db", "a.db.lock"}
+
+
+async def test_the_schema_says_what_it_is(tmp_path):
+    async with opened(tmp_path / "a.db"):
+        pass
+    path = tmp_path / "a.db"
+    assert columns_of(path, "PRAGMA application_id") == [(0x62756C6B,)]
+    assert columns_of(path, "PRAGMA user_version") == [(1,)]
+    assert columns_of(path, "PRAGMA journal_mode") == [("wal",)]
+    tables = columns_of(
+        path, "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+    )
+    assert dict(tables) == {"job": 1, "run": 1, "batch": 1, "part": 1, "row": 1}
+
+
+async def test_what_is_open_is_found_by_the_partial_index(tmp_path):
+    async with opened(tmp_path / "a.db"):
+        pass
+    sql = "SELECT * FROM batch WHERE state IN (0, 3, 4) AND first_row >= 5 ORDER BY first_row LIMIT 9"
+    (plan,) = columns_of(tmp_path / "a.db", f"EXPLAIN QUERY PLAN {sql}")
+    assert "open_batch" in plan[-1]
+
+
+async def test_an_acknowledged_batch_takes_at_most_eighty_bytes(tmp_path):
+    batches = 5_000
+    async with opened(tmp_path / "a.db") as ledger:
+        for index in range(batches):
+            batch = batch_of(2 * index, "rr")
+            ledger.intend(batch)
+            ledger.record(outcome(batch, Fate.ACKNOWLEDGED))
+        await ledger.count()
+    assert (tmp_path / "a.db").stat().st_size <= 80 * batches
+
+
+async def test_another_job_is_refused_with_every_difference_and_changes_nothing(tmp_path):
+    async with opened(tmp_path / "a.db") as ledger:
+        await ledger.intend(batch_of(0, "r"))
+    other = {**IDENTITY, "table_id": "another", "source column": "id"}
+    with pytest.raises(LedgerMismatch) as refused:
+        await open_ledger(tmp_path / "a.db", other)
+    message = str(refused.value)
+    for told in (
+        "table_id: another, was 673af861ed69656ac0895b07",
+        "source column: id, was none",
+        "Nothing was sent",
+        "--ledger",
+    ):
+        assert told in message
+    assert "base_url" not in message
+    with read_ledger(tmp_path / "a.db") as reader:
+        assert len(reader.runs()) == 1
+    async with opened(tmp_path / "a.db") as ledger:
+        assert ledger.totals.rows == 1
+
+
+def not_sqlite(path):
+    path.write_text("541278230707963208\n" * 500)
+
+
+def empty(path):
+    path.touch()
+
+
+def another_application(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+
+
+def newer(path):
+    asyncio.run(make(path))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version=2")
+
+
+async def make(path):
+    await (await open_ledger(path, IDENTITY)).close(Ended.COMPLETE)
+
+
+@pytest.mark.parametrize("made", [not_sqlite, empty, another_application, newer])
+def test_a_file_that_is_no_ledger_of_this_version_is_refused_and_left_as_it_is(tmp_path, made):
+    path = tmp_path / "a.db"
+    made(path)
+    before = path.read_bytes()
+    with pytest.raises(LedgerMismatch, match=r"no ledger|version 2"):
+        asyncio.run(open_ledger(path, IDENTITY))
+    with pytest.raises(LedgerMismatch, match=r"no ledger|version 2"):
+        read_ledger(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_folder_a_missing_folder_and_a_file_for_a_folder_are_refused_by_name(tmp_path):
+    (tmp_path / "file").touch()
+    for path, named in (
+        (tmp_path, tmp_path),
+        (tmp_path / "no" / "a.db", tmp_path / "no"),
+        (tmp_path / "file" / "a.db", tmp_path / "file"),
+    ):
+        with pytest.raises(LedgerStorageError, match="Nothing was sent") as refused:
+            await open_ledger(path, IDENTITY)
+        assert str(named) in str(refused.value)
+        with pytest.raises(LedgerMismatch, match="no ledger"):
+            read_ledger(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_folder_that_cannot_be_written_is_refused_and_can_be_read(tmp_path):
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    async with opened(folder / "a.db") as ledger:
+        await ledger.intend(batch_of(0, "r"))
+    folder.chmod(0o500)
+    try:
+        with pytest.raises(LedgerStorageError):
+            await open_ledger(folder / "b.db", IDENTITY)
+        with read_ledger(folder / "a.db") as reader:
+            assert reader.totals() == Totals(rows=1, batches=1, unresolved=1)
+    finally:
+        folder.chmod(0o700)
+
+
+async def test_what_a_killed_creation_left_is_no_obstacle(tmp_path):
+    (tmp_path / "a.db.new").write_bytes(b"half a file")
+    async with opened(tmp_path / "a.db"):
+        pass
+    assert not (tmp_path / "a.db.new").exists()
+
+
+async def test_a_damaged_ledger_of_a_killed_run_is_refused(tmp_path):
+    path = tmp_path / "a.db"
+    async with opened(path, None) as ledger:
+        await ledger.intend(batch_of(0, "i" * 2_000))
+    ((page,),) = columns_of(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'row'")
+    raw = bytearray(path.read_bytes())
+    raw[(page - 1) * 4096 : page * 4096] = b"\xa5" * 4096
+    path.write_bytes(raw)
+    with pytest.raises(LedgerStorageError, match=r"damaged.*Nothing was sent"):
+        await open_ledger(path, IDENTITY)
+    with read_ledger(path) as reader, pytest.raises(LedgerStorageError, match="cannot be read"):
+        list(reader.failures())
+
+
+async def test_one_ledger_has_one_writer_under_all_its_names(tmp_path):
+    (tmp_path / "link.db").symlink_to(tmp_path / "a.db")
+    async with opened(tmp_path / "a.db"):
+        for name in ("a.db", "link.db"):
+            with pytest.raises(LedgerLocked, match=f"process {os.getpid()}"):
+                await open_ledger(tmp_path / name, IDENTITY)
+            with read_ledger(tmp_path / name) as reader:
+                assert reader.running() == os.getpid()
+    with read_ledger(tmp_path / "link.db") as reader:
+        assert reader.running() is None
+
+
+async def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "theirs").touch()
+    (tmp_path / "a.db.lock").symlink_to(tmp_path / "theirs")
+    with pytest.raises(LedgerStorageError, match="lock"):
+        await open_ledger(tmp_path / "a.db", IDENTITY)
+    assert (tmp_path / "theirs").read_bytes() == b""
+
+
+async def test_a_reader_that_stays_open_sees_each_commit_and_does_not_hold_up_the_end(tmp_path):
+    async with opened(tmp_path / "a.db") as ledger:
+        await ledger.intend(batch_of(0, "r"))
+        with read_ledger(tmp_path / "a.db") as reader:
+            rows = reader.failures()
+            assert reader.totals().rows == 1
+            await ledger.intend(batch_of(1, "ri"))
+            assert reader.totals() == Totals(rows=3, batches=2, invalid=1, unresolved=2)
+            assert [row.row for row in rows] == [2]
+            assert reader.size_bytes >= (tmp_path / "a.db").stat().st_size
+            async with asyncio.timeout(4):
+                await ledger.close(Ended.COMPLETE)
+            assert reader.runs()[0].ended == "complete"
+
+
+async def test_the_counts_of_a_reader_always_balance_while_a_job_writes(tmp_path):
+    async with opened(tmp_path / "a.db") as ledger:
+
+        async def write() -> None:
+            for index in range(400):
+                batch = batch_of(5 * index, "rrrri")
+                await ledger.intend(batch)
+                for record in range(4):
+                    await ledger.record(outcome(batch, Fate.ACKNOWLEDGED, range(record, record + 1)))
+
+        def read() -> int:
+            with read_ledger(tmp_path / "a.db") as reader:
+                looks = 0
+                while writing:
+                    seen = reader.totals()
+                    assert seen.rows == seen.acknowledged + seen.invalid + seen.unresolved
+                    looks += 1
+                return looks
+
+        writing = True
+        reading = asyncio.create_task(asyncio.to_thread(read))
+        await write()
+        writing = False
+        assert await reading
