@@ -156,7 +156,7 @@ class Job:
         if self._stopped_early:
             engine.halt(Ended.SIGNAL, self._stopped_early)
         if self._source.replayable:
-            await self._remember(ledger, SOURCE_PATH, os.path.abspath(source.name))  # noqa: PTH100 - asks no disk
+            await self._remember(ledger, SOURCE_PATH, _absolute(self._source.name))
         await engine.run(merge.batches(source.blocks()), self._settings.flow.cancel_grace_seconds)
         if merge.limited:
             engine.halt(Ended.LIMIT, f"the limit of {self._settings.stop.limit} records in this run was reached")
@@ -252,6 +252,10 @@ class Job:
             resume_at_unix_seconds=resume_at,
             failures=tuple(self._tally.failures),
         )
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - asks no disk
 
 
 def _with_report(problem: Exception, report: Report) -> Exception:

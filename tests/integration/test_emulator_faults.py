@@ -31,7 +31,7 @@ async def answered(faults: Faults, requests: int = 4, **switches) -> tuple[list[
 
 async def until(true: Callable[[], object]) -> None:
     async with asyncio.timeout(30):
-        while not true():  # noqa: ASYNC110 - counts are plain numbers
+        while not true():
             await asyncio.sleep(0)
 
 
