@@ -159,7 +159,8 @@ class Job:
             await self._remember(ledger, SOURCE_PATH, _absolute(self._source.name))
         await engine.run(merge.batches(source.blocks()), self._settings.flow.cancel_grace_seconds)
         if merge.limited:
-            engine.halt(Ended.LIMIT, f"the limit of {self._settings.stop.limit} records in this run was reached")
+            limit = self._settings.stop.limit
+            engine.halt(Ended.LIMIT, f"the limit of {limit} records in this run was reached{merge.limit_note}")
         if merge.read_to_end:
             await self._remember(ledger, SOURCE_ROWS, str(max(self._tally.rows_before, self._tally.rows)))
         report, problem = await self._account_for(ledger, engine)

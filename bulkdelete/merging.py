@@ -22,7 +22,7 @@ class Merge:
     """The batches still to be sent of the rows in *blocks*, of which *ranges* are stored already.
 
     *limit* ends them after so many records. ``source_rows`` is what an earlier run counted to the source's end;
-    afterwards, :attr:`read_to_end` and :attr:`limited` say how the batches ended.
+    afterwards, :attr:`read_to_end`, :attr:`limited` and :attr:`limit_note` say how the batches ended.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Merge:
         self._source_rows = source_rows
         self.read_to_end = False
         self.limited = False
+        self.limit_note = ""
 
     async def batches(self, blocks: AsyncGenerator[Rows, None]) -> AsyncGenerator[Batch, None]:
         """Yield the batches.
@@ -78,6 +79,10 @@ class Merge:
             return batch
         if batch.open_records > self._left:
             self.limited = True
+            self.limit_note = (
+                f"; the batch that comes next was cut by an earlier run and holds {batch.open_records} records: "
+                "it is sent whole, by a run whose limit it fits into"
+            )
             return None
         self._left -= batch.open_records
         return batch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -38,9 +39,12 @@ class Finished:
 class Command:
     """``bulkdelete`` with *words*, run in *folder* with the canary key in its environment."""
 
-    def __init__(self, folder: Path, *words: object, key: str | None = CANARY_KEY) -> None:
+    def __init__(
+        self, folder: Path, *words: object, key: str | None = CANARY_KEY, most_file_bytes: int | None = None
+    ) -> None:
         self._folder = folder
-        self._words = [str(word) for word in words]
+        self._most_file_bytes = most_file_bytes
+        self.words = [str(word) for word in words]
         self._env = {name: value for name, value in os.environ.items() if not name.startswith("BULKDELETE_")}
         if key is not None:
             self._env["BULKDELETE_API_KEY"] = key
@@ -51,12 +55,13 @@ class Command:
             sys.executable,
             "-m",
             "bulkdelete",
-            *self._words,
+            *self.words,
             cwd=self._folder,
             env=self._env,
             stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            preexec_fn=self._limit_files if self._most_file_bytes else None,
         )
         try:
             yield process
@@ -64,6 +69,10 @@ class Command:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+
+    def _limit_files(self) -> None:
+        assert self._most_file_bytes
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self._most_file_bytes, self._most_file_bytes))
 
     async def run(self, stdin: bytes | None = None) -> Finished:
         async with self.started(stdin) as process:

@@ -144,3 +144,14 @@ async def test_the_key_appears_nowhere(tmp_path):
             assert CANARY_KEY not in (await Command(tmp_path, *words).run()).everything
         for file in tmp_path.glob("purge.db*"):
             assert CANARY_KEY.encode() not in file.read_bytes(), file
+
+
+async def test_a_full_disk_ends_it_with_3_and_the_same_command_goes_on(tmp_path, slow):
+    command = purge(tmp_path, slow)
+    limited = Command(tmp_path, *command.words, most_file_bytes=40_960)
+    stopped = await limited.run()
+    assert stopped.code == 3, stopped.everything
+    assert "Traceback" not in stopped.stderr
+    assert stopped.report["ended"] == "storage"
+    fates(stopped.report)
+    await resumed(tmp_path, slow)

@@ -1,0 +1,137 @@
+"""How a job ends when it cannot go on: quotas, storage, stops, and what the next run makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from bulkdelete import BulkDeleter, CredentialsError, Ended, FatalAnswer, LedgerLocked, Settings, SourceError
+from bulkdelete.emulator import Emulator, Faults
+
+TABLE_ID = "673af861ed69656ac0895b07"
+IMPATIENT = {"retry": {"first_backoff_seconds": 0.001}}
+
+
+def ids(count: int) -> list[str]:
+    return [str(541_278_230_707_963_208 + 37 * number) for number in range(count)]
+
+
+def deleter(emulator: Emulator, **sections) -> BulkDeleter:
+    settings = Settings.from_mapping({"base_url": emulator.base_url, **IMPATIENT, **sections})
+    return BulkDeleter(settings=settings, api_key=emulator.api_key)
+
+
+async def test_a_far_pause_ends_the_run_and_the_next_one_before_it_sends_nothing(tmp_path):
+    async with Emulator(faults=Faults(script=["ok", "429"], retry_after_seconds=3_600)) as emulator:
+        emulator.load(TABLE_ID, ids(4_000))
+        async with deleter(emulator, flow={"permits": 1}) as purger:
+            report = await purger.delete(TABLE_ID, ids(4_000), ledger=tmp_path / "purge.db")
+        assert report.ended is Ended.QUOTA
+        assert report.resume_at_unix_seconds == pytest.approx(time.time() + 3_600, abs=60)
+        assert (report.acknowledged, report.pending, report.unresolved) == (1_000, report.rows - 1_000, 0)
+        assert report.balanced
+        asked = emulator.requests
+        async with deleter(emulator) as purger:
+            again = await purger.delete(TABLE_ID, ids(4_000), ledger=tmp_path / "purge.db")
+        assert again.ended is Ended.QUOTA
+        assert again.resume_at_unix_seconds == report.resume_at_unix_seconds
+        assert emulator.requests == asked
+
+
+async def test_short_pauses_are_kept_and_fail_nobody():
+    faults = Faults(script=["40008", "429", "ok", "40008"], retry_after_seconds=0.05)
+    async with Emulator(faults=faults) as emulator:
+        emulator.load(TABLE_ID, ids(3_000))
+        async with deleter(emulator) as purger:
+            report = await purger.delete(TABLE_ID, ids(3_000))
+        assert (report.acknowledged, report.retries) == (3_000, 0)
+        assert report.requests == 6
+
+
+async def test_a_job_stopped_before_it_began_sends_nothing_and_can_go_on(tmp_path):
+    async with Emulator() as emulator:
+        emulator.load(TABLE_ID, ids(2_000))
+        async with deleter(emulator) as purger:
+            job = purger.job(TABLE_ID, ids(2_000), ledger=tmp_path / "purge.db")
+            job.stop("not today")
+            report = await job.run()
+            assert (report.ended, report.reason) == (Ended.SIGNAL, "not today")
+            assert emulator.requests == 0
+            again = await purger.delete(TABLE_ID, ids(2_000), ledger=tmp_path / "purge.db")
+        assert again.acknowledged == 2_000
+
+
+async def test_a_snapshot_can_be_taken_at_any_time():
+    async with Emulator() as emulator:
+        emulator.load(TABLE_ID, ids(1_500))
+        async with deleter(emulator) as purger:
+            job = purger.job(TABLE_ID, ids(1_500))
+            assert job.snapshot().settled == 0
+            await job.run()
+            after = job.snapshot()
+        assert (after.rows, after.settled, after.acknowledged, after.failed, after.in_flight) == (
+            1_500,
+            1_500,
+            1_500,
+            0,
+            0,
+        )
+
+
+async def test_an_iterable_that_breaks_while_it_is_spooled_sends_nothing(tmp_path):
+    def breaking():
+        yield from ids(10)
+        raise OSError(5, "Input/output error")
+
+    async with Emulator() as emulator:
+        emulator.load(TABLE_ID, ids(10))
+        async with deleter(emulator) as purger:
+            with pytest.raises(SourceError, match="row 10"):
+                await purger.delete(TABLE_ID, breaking(), ledger=tmp_path / "purge.db")
+            assert emulator.requests == 0
+            report = await purger.delete(TABLE_ID, iter(ids(10)), ledger=tmp_path / "purge.db")
+        assert report.acknowledged == 10
+
+
+async def test_two_calls_on_one_ledger_are_one_too_many(tmp_path):
+    async with Emulator(faults=Faults(latency_seconds=1.5)) as emulator:
+        emulator.load(TABLE_ID, ids(10))
+        async with deleter(emulator) as purger:
+            job = purger.job(TABLE_ID, ids(10), ledger=tmp_path / "purge.db")
+
+            async def second():
+                with pytest.raises(LedgerLocked):
+                    await purger.delete(TABLE_ID, ids(10), ledger=tmp_path / "purge.db")
+
+            running = asyncio.create_task(job.run())
+            while not emulator.requests:
+                await asyncio.sleep(0.005)
+            await second()
+            assert (await running).acknowledged == 10
+
+
+async def test_a_key_that_cannot_be_read_ends_the_job_with_everything_pending():
+    def no_key() -> str:
+        raise CredentialsError("the vault is sealed")
+
+    async with Emulator() as emulator:
+        async with BulkDeleter(base_url=emulator.base_url, api_key=no_key) as purger:
+            with pytest.raises(CredentialsError, match="sealed") as raised:
+                await purger.delete(TABLE_ID, ids(3_000))
+        assert raised.value.report.pending == raised.value.report.rows > 0
+        assert emulator.requests == 0
+
+
+async def test_a_limit_smaller_than_a_stored_batch_sends_nothing_and_says_so(tmp_path):
+    async with Emulator(faults=Faults(script=["403106"])) as emulator:
+        emulator.load(TABLE_ID, ids(3_000))
+        async with deleter(emulator) as purger:
+            with pytest.raises(FatalAnswer):
+                await purger.delete(TABLE_ID, ids(3_000), ledger=tmp_path / "purge.db")
+            some = await purger.delete(TABLE_ID, ids(3_000), ledger=tmp_path / "purge.db", limit=10)
+            assert (some.ended, some.acknowledged, some.requests) == (Ended.LIMIT, 0, 0)
+            assert "holds 1000 records" in some.reason
+            rest = await purger.delete(TABLE_ID, ids(3_000), ledger=tmp_path / "purge.db")
+        assert rest.acknowledged == 3_000
