@@ -38,32 +38,66 @@ class _Draft:
     scanned: int = 0
 
 
+class _Fed:
+    """The rows that are in no batch yet, in the blocks that they came in: no row is copied or looked at."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[Rows] = deque()
+        self._dropped = 0
+        self.rows = 0
+
+    def add(self, rows: Rows) -> None:
+        """Add a block."""
+        self._blocks.append(rows)
+        self.rows += len(rows.items)
+
+    def items(self, start: int, stop: int) -> list[Item]:
+        """Return the items from *start* to *stop*, counted from the first row left; fewer where there are no more."""
+        start, stop = start + self._dropped, stop + self._dropped
+        found: list[Item] = []
+        for block in self._blocks:
+            if start < len(block.items):
+                part = block.items[start:stop]
+                if not found and stop <= len(block.items):
+                    return part if isinstance(part, list) else list(part)
+                found += part
+            start, stop = max(0, start - len(block.items)), stop - len(block.items)
+            if stop <= 0:
+                break
+        return found
+
+    def drop(self, rows: int) -> None:
+        """Forget the first *rows* rows."""
+        self.rows -= rows
+        self._dropped += rows
+        while self._blocks and self._dropped >= len(self._blocks[0].items):
+            self._dropped -= len(self._blocks.popleft().items)
+
+    def place(self, row: int) -> tuple[str, int | None]:
+        """Return the file and line of *row*, which is not dropped."""
+        block = next(block for block in self._blocks if row < block.first_row + len(block.items))
+        return block.file, block.lines[row - block.first_row] if block.lines else None
+
+
 class Batcher:
     """Cuts the rows that are fed to it, in order, into batches; no I/O, and memory for the rows of one range."""
 
     def __init__(self, table_id: str, settings: BatchSettings) -> None:
         self._settings = settings
         self._envelope_bytes = protocol.envelope_bytes(table_id)
-        self._items: list[Item] = []
-        self._at = 0
-        self._blocks: deque[Rows] = deque()
+        self._fed = _Fed()
         self._draft: _Draft | None = None
         self.next_row = 0
         """The first row that is in no batch yet."""
 
     def feed(self, rows: Rows) -> None:
         """Take in the next block of rows."""
-        del self._items[: self._at]
-        self._at = 0
-        self._items.extend(rows.items)
-        while self._blocks and self._blocks[0].first_row + len(self._blocks[0].items) <= self.next_row:
-            self._blocks.popleft()
-        self._blocks.append(rows)
+        self._fed.add(rows)
 
     @property
     def rows_left(self) -> int:
         """Rows fed and in no batch yet."""
-        return len(self._items) - self._at
+        return self._fed.rows
 
     def cut(self, *, at_end: bool = False, most_records: int | None = None) -> Batch | None:
         """Return the next batch, or ``None`` when more rows are needed; *at_end* says that there are no more.
@@ -74,7 +108,7 @@ class Batcher:
         if self._draft is None:
             if self.rows_left < size and not at_end:
                 return None
-            items = self._items[self._at : self._at + size]
+            items = self._fed.items(0, size)
             joined = screening.plain_joined(items, self._settings.max_id_characters) if items else None
             if joined is not None and self._fits(joined, len(items)):
                 return self._plain_batch(items, joined)  # type: ignore[arg-type]  # all are str
@@ -93,7 +127,7 @@ class Batcher:
                 f"the ledger's ranges have a gap before row {stored.first_row}; nothing more was sent, "
                 "and this ledger cannot be continued"
             )
-        items = self._items[self._at : self._at + stored.end_row - stored.first_row]
+        items = self._fed.items(0, stored.end_row - stored.first_row)
         found = digest(items)
         if found != stored.digest:
             raise SourceChanged(
@@ -136,16 +170,16 @@ class Batcher:
 
     def _cut_row_by_row(self, size: int, *, at_end: bool) -> Batch | None:
         draft = self._draft = self._draft or _Draft(body_bytes=self._envelope_bytes)
-        while draft.scanned < self.rows_left:
-            if len(draft.records) >= size or draft.scanned >= MOST_ROWS or not self._draw_in(draft):
-                return self._finish(draft)
-        if draft.scanned and (at_end or len(draft.records) >= size or draft.scanned >= MOST_ROWS):
-            return self._finish(draft)
-        return None
+        while draft.scanned < min(self.rows_left, MOST_ROWS) and len(draft.records) < size:
+            wanted = min(draft.scanned + size - len(draft.records), MOST_ROWS)
+            for item in self._fed.items(draft.scanned, wanted):
+                if not self._draw_in(draft, item):
+                    return self._finish(draft)
+        whole = len(draft.records) >= size or draft.scanned >= MOST_ROWS
+        return self._finish(draft) if draft.scanned and (whole or at_end) else None
 
-    def _draw_in(self, draft: _Draft) -> bool:
+    def _draw_in(self, draft: _Draft, item: Item) -> bool:
         """Look at the draft's next row; return whether it belongs to this batch (one too large begins the next)."""
-        item = self._items[self._at + draft.scanned]
         row = self.next_row + draft.scanned
         if isinstance(item, Defect):
             draft.set_aside.append(self._set_aside(row, Fate.INVALID, item.reason, item.text))
@@ -171,15 +205,12 @@ class Batcher:
         return reason
 
     def _set_aside(self, row: int, fate: Fate, reason: str, record: Record) -> RowFate:
-        for block in reversed(self._blocks):
-            if block.first_row <= row:
-                line = block.lines[row - block.first_row] if block.lines else None
-                return RowFate(row, fate, reason, record, block.file, line)
-        return RowFate(row, fate, reason, record)
+        file, line = self._fed.place(row)
+        return RowFate(row, fate, reason, record, file, line)
 
     def _finish(self, draft: _Draft) -> Batch:
         self._draft = None
-        items = self._items[self._at : self._at + draft.scanned]
+        items = self._fed.items(0, draft.scanned)
         first_row = self.next_row
         self._advance(len(items))
         spans = (range(len(draft.records)),) if draft.records else ()
@@ -196,7 +227,7 @@ class Batcher:
         )
 
     def _advance(self, rows: int) -> None:
-        self._at += rows
+        self._fed.drop(rows)
         self.next_row += rows
 
 

@@ -89,8 +89,10 @@ def encode(table_id: str, records: Sequence[Record], joined: bytes = b"") -> byt
         ValueError: a record holds a lone surrogate or a number that JSON cannot hold; screening keeps those out.
 
     """
-    head = b'{"table_id":' + _dumps(table_id) + b',"delete_data":['
-    return head + (_plain_entries(records, joined) or b",".join(map(_entry, records))) + b"]}"
+    entries = _plain_entries(records, joined)
+    if entries is None:
+        entries = [b",".join(map(_entry, records))]
+    return b"".join((b'{"table_id":', _dumps(table_id), b',"delete_data":[', *entries, b"]}"))
 
 
 def entry_bytes(record: Record) -> int:
@@ -103,7 +105,7 @@ def envelope_bytes(table_id: str) -> int:
     return len(encode(table_id, ()))
 
 
-def _plain_entries(records: Sequence[Record], joined: bytes) -> bytes | None:
+def _plain_entries(records: Sequence[Record], joined: bytes) -> Sequence[bytes] | None:
     """Join plain ids that need no escape, without an object per record; ``None`` where one of them is not plain."""
     try:
         joined = joined or "\n".join(records).encode()  # type: ignore[arg-type]  # a Filter raises TypeError, the test
@@ -111,7 +113,7 @@ def _plain_entries(records: Sequence[Record], joined: bytes) -> bytes | None:
         return None
     if not records or joined.translate(None, _NEVER_ESCAPED) != b"\n" * (len(records) - 1):
         return None
-    return b'{"record_id":"' + joined.replace(b"\n", _BETWEEN) + b'"}'
+    return b'{"record_id":"', joined.replace(b"\n", _BETWEEN), b'"}'
 
 
 def _entry(record: Record) -> bytes:

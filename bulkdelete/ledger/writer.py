@@ -1,6 +1,8 @@
 """The one thread that writes: it commits whatever is queued, and takes the next that came meanwhile.
 
-No timer: waiting for more to come makes every commit slower and none larger (group commit as databases do it).
+What comes after a pause is committed at once. While writes come one upon another, it lets them gather for two
+milliseconds: a commit costs the same CPU time whatever it holds, and the workers are twice as many as the permits, so
+that nobody's request waits for it.
 """
 
 from __future__ import annotations
@@ -9,13 +11,15 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from bulkdelete.errors import LedgerError, LedgerStorageError
 from bulkdelete.ledger.finishing import to_its_end
 
+GATHERING_SECONDS: Final = 0.002
 T = TypeVar("T")
 Operation: TypeAlias = Callable[[sqlite3.Connection], T]
 _Queued: TypeAlias = tuple[Operation[Any], "asyncio.Future[Any]"]
@@ -36,6 +40,7 @@ class Writer:
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._error: LedgerError | None = None
+        self._committed_at = float("-inf")
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="bulkdelete ledger", daemon=True)
         self._thread.start()
@@ -73,6 +78,8 @@ class Writer:
     def _next_group(self) -> tuple[list[_Queued], bool]:
         group: list[_Queued] = []
         queued = self._queue.get()
+        if time.monotonic() - self._committed_at < GATHERING_SECONDS:
+            time.sleep(GATHERING_SECONDS)
         with suppress(queue.Empty):
             while queued is not None:
                 group.append(queued)
@@ -88,6 +95,7 @@ class Writer:
                 self._connection.execute("BEGIN IMMEDIATE")
                 results = [operation(self._connection) for operation, _ in group]
                 self._connection.execute("COMMIT")
+                self._committed_at = time.monotonic()
             except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be written after it
                 with suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
