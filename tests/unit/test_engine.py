@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import tempfile
 from pathlib import Path
 
@@ -12,13 +13,13 @@ from hypothesis import strategies as st
 
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials
-from bulkdelete.errors import FatalAnswer, SourceError
+from bulkdelete.errors import FatalAnswer, LedgerStorageError, SourceError
 from bulkdelete.job import Job
 from bulkdelete.ledger import read_ledger
 from bulkdelete.limiter import Limiter
 from bulkdelete.records import FATES, Ended
 from bulkdelete.settings import Settings
-from bulkdelete.sources import from_iterable
+from bulkdelete.sources import from_iterable, is_source, open_source
 from bulkdelete.transport import Reply
 from tests.api_model import ApiModel
 
@@ -35,7 +36,8 @@ def job(api, records, ledger=None, **sections) -> Job:
     chosen = Settings.from_mapping({**QUICK, **sections})
     limiter = Limiter(chosen.flow)
     attempts = Attempts(api, limiter, Credentials("key"))
-    return Job(TABLE_ID, from_iterable(records), chosen, attempts=attempts, limiter=limiter, ledger=ledger)
+    source = records if is_source(records) else from_iterable(records)
+    return Job(TABLE_ID, source, chosen, attempts=attempts, limiter=limiter, ledger=ledger)
 
 
 def fates(report) -> dict[str, int]:
@@ -169,3 +171,58 @@ async def test_a_timeout_around_the_call_is_kept_and_what_was_in_flight_is_known
     assert totals.acknowledged == 1_000
     assert totals.unresolved > 0
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_file_of_one_batch_that_is_wholly_refused_is_wholly_wrong():
+    records = [f"{number + 10**17}" for number in range(1_000)]
+    api = ApiModel(set(records))
+    report = await job(api, records, splitting={}).run()
+    assert report.ended is Ended.WHOLLY_WRONG
+    assert "column" in report.reason
+    assert (report.rejected, report.unresolved) == (5, 995)
+    assert len(api.requests) == 10
+
+
+async def test_a_few_refused_records_are_no_wholly_wrong_file():
+    records = [f"{number + 10**17}" for number in range(3)]
+    report = await job(ApiModel(set(records)), records, splitting={}).run()
+    assert (report.ended, report.rejected) == (Ended.COMPLETE, 3)
+
+
+async def test_a_fault_of_ours_ends_the_job_and_is_raised_and_the_ledger_can_go_on(tmp_path):
+    class Faulty(ApiModel):
+        async def post(self, body, api_key, request_id):
+            raise ZeroDivisionError("a fault")
+
+    records = [f"{number + 10**17}" for number in range(3_000)]
+    with pytest.raises(ZeroDivisionError):
+        await job(Faulty(), records, tmp_path / "purge.db").run()
+    with read_ledger(tmp_path / "purge.db") as reader:
+        assert reader.runs()[0].ended == "fault"
+    assert fates(await job(ApiModel(), records, tmp_path / "purge.db").run()) == {"acknowledged": 3_000}
+
+
+async def test_a_report_holds_the_first_thousand_failures():
+    report = await job(ApiModel(), ["nan"] * 1_500).run()
+    assert report.invalid == 1_500
+    assert [one.row for one in report.failures] == list(range(1_000))
+
+
+async def test_a_full_disk_stops_the_sending_and_the_report_still_adds_up(tmp_path):
+    records = [f"{number + 10**17}" for number in range(200_000)]
+    api = ApiModel()
+    (tmp_path / "ids.txt").write_text("\n".join(records))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_960, hard))
+    try:
+        with pytest.raises(LedgerStorageError) as raised:
+            await job(api, open_source(tmp_path / "ids.txt"), tmp_path / "purge.db").run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    report = raised.value.report
+    assert report.ended is Ended.STORAGE
+    assert report.balanced
+    assert 0 < report.acknowledged <= len(api.acknowledged)
+    assert fates(await job(api, open_source(tmp_path / "ids.txt"), tmp_path / "purge.db").run()) == {
+        "acknowledged": 200_000
+    }

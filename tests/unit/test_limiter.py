@@ -171,6 +171,15 @@ async def test_pauses_in_a_row_count_together_so_that_a_refusal_for_ever_ends(hi
     assert now() <= 901
 
 
+async def test_pauses_between_which_the_api_answers_do_not_count_together():
+    limiter = limiter_with(max_pause_seconds=900)
+    for _ in range(10):
+        await refused_again(limiter, 1, 600)
+        await enter(limiter)
+        limiter.answered()
+    assert now() > 6000
+
+
 async def test_everybody_learns_of_a_pause_that_is_too_long_also_those_in_line():
     limiter = limiter_with(permits=2, max_pause_seconds=10)
     limiter.pause(3600, sent_at=0)
