@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bulkdelete import protocol
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials, credentials_from
+from bulkdelete.errors import SettingsError
 from bulkdelete.job import Job
 from bulkdelete.limiter import Limiter
 from bulkdelete.settings import Settings
@@ -124,6 +125,8 @@ class BulkDeleter:
         **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
     ) -> Job:
         """Return the job that :meth:`delete` runs, to look at or to stop while it runs."""
+        if not isinstance(table_id, str) or not table_id:
+            raise SettingsError("table_id must be a text that is not empty; nothing was sent")
         settings = self._settings
         if stop:
             merged = {**settings.model_dump(), "stop": {**settings.stop.model_dump(), **stop}}

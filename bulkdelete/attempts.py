@@ -54,7 +54,9 @@ class Attempts:
         renewed = False
         now = asyncio.get_running_loop().time
         while True:
-            api_key = await self._credentials.key()
+            api_key = self._credentials.known
+            if api_key is None:
+                api_key = await stop.unless_asked(self._credentials.key())
             async with self._limiter.permit(stop):
                 tally.requests += 1
                 sent_at = now()
@@ -66,7 +68,7 @@ class Attempts:
                 continue
             if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:
                 renewed = True
-                if await self._credentials.renew(api_key):
+                if await stop.unless_asked(self._credentials.renew(api_key)):
                     continue
             return Attempted(verdict, request_id, seconds)
 
@@ -80,7 +82,8 @@ class Attempts:
         except ConnectionRefusedForGood as error:
             return Verdict(VerdictKind.FATAL, message=str(error))
         now = self._wall_clock()
-        return protocol.classify(reply.status, reply.headers, reply.body, self._codes, now_unix_seconds=now)
+        body_of_reply = reply.body.replace(api_key.encode(), b"***")  # some servers echo what they were sent
+        return protocol.classify(reply.status, reply.headers, body_of_reply, self._codes, now_unix_seconds=now)
 
     def _heed(self, verdict: Verdict, sent_at: float) -> None:
         if verdict.kind is VerdictKind.PAUSE or verdict.retry_after_seconds:

@@ -160,6 +160,7 @@ class Batcher:
             stored.digest,
             spans=_gaps(rows, stored.settled),
             ambiguous=stored.ambiguous,
+            sent=stored.sent or stored.ambiguous,
             stored=True,
         )
 

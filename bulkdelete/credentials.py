@@ -28,32 +28,46 @@ class Credentials:
     def __init__(self, key: str | SecretStr | ReadKey) -> None:
         self._read = key if callable(key) else None
         self._key = None if callable(key) else _checked(key if isinstance(key, str) else key.get_secret_value())
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Task[str] | None = None
+        self._read_again_in_vain = ""
 
     def __repr__(self) -> str:
         return f"<Credentials {'read on demand' if self._read else 'fixed'}>"
 
+    @property
+    def known(self) -> str | None:
+        """The key in use, or ``None`` where it was not read yet."""
+        return self._key
+
     async def key(self) -> str:
         """Return the key in use. Raises :class:`CredentialsError` where it cannot be read."""
-        if self._key is None:
-            async with self._reading:
-                if self._key is None:
-                    self._key = await self._fresh()
-        return self._key
+        return self._key if self._key is not None else await self._read_once()
 
     async def renew(self, refused: str) -> bool:
         """Read the key again after the API refused *refused*; return whether there is another one to try."""
-        if self._read is None:
+        if self._read is None or refused == self._read_again_in_vain:
             return False
-        async with self._reading:
-            if self._key == refused:
-                self._key = await self._fresh()
-            return self._key != refused
+        if self._key == refused and await self._read_once() == refused:
+            self._read_again_in_vain = refused
+        return self._key != refused
+
+    async def _read_once(self) -> str:
+        """Read the key, once for all who want it at the same time; one who no longer wants it harms nobody else."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._fresh(), name="bulkdelete key")
+        return await asyncio.shield(self._reading)
 
     async def _fresh(self) -> str:
         assert self._read is not None  # noqa: S101 - both callers have looked
-        key = self._read()
-        return _checked(key if isinstance(key, str) else await key)
+        try:
+            key = self._read()
+            key = key if isinstance(key, str) else await key
+        except CredentialsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the caller's function may raise any, with the key in its text
+            raise CredentialsError(f"the API key cannot be read: {type(error).__name__}. Nothing was sent") from None
+        self._key = _checked(key)
+        return self._key
 
 
 def credentials_from(settings: Settings) -> Credentials:
@@ -112,8 +126,8 @@ async def run_key_command(words: tuple[str, ...]) -> str:
     return printed.decode("utf-8", "replace")
 
 
-def _checked(raw: str) -> str:
-    key = raw.strip()
+def _checked(raw: object) -> str:
+    key = raw.strip() if isinstance(raw, str) else ""
     if not key:
         raise CredentialsError("the API key is empty; nothing was sent")
     if not key.isascii() or not key.isprintable() or " " in key or len(key) > _MOST_KEY_BYTES:

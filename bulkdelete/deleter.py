@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _REFUSED: Final = frozenset({VerdictKind.INVALID, VerdictKind.TOO_LARGE})
 _STOPPING: Final = frozenset({VerdictKind.FATAL, VerdictKind.UNAUTHORIZED})
-_NO_PROOF: Final = _REFUSED | _STOPPING
 _PROBE_AFTER: Final = 1 + splitting.WAYS
 _DOUBT: Final = "; may already be deleted: an earlier request that held it got no final answer"
 _NOT_PROBED: Final = "not tried one by one, because every record of its batch that was tried is refused"
@@ -41,6 +40,11 @@ class _Part:
     ambiguous: bool
     last: Attempted | None = None
     attempts: int = 0
+    sent: bool = False
+
+    def piece(self, span: range) -> _Part:
+        """Return a part of this part, with what is known of the whole."""
+        return _Part(span, self.ambiguous, self.last, sent=self.sent)
 
 
 class _Case:
@@ -49,7 +53,7 @@ class _Case:
     def __init__(self, batch: Batch, turn: Turn) -> None:
         self.batch = batch
         self.turn = turn
-        self.todo = deque(_Part(span, batch.ambiguous) for span in batch.spans)
+        self.todo = deque(_Part(span, batch.ambiguous, sent=batch.sent or batch.ambiguous) for span in batch.spans)
         self.splitting = False
         self.part_requests = 0
         self.acknowledged = 0
@@ -71,16 +75,16 @@ class _Case:
     def split(self, part: _Part) -> None:
         """Put the quarters of *part*, the first in the line, at the line's end: level by level."""
         self.todo.popleft()
-        self.todo.extend(_Part(span, part.ambiguous, part.last) for span in splitting.divide(part.span))
+        self.todo.extend(map(part.piece, splitting.divide(part.span)))
 
     def put_probes_first(self) -> None:
         """Put single records, spread over all that are left, before the rest of the line."""
         parts = sorted(self.todo, key=lambda part: part.span.start)
         left = [(index, part) for part in parts for index in part.span]
         chosen = [left[at] for at in splitting.spread(range(len(left)))]
-        probes = [_Part(range(index, index + 1), part.ambiguous, part.last) for index, part in chosen]
+        probes = [part.piece(range(index, index + 1)) for index, part in chosen]
         rest = [
-            _Part(span, part.ambiguous, part.last)
+            part.piece(span)
             for part in parts
             for span in splitting.outside(part.span, [index for index, _ in chosen if index in part.span])
         ]
@@ -155,8 +159,9 @@ class Deleter:
             part.attempts += 1
             part.last = attempted
             part.ambiguous |= attempted.verdict.ambiguous
+            part.sent |= attempted.verdict.ambiguous or attempted.verdict.http_status is not None
             case.doubt |= part.ambiguous
-            if attempted.verdict.kind not in _NO_PROOF:
+            if attempted.verdict.kind is VerdictKind.ACKNOWLEDGED:
                 case.turn.over()
             if case.splitting:
                 case.part_requests += 1
@@ -166,17 +171,20 @@ class Deleter:
         return await self._retry.until_settled(attempt, self._stop.sleep)
 
     def _is_split(self, case: _Case, part: _Part, settled: Settled) -> bool:
-        refused = settled.last.verdict.kind in _REFUSED and len(part.span) > 1
-        return refused and self._suspicion.may_send_part(case.part_requests)
+        if len(part.span) == 1 or settled.last.verdict.kind not in _REFUSED:
+            return False
+        too_large = settled.last.verdict.kind is VerdictKind.TOO_LARGE
+        return too_large or self._suspicion.may_send_part(case.part_requests)
 
     async def _take_apart(self, case: _Case, part: _Part) -> None:
+        case.split(part)
+        if part.last is None or part.last.verdict.kind is not VerdictKind.INVALID:
+            return  # too large is no fault of a record, and costs nothing of what searching for one may
         if not case.splitting:
             await self._split_turns.acquire()
             case.splitting = True
-        case.split(part)
         case.refused_parts += 1
-        invalid = part.last is not None and part.last.verdict.kind is VerdictKind.INVALID
-        if invalid and self._suspicion.probes_first and case.is_probed_now:
+        if self._suspicion.probes_first and case.is_probed_now:
             case.put_probes_first()
 
     def _give_up_if_suspect(self, case: _Case) -> Iterator[Outcome]:
@@ -197,11 +205,13 @@ class Deleter:
             self._suspicion.cleared()
             return _outcome(case.batch, part, Fate.ACKNOWLEDGED)
         if verdict.kind not in _REFUSED:
-            return _outcome(case.batch, part, Fate.UNRESOLVED, failed=True)
+            fate = Fate.UNRESOLVED if part.sent else Fate.PENDING
+            return _outcome(case.batch, part, fate, failed=True)
         if len(part.span) > 1:
             return _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
-        case.refused_parts += 1
-        case.refused_singly += 1
+        if verdict.kind is VerdictKind.INVALID:
+            case.refused_parts += 1
+            case.refused_singly += 1
         return _outcome(case.batch, part, Fate.REJECTED, failed=True)
 
 
@@ -212,7 +222,7 @@ def _stop_if_fatal(verdict: Verdict) -> None:
 
 def _left(batch: Batch, part: _Part, reason: str) -> Outcome:
     """Return the outcome of a part that is not tried further: pending if it certainly never left."""
-    fate = Fate.UNRESOLVED if part.ambiguous or part.last is not None else Fate.PENDING
+    fate = Fate.UNRESOLVED if part.sent else Fate.PENDING
     return _outcome(batch, part, fate, reason)
 
 
@@ -223,7 +233,8 @@ def _outcome(batch: Batch, part: _Part, fate: Fate, reason: str = "", *, failed:
     if fate is Fate.REJECTED:
         row, record = batch.rows[part.span.start], batch.records[part.span.start]
         why = f"{message}{_DOUBT}" if part.ambiguous else message
-        row_fate = RowFate(row, fate, why, record, code=verdict.code if verdict is not None else None)
+        code, request_id = (None, "") if part.last is None else (part.last.verdict.code, part.last.request_id)
+        row_fate = RowFate(row, fate, why, record, code=code, request_id=request_id)
     return Outcome(
         batch,
         batch.rows[part.span.start],

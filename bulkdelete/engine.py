@@ -34,6 +34,10 @@ _WHOLLY_WRONG: Final = (
 )
 
 
+class _CancelledElsewhereError(Exception):
+    """Something that a worker awaited, such as a caller's key function, was cancelled by somebody else."""
+
+
 class Engine:
     """Runs one job once; afterwards ``ended``, ``reason`` and ``problem`` say how it ended.
 
@@ -65,6 +69,7 @@ class Engine:
         self.ended = Ended.COMPLETE
         self.reason = ""
         self.problem: Exception | None = None
+        self.resume_at_unix_seconds: float | None = None
 
     async def run(self, batches: AsyncGenerator[Batch, None], cancel_grace_seconds: float) -> None:
         """Send *batches*; return when each has its outcome in the ledger, or when the job had to end before.
@@ -72,7 +77,8 @@ class Engine:
         Being cancelled stops the reading, gives what is in flight *cancel_grace_seconds*, and goes through; being
         cancelled again ends that grace.
         """
-        self._producer = asyncio.create_task(self._produce(batches), name="bulkdelete producer")
+        if not self._stop.asked:
+            self._producer = asyncio.create_task(self._produce(batches), name="bulkdelete producer")
         try:
             await self._drained()
         except asyncio.CancelledError:
@@ -92,10 +98,12 @@ class Engine:
         """Let nothing new be sent; what is in flight finishes. The first reason given stays."""
         if self.ended is Ended.COMPLETE:
             self.ended, self.reason, self.problem = ended, reason, problem
-        self._stop.ask()
+        if isinstance(problem, PauseTooLong):
+            self.resume_at_unix_seconds = problem.until_unix_seconds
         self._unsent += [batch for batch, _ in self._channel.drain()]
-        if self._producer is not None:
+        if self._producer is not None and not self._stop.asked:
             self._producer.cancel()
+        self._stop.ask()
 
     async def _produce(self, batches: AsyncGenerator[Batch, None]) -> None:
         try:
@@ -133,6 +141,11 @@ class Engine:
                         self._look_at_failures()
         except ChannelClosed:
             pass
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self.halt(Ended.FAULT, "something that a worker awaited was cancelled", _CancelledElsewhereError())
         except Exception as problem:  # noqa: BLE001 - the first problem ends the job, and is raised when it has ended
             self.halt(_ending_of(problem), str(problem) or type(problem).__name__, problem)
 
@@ -165,7 +178,7 @@ def _ending_of(problem: Exception) -> Ended:
 
 
 def _not_sent(batch: Batch) -> list[Outcome]:
-    fate = Fate.UNRESOLVED if batch.ambiguous else Fate.PENDING
+    fate = Fate.UNRESOLVED if batch.sent or batch.ambiguous else Fate.PENDING
     return [
         Outcome(
             batch,

@@ -7,20 +7,26 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkdelete.batching import Batcher
+from bulkdelete.copying import copied, spool_of
 from bulkdelete.deleter import Deleter
 from bulkdelete.engine import Engine
-from bulkdelete.errors import BulkDeleteError, LedgerError, LedgerStorageError, PauseTooLong, SourceError
+from bulkdelete.errors import (
+    BulkDeleteError,
+    LedgerError,
+    LedgerStorageError,
+    PauseTooLong,
+    SourceChanged,
+    SourceError,
+)
 from bulkdelete.ledger import Totals, UnrecordedLedger, open_ledger
 from bulkdelete.merging import Merge
 from bulkdelete.records import Ended, Report
 from bulkdelete.retry import Retry
-from bulkdelete.sources import spooled
 from bulkdelete.splitting import Suspicion
-from bulkdelete.stopping import Stop
+from bulkdelete.stopping import Stop, StopAsked
 from bulkdelete.tally import Tally
 from bulkdelete.version import VERSION
 
@@ -39,6 +45,9 @@ SOURCE_ROWS = "source_rows"
 """The ledger's fact that the source was read to its end, and how many rows that were."""
 RESUME_AT = "resume_at_unix_seconds"
 """The ledger's fact that the API asked to come back not before then."""
+
+
+_VERDICTS_ON_THE_REST = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,7 @@ class Job:
         """Let the job end soon: what is in flight finishes, the rest stays pending in the ledger."""
         if self._engine is None:
             self._stopped_early = reason
+            self._stop.ask()
         else:
             self._engine.halt(Ended.SIGNAL, reason)
 
@@ -118,7 +128,8 @@ class Job:
             ended, reason = Ended.CANCELLED, "the awaiting task was cancelled"
             raise
         except SourceError as error:
-            ended, reason = Ended.SOURCE_BROKEN, str(error)
+            changed = isinstance(error, SourceChanged)
+            ended, reason = (Ended.SOURCE_CHANGED if changed else Ended.SOURCE_BROKEN), str(error)
             raise
         finally:
             await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
@@ -127,6 +138,7 @@ class Job:
         return report
 
     async def _open_ledger(self) -> Ledger:
+        content = await self._source.fingerprint()
         if self._ledger_path is None:
             return UnrecordedLedger()
         identity = {
@@ -134,8 +146,8 @@ class Job:
             "base_url": self._settings.base_url,
             **{f"source {key}": value for key, value in self._source.identity.items()},
         }
-        if self._source.replayable:
-            identity["source content"] = await self._source.fingerprint()
+        if content:
+            identity["source content"] = content
         synchronous = self._settings.ledger.synchronous
         return await open_ledger(self._ledger_path, identity, synchronous=synchronous, version=VERSION)
 
@@ -150,7 +162,10 @@ class Job:
         if resume_at > time.time():
             why = "the API asked not to come back before the time given"
             return self._report(ledger.totals, Ended.QUOTA, why, resume_at), None
-        source = await self._spooled()
+        try:
+            source = await self._stop.unless_asked(self._copied(ledger))
+        except StopAsked:
+            return self._report(await ledger.count(), Ended.SIGNAL, self._stopped_early), None
         merge = self._merge(ledger)
         engine = self._engine = self._wire(ledger)
         if self._stopped_early:
@@ -158,24 +173,24 @@ class Job:
         if self._source.replayable:
             await self._remember(ledger, SOURCE_PATH, _absolute(self._source.name))
         await engine.run(merge.batches(source.blocks()), self._settings.flow.cancel_grace_seconds)
+        if not (merge.read_to_end or merge.limited or self._stop.asked or engine.problem):
+            engine.halt(Ended.FAULT, "the source was not read to its end, and nobody said why")
         if merge.limited:
             limit = self._settings.stop.limit
             engine.halt(Ended.LIMIT, f"the limit of {limit} records in this run was reached{merge.limit_note}")
         if merge.read_to_end:
             await self._remember(ledger, SOURCE_ROWS, str(max(self._tally.rows_before, self._tally.rows)))
-        report, problem = await self._account_for(ledger, engine)
+        report, problem = await self._account_for(ledger, engine, read_to_end=merge.read_to_end)
         if report.ended is Ended.COMPLETE and not report.remaining:
             self._drop_spool()
         return report, problem
 
     @property
     def _spool(self) -> Path | None:
-        if self._ledger_path is None or self._source.replayable:
-            return None
-        return self._ledger_path.with_name(f"{self._ledger_path.name}.spool")
+        return None if self._ledger_path is None or self._source.replayable else spool_of(self._ledger_path)
 
-    async def _spooled(self) -> Source:
-        return self._source if self._spool is None else await spooled(self._source, self._spool)
+    async def _copied(self, ledger: Ledger) -> Source:
+        return self._source if self._spool is None else await copied(self._source, ledger, self._spool)
 
     def _drop_spool(self) -> None:
         if self._spool is not None:
@@ -205,16 +220,22 @@ class Job:
             max_failures=settings.stop.max_failures,
         )
 
-    async def _account_for(self, ledger: Ledger, engine: Engine) -> tuple[Report, Exception | None]:
-        problem, resume_at = engine.problem, None
-        if isinstance(problem, PauseTooLong):
-            resume_at, problem = problem.until_unix_seconds, None
+    async def _account_for(
+        self, ledger: Ledger, engine: Engine, *, read_to_end: bool
+    ) -> tuple[Report, Exception | None]:
+        problem, resume_at = engine.problem, engine.resume_at_unix_seconds
+        if resume_at is not None:
             await self._remember(ledger, RESUME_AT, repr(resume_at))
+        if isinstance(problem, PauseTooLong):
+            problem = None
         try:
             totals = await ledger.count()
         except LedgerError:
             totals = self._estimated()
-        return self._report(totals, engine.ended, engine.reason, resume_at), problem
+        ended, reason = engine.ended, engine.reason
+        if ended in _VERDICTS_ON_THE_REST and read_to_end and not (totals.unresolved or totals.pending):
+            ended, reason = Ended.COMPLETE, ""
+        return self._report(totals, ended, reason, resume_at), problem
 
     async def _remember(self, ledger: Ledger, key: str, value: str) -> None:
         with suppress(LedgerStorageError):  # the engine has seen it too, and says so

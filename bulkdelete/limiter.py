@@ -54,16 +54,17 @@ class Limiter:
 
     async def acquire(self, stop: Stop) -> None:
         """Take one permit; see :meth:`permit`."""
-        await self._permits.acquire()
-        try:
+        while True:
             while (seconds := self.pause_seconds) > 0:
                 self._refuse_if_too_long(seconds)
                 await stop.sleep(seconds)
-            stop.check()
-        except BaseException:
-            self._permits.release()
-            raise
-        self.in_flight += 1
+            await self._permits.acquire()
+            if stop.asked or self.pause_seconds > 0:
+                self._permits.release()
+                stop.check()
+                continue
+            self.in_flight += 1
+            return
 
     def release(self) -> None:
         """Give one permit back."""

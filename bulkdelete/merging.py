@@ -35,7 +35,7 @@ class Merge:
     ) -> None:
         self._batcher = batcher
         self._ranges = ranges
-        self._left = limit
+        self._limit = self._left = limit
         self._source_rows = source_rows
         self.read_to_end = False
         self.limited = False
@@ -79,6 +79,8 @@ class Merge:
             return batch
         if batch.open_records > self._left:
             self.limited = True
+            if self._limit is not None and batch.open_records <= self._limit:
+                return None
             self.limit_note = (
                 f"; the batch that comes next was cut by an earlier run and holds {batch.open_records} records: "
                 "it is sent whole, by a run whose limit it fits into"

@@ -76,6 +76,8 @@ _AMBIGUOUS = frozenset({VerdictKind.RETRY, VerdictKind.UNKNOWN})
 
 _NEVER_ESCAPED: Final = bytes(byte for byte in range(0x20, 0x100) if byte not in b'"\\')
 _BETWEEN: Final = b'"},{"record_id":"'
+MOST_MESSAGE_CHARACTERS: Final = 300
+"""So much of a server's message is kept."""
 ENTRY_BYTES: Final = len(_BETWEEN)
 """What a record_id costs in a body beside its own bytes."""
 
@@ -147,7 +149,7 @@ def classify(
     answer = _parse(body)
     code, message = _code_and_message(answer)
     if answer is None and body:
-        message = body[:300].decode("utf-8", "replace")
+        message = body[:MOST_MESSAGE_CHARACTERS].decode("utf-8", "replace")
     kind = _kind(status, code, codes)
     wait = wait_seconds(headers, now_unix_seconds) if kind in {VerdictKind.PAUSE, VerdictKind.RETRY} else None
     return Verdict(kind, code, message, status, kind in _AMBIGUOUS, wait)
@@ -216,4 +218,5 @@ def _code_and_message(answer: dict[str, Any] | None) -> tuple[int | None, str]:
             code = int(code)
         code = code or None  # an error that says 0 acknowledges nothing
     message = answer.get("message")
-    return code if type(code) is int and code in _INT64 else None, message if isinstance(message, str) else ""
+    known = code if type(code) is int and code in _INT64 else None
+    return known, message[:MOST_MESSAGE_CHARACTERS] if isinstance(message, str) else ""

@@ -94,6 +94,7 @@ class RowFate:
     file: str = ""
     line: int | None = None
     code: int | None = None
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,9 @@ class Batch:
 
     ``records[i]`` is row ``rows[i]``. ``digest`` covers every raw row of the range, whatever its fate; ``set_aside``
     are the rows never sent. ``spans`` are the index ranges of ``records`` still to be settled, all of them unless an
-    earlier run settled parts. ``ambiguous`` says that an earlier attempt may have been applied; ``stored``, that the
-    ledger holds the range already. ``joined`` are the records joined by line breaks, where they are plain ids and at
-    hand so; a body is made of them.
+    earlier run settled parts. ``ambiguous`` says that an earlier attempt may have been applied; ``sent``, that an
+    earlier run may have sent it; ``stored``, that the ledger holds the range already. ``joined`` are the records joined
+    by line breaks, where they are plain ids and at hand so; a body is made of them.
     """
 
     first_row: int
@@ -117,6 +118,7 @@ class Batch:
     ambiguous: bool = False
     stored: bool = False
     joined: bytes = field(default=b"", repr=False)
+    sent: bool = False
 
     @property
     def open_records(self) -> int:
@@ -126,7 +128,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class StoredRange:
-    """A batch as the ledger holds it; ``settled`` are the row ranges of its parts that have their final answer."""
+    """A batch as the ledger holds it; ``settled`` are the row ranges of its parts that have their final answer.
+
+    ``sent``: it may have been sent, and has no final answer.
+    """
 
     first_row: int
     end_row: int
@@ -136,6 +141,7 @@ class StoredRange:
     ambiguous: bool = False
     settled: tuple[range, ...] = ()
     set_aside_rows: frozenset[int] = frozenset()
+    sent: bool = False
 
 
 class VerdictKind(StrEnum):

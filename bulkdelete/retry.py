@@ -103,8 +103,7 @@ class Retry:
         return self._random() * min(bound, settings.max_backoff_seconds)
 
     def _used_up(self, made: list[Attempted], waited_seconds: float) -> bool:
+        unknown = sum(one.verdict.kind is VerdictKind.UNKNOWN for one in made)
         most = self._settings.max_attempts
-        if made[-1].verdict.kind is VerdictKind.UNKNOWN:
-            most = min(most, ATTEMPTS_AT_UNKNOWN)
         spent = sum(one.seconds for one in made) + waited_seconds
-        return len(made) >= most or spent > self._settings.max_elapsed_seconds
+        return len(made) >= most or unknown >= ATTEMPTS_AT_UNKNOWN or spent > self._settings.max_elapsed_seconds

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 
 _NOT_IN_AN_ID: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _NOT_IN_A_VALUE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]|^\s|\s\Z")
-_LOST_DIGITS: Final = re.compile(r"[+-]?\d+(?:\.\d*(?:[eE][+-]?\d+)?|[eE][+-]\d+)")
-_LOST_DIGITS_IN_A_VALUE: Final = re.compile(r"[+-]?(?:\d{16,}\.0*|\d(?:\.\d*)?[eE][+-]?\d{2,})")
+_LOST_DIGITS: Final = re.compile(r"[+-]?\d+(?:[.,]\d*(?:[eE][+-]?\d+)?|[eE][+-]\d+)")
+_LOST_DIGITS_IN_A_VALUE: Final = re.compile(r"[+-]?(?:\d{16,}[.,]0*|\d(?:[.,]\d*)?[eE][+-]?\d{2,})")
 _NO_VALUES: Final = frozenset({"nan", "null", "none", "undefined"})
 _SUSPECT_LINE: Final = re.compile(
-    r"\n(?:nan|null|none|undefined|[+-]?\d+(?:\.\d*(?:e[+-]?\d+)?|e[+-]\d+))(?=\n|\Z)", re.IGNORECASE
+    r"\n(?:nan|null|none|undefined|[+-]?\d+(?:[.,]\d*(?:e[+-]?\d+)?|e[+-]\d+))(?=\n|\Z)", re.IGNORECASE
 )
 _PRINTABLE: Final = bytes(range(0x21, 0x7F))
 _DIGITS: Final = b"0123456789"
 _INT64: Final = range(-(2**63), 2**64)
+_EXACT_UP_TO: Final = 2.0**53
 _MOST_COLUMN_CHARACTERS: Final = 256
 
 
@@ -89,8 +90,14 @@ def _filter_fault(record: Filter, most_characters: int) -> str:
     value = record.value
     if isinstance(value, str):
         return _value_fault(value, most_characters)
+    return _number_fault(value)
+
+
+def _number_fault(value: float) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "the filter's value is no number"
+    if isinstance(value, float) and abs(value) >= _EXACT_UP_TO:
+        return "a number that lost its digits on the way through a float: it may name another record; quote it"
     if isinstance(value, int) and value not in _INT64:
         return "the filter's number is too large for JSON; quote it"
     return "" if isinstance(value, int | float) else "the filter's value is neither text, number nor truth value"

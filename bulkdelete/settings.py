@@ -24,10 +24,15 @@ MAX_RECORDS_PER_REQUEST = 1000
 
 def check_base_url(url: str) -> str:
     """Return *url* without a trailing slash; raise ``ValueError`` unless it is https, or http to this machine."""
+    if not url.isprintable() or " " in url:
+        raise ValueError("must hold no space or control character")
     parts = urlsplit(url)
+    if parts.port == 0:
+        raise ValueError("must not name port 0")
+    (parts.hostname or "").encode("idna")
     if parts.scheme not in {"https", "http"} or not parts.hostname:
         raise ValueError("must look like https://host, as in https://altatech.ai")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+    if parts.username is not None or parts.password is not None or set(url) & set("#?"):
         raise ValueError("must hold no user name, password, query or fragment")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("must be https (http is accepted for this machine only): the API key would travel in clear")

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+T = TypeVar("T")
 
 
 class StopAsked(Exception):
@@ -28,6 +34,19 @@ class Stop:
         """Raise :class:`StopAsked` if the job was asked to stop."""
         if self._asked.is_set():
             raise StopAsked
+
+    async def unless_asked(self, work: Awaitable[T]) -> T:
+        """Return what *work* gives; cancel it and raise :class:`StopAsked` where the job is asked to stop before."""
+        task, asked = asyncio.ensure_future(work), asyncio.ensure_future(self._asked.wait())
+        try:
+            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise StopAsked
+            return task.result()
+        finally:
+            for one in (task, asked):
+                one.cancel()
+            await asyncio.gather(task, asked, return_exceptions=True)
 
     async def sleep(self, seconds: float) -> None:
         """Wait *seconds* of the event loop's time; raise :class:`StopAsked` as soon as the job is asked to stop."""

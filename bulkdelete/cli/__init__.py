@@ -6,9 +6,12 @@ The commands are imported when they are asked for, so that each starts quickly.
 from __future__ import annotations
 
 import importlib
+import io
+import json
 import os
 import sys
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, TextIO
 
 import click
 
@@ -62,17 +65,59 @@ def group() -> None:
 
 def main() -> None:
     """Run the command in ``sys.argv`` and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    _make_streams_sure()
     try:
         code = group.main(prog_name="bulkdelete", standalone_mode=False)
     except click.ClickException as error:
         error.show()
+        if "--json" in sys.argv:
+            click.echo(json.dumps({"ended": "refused", "reason": error.format_message(), "exit_code": exits.REFUSED}))
         code = exits.REFUSED
     except (click.Abort, KeyboardInterrupt):
         code = exits.SIGINT_EXIT
     _leave(code if isinstance(code, int) else exits.DONE)
+
+
+def _make_streams_sure() -> None:
+    """See to it that what cannot be shown ends no job: closed streams lead nowhere, and stderr may be full."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for the process's life
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.stderr = Talk(sys.stderr)
+
+
+class Talk(io.TextIOBase):
+    """A stream for talk: what it cannot write is lost, and nobody is told."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write *text* if that can be done."""
+        with suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back, if that can be done."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Return whether a person may be looking."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor below."""
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # TextIOBase has an attribute
+        """The encoding of the stream below."""
+        return self._stream.encoding
 
 
 def _leave(code: int) -> None:
@@ -80,7 +125,7 @@ def _leave(code: int) -> None:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except BrokenPipeError:
+    except OSError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.dup2(nowhere, sys.stderr.fileno())

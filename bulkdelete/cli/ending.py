@@ -28,7 +28,7 @@ class Ending:
 
     def exit_code(self, *, allow_empty: bool) -> int:
         """Return the process's exit code."""
-        stopped = self.report is not None and self.report.ended in {Ended.SIGNAL, Ended.CANCELLED}
+        stopped = self.report is not None and self.signal is not None
         if self.error is not None and not stopped:
             return exits.of_error(self.error)
         assert self.report is not None  # noqa: S101 - a run without an error has a report

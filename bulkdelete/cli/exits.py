@@ -9,6 +9,7 @@ from bulkdelete.errors import (
     CredentialsError,
     LedgerLocked,
     LedgerMismatch,
+    LedgerStorageError,
     PauseTooLong,
     SettingsError,
     SourceRefused,
@@ -44,7 +45,7 @@ _BY_ERROR: Final[tuple[tuple[type[BulkDeleteError], int], ...]] = (
 
 def of_report(report: Report, signal_number: int | None = None, *, allow_empty: bool = True) -> int:
     """Return the exit code for *report*; *signal_number* is the signal that stopped the job, where one did."""
-    if signal_number is not None and report.ended in {Ended.SIGNAL, Ended.CANCELLED}:
+    if signal_number is not None and report.ended is not Ended.COMPLETE:
         return SIGNAL_BASE + signal_number
     if not report.balanced:
         return PERSON_NEEDED
@@ -61,6 +62,8 @@ def of_error(error: BaseException) -> int:
     """Return the exit code for *error*: what ended a command that has no report, or beside it."""
     if isinstance(error, KeyboardInterrupt):
         return SIGINT_EXIT
+    if isinstance(error, LedgerStorageError) and error.report is None:
+        return REFUSED  # it could not even be opened
     if isinstance(error, CredentialsError):
         sent = error.report is not None and error.report.requests
         return PERSON_NEEDED if sent else REFUSED

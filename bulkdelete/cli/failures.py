@@ -16,7 +16,6 @@ from bulkdelete.cli.terminal import harmless
 from bulkdelete.ledger import read_ledger
 from bulkdelete.records import Fate, Filter
 from bulkdelete.screening import fault
-from bulkdelete.settings import BatchSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 CSV_HEADER: Final = ("row", "fate", "reason", "record (made harmless for spreadsheets)", "file", "line", "code")
 _SHOWN: Final = frozenset({Fate.REJECTED, Fate.INVALID})
 _RUN_BY_SPREADSHEETS: Final = ("=", "+", "-", "@", "\t", "\r", "\0")
-_MOST_ID_CHARACTERS: Final = BatchSettings().max_id_characters
+_MOST_OF_A_CELL: Final = 10_000
 
 
 @click.command("failures", short_help="List the rows that are not acknowledged.")
@@ -69,6 +68,7 @@ def as_object(row_fate: RowFate) -> dict[str, Any]:
         "file": row_fate.file,
         "line": row_fate.line,
         "code": row_fate.code,
+        "request_id": row_fate.request_id or None,
     }
 
 
@@ -76,6 +76,7 @@ def as_cells(row_fate: RowFate) -> tuple[str, ...]:
     """Return *row_fate* as CSV cells that no spreadsheet runs as a formula."""
     record = row_fate.record
     text = f"{record.column}={record.value}" if isinstance(record, Filter) else record
+    text = harmless(text.encode("utf-8", "backslashreplace").decode(), most=_MOST_OF_A_CELL)
     cells = (row_fate.row, row_fate.fate.value, harmless(row_fate.reason), text, row_fate.file, row_fate.line)
     return tuple(_inert(cell) for cell in (*cells, row_fate.code))
 
@@ -84,7 +85,7 @@ def _record(row_fate: RowFate) -> dict[str, Any]:
     record = row_fate.record
     if isinstance(record, Filter):
         return {"filter": {record.column: record.value}}
-    excerpt = row_fate.fate is Fate.INVALID and not fault(record, _MOST_ID_CHARACTERS)
+    excerpt = row_fate.fate is Fate.INVALID and not fault(record, sys.maxsize)
     return {"text" if excerpt else "record_id": record}
 
 

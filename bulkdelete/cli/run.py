@@ -6,7 +6,6 @@ import asyncio
 import gc
 import shlex
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,8 +129,12 @@ def _tell(ending: Ending, manner: _Manner) -> int:
         _explain(ending.report, code)
     if ending.signal is not None and code >= exits.SIGNAL_BASE:
         click.echo(f"to go on, run the same command again:\n  {harmless(resume, most=8192)}", err=True)
-    with suppress(BrokenPipeError):
+    try:
         click.echo(_printed(ending, manner, resume, code), nl=False)
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        click.echo(f"bulkdelete: the report cannot be printed: {error.strerror}; the ledger has it", err=True)
     return code
 
 

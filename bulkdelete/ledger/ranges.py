@@ -40,6 +40,7 @@ def stored_range(connection: sqlite3.Connection, columns: tuple[Any, ...]) -> St
         digest,
         finished=False,
         ambiguous=ambiguous > 0,
+        sent=state != schema.PENDING,
         settled=parts,
         set_aside_rows=frozenset(row for (row,) in rows),
     )

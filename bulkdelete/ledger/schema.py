@@ -48,6 +48,7 @@ CREATE TABLE part (
 ) STRICT;
 CREATE TABLE row (
     row INTEGER PRIMARY KEY, fate TEXT NOT NULL, reason ANY NOT NULL,
-    record ANY NOT NULL, filter_column ANY, file ANY NOT NULL, line INTEGER, code INTEGER
+    record ANY NOT NULL, filter_column ANY, file ANY NOT NULL, line INTEGER, code INTEGER,
+    request_id ANY
 ) STRICT;
 """

@@ -51,13 +51,16 @@ def to_row(row_fate: RowFate) -> tuple[Any, ...]:
         kept(row_fate.file),
         row_fate.line,
         int64(row_fate.code),
+        kept(row_fate.request_id) or None,
     )
 
 
 def from_row(columns: tuple[Any, ...]) -> RowFate:
     """Return what :func:`to_row` was given."""
-    row, fate, reason, record, column, file, line, code = columns
-    return RowFate(row, Fate(fate), given(reason), _record(column, record), given(file), line, code)
+    row, fate, reason, record, column, file, line, code, request_id = columns
+    return RowFate(
+        row, Fate(fate), given(reason), _record(column, record), given(file), line, code, given(request_id or "")
+    )
 
 
 def _columns(record: Record) -> tuple[str | bytes | None, str | bytes]:

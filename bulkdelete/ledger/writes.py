@@ -36,14 +36,19 @@ _SETTLE: Final = (
     f"{_ANSWERED} state = CASE records WHEN (SELECT sum(records) {_PARTS_OF_IT}) THEN 2 ELSE state END "
     f"{_IS_OPEN} AND records >= (SELECT sum(records) {_PARTS_OF_IT})"
 )
-_LEAVE_UNRESOLVED: Final = f"{_ANSWERED} state = 3, code = ?, http_status = ?, request_id = ?, message = ? {_IS_OPEN}"
+_LAST_ANSWER: Final = (
+    "code = coalesce(?, code), http_status = coalesce(?, http_status), request_id = coalesce(?, request_id), "
+    "message = coalesce(?, message)"
+)
+_LEAVE_UNRESOLVED: Final = f"{_ANSWERED} state = 3, {_LAST_ANSWER} {_IS_OPEN}"
 _LEAVE_PENDING: Final = (
-    f"{_ANSWERED} state = iif(state = 3, 3, 4), code = iif(state = 3, code, ?), "
-    "http_status = iif(state = 3, http_status, ?), request_id = iif(state = 3, request_id, ?), "
-    f"message = iif(state = 3, message, ?) {_IS_OPEN}"
+    f"{_ANSWERED} state = iif(state = 3, 3, 4), code = iif(state = 3, code, coalesce(?, code)), "
+    "http_status = iif(state = 3, http_status, coalesce(?, http_status)), "
+    "request_id = iif(state = 3, request_id, coalesce(?, request_id)), "
+    f"message = iif(state = 3, message, coalesce(?, message)) {_IS_OPEN}"
 )
 _ADD_PART: Final = "INSERT INTO part VALUES (?, ?, ?, ?)"
-_ADD_ROW: Final = "INSERT INTO row VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_ROW: Final = "INSERT INTO row VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _REMEMBER: Final = "INSERT INTO job VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 

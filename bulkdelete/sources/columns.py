@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 RECORD_ID: Final = "record_id"
 MADE_HARMLESS: Final = "record (made harmless"
 """How the column of records begins in a report for people, whose cells are changed and must not be read back."""
+_DIGITS_OF_AN_ID: Final = 6
 _MOST_COLUMNS_NAMED: Final = 40
 _MOST_NAME_CHARACTERS: Final = 60
 
@@ -123,6 +124,12 @@ def _position(where: str, header: list[str], column: str) -> int:
     if times == 1:
         return header.index(column)
     if column.isdecimal() and column.isascii() and 1 <= int(column) <= len(header):
+        named = header[int(column) - 1]
+        if len(named) >= _DIGITS_OF_AN_ID and named.isdecimal():
+            raise SourceRefused(
+                f"{where}: the first line holds {named!r} where a column's name would stand: it looks like a record. "
+                "Nothing was sent. If the file has no header, say so with --no-header"
+            )
         return int(column) - 1
     raise _missing_column(where, header, column)
 

@@ -7,10 +7,10 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bulkdelete.errors import SourceError
+from bulkdelete.errors import SourceChanged, SourceError
 from bulkdelete.records import Rows
 from bulkdelete.sources.lines import read_blocks
-from bulkdelete.sources.streams import BLOCK_BYTES, open_raw, open_stream
+from bulkdelete.sources.streams import BLOCK_BYTES, Gunzipped, open_raw, open_stream
 from bulkdelete.sources.threads import from_thread
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class FileSource:
     file: str
     block_bytes: int = BLOCK_BYTES
     position_bytes: int = field(default=0, init=False)
+    _stamp: tuple[int, int] | None = field(default=None, init=False)
     _begun: bool = field(default=False, init=False)
 
     def blocks(self) -> AsyncGenerator[Rows, None]:
@@ -56,8 +57,11 @@ class FileSource:
     async def fingerprint(self) -> str:
         """Return ``sha256:<hex>`` of the file's bytes as they lie on disk, or nothing where they can be read once.
 
+        From then on, :meth:`blocks` refuses to go on when somebody writes to the file. A gzip file is unpacked to its
+        end, because its checksum stands there.
+
         Raises:
-            SourceError: the file cannot be read.
+            SourceError: the file cannot be read, or is damaged.
 
         """
         if not self.replayable:
@@ -78,6 +82,7 @@ class FileSource:
             with open_stream(self.path, waits=not self.replayable, stop=stop) as stream:
                 for items, lines in self.lots(read_blocks(stream.read, self.block_bytes, self.max_line_bytes)):
                     self.position_bytes = stream.position_bytes
+                    self._check_unchanged(stream.stamp(), row)
                     yield Rows(row, items, self.file, lines if self.file else ())
                     row += len(items)
         except (OSError, EOFError, zlib.error) as error:
@@ -94,7 +99,28 @@ class FileSource:
         except OSError as error:
             raise SourceError(f"{self.name}: reading broke off: {_said(error)}. Nothing was sent") from error
 
+    def _check_unchanged(self, stamp: tuple[int, int], row: int) -> None:
+        if self.replayable and self._stamp not in {None, stamp}:
+            raise SourceChanged(
+                f"{self.name} was written to while it was read, at row {row} or after. Nothing was sent from there on. "
+                "Give the source as it was, or start a new ledger"
+            )
+
+    def _unpacked(self, stop: Event) -> Generator[str, None, None]:
+        """Read the file to its end once, yielding nothing of it, where it is packed."""
+        try:
+            with open_stream(self.path, waits=False, stop=stop) as stream:
+                self._stamp = stream.stamp()
+                while isinstance(stream, Gunzipped) and stream.read(self.block_bytes):
+                    yield ""
+        except (OSError, EOFError, zlib.error) as error:
+            raise SourceError(
+                f"{self.name} is damaged, and cannot be unpacked to its end: {_said(error)}. Nothing was sent. Get the "
+                "file anew"
+            ) from error
+
     def _hashed(self, stop: Event) -> Generator[str, None, None]:
+        yield from self._unpacked(stop)
         digest, step = hashlib.sha256(), 0
         for data in self._bytes(stop):
             digest.update(data)

@@ -117,10 +117,15 @@ async def _awaited(records: AsyncIterable[Any]) -> AsyncGenerator[Rows, None]:
     try:
         while not ended:
             block: list[Any] = []
-            problem = None
+            problem: BaseException | None = None
             try:
                 iterator = aiter(records) if iterator is None else iterator
                 ended = await _fill(block, iterator)
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                problem = error  # something that the iterable awaited was cancelled, and not we
             except Exception as error:  # noqa: BLE001 - the caller's iterable may raise any
                 problem = error
             if block:

@@ -57,6 +57,11 @@ class RawStream:
                 self.position_bytes += len(data)
                 return data
 
+    def stamp(self) -> tuple[int, int]:
+        """Return what changes when somebody writes to the file: its size, and when it was last written (ns)."""
+        status = os.fstat(self._file.fileno())
+        return status.st_size, status.st_mtime_ns
+
     def begins_with(self, magic: bytes) -> bool:
         """Return whether the bytes begin with *magic*; they can still all be read."""
         while len(self._head) < len(magic) and magic.startswith(self._head):
@@ -91,6 +96,10 @@ class Gunzipped:
 
         """
         return self._file.read1(most_bytes)
+
+    def stamp(self) -> tuple[int, int]:
+        """Return what changes when somebody writes to the file."""
+        return self._raw.stamp()
 
     @property
     def position_bytes(self) -> int:

@@ -14,7 +14,7 @@ FLOORS = [
     ["records", "settings", "waiting", "stopping"],
     ["protocol", "screening", "digest", "channel", "tally"],
     ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
-    ["attempts", "merging"],
+    ["attempts", "merging", "copying"],
     ["deleter"],
     ["engine"],
     ["job"],

@@ -78,10 +78,11 @@ def stored(batch: Batch, *, finished: bool, ambiguous: bool = False, settled: Se
         batch.end_row,
         len(batch.records),
         batch.digest,
-        finished,
-        ambiguous,
-        tuple(range(batch.rows[part.start], batch.rows[part.stop - 1] + 1) for part in settled),
-        frozenset() if finished else frozenset(row_fate.row for row_fate in batch.set_aside),
+        finished=finished,
+        ambiguous=ambiguous,
+        sent=not finished,
+        settled=tuple(range(batch.rows[part.start], batch.rows[part.stop - 1] + 1) for part in settled),
+        set_aside_rows=frozenset() if finished else frozenset(row_fate.row for row_fate in batch.set_aside),
     )
 
 

@@ -113,6 +113,21 @@ def refusing(bad: Collection[Record]) -> Script:
     return lambda request: OK if set(bad).isdisjoint(request.records) else REFUSED
 
 
+class Keys:
+    """A place that keys are read from, one after the other, the last again and again; ``None`` cannot be read."""
+
+    def __init__(self, *keys: str | None) -> None:
+        self.keys = list(keys)
+        self.reads = 0
+
+    def __call__(self) -> str:
+        self.reads += 1
+        key = self.keys.pop(0) if len(self.keys) > 1 else self.keys[0]
+        if key is None:
+            raise CredentialsError("the key is gone")
+        return key
+
+
 def batch_of(records: int, *, first_row: int = 0, **more: object) -> Batch:
     """Return a batch of plain ids, each the number of its row."""
     rows = range(first_row, first_row + records)

@@ -142,7 +142,7 @@ def test_taking_stored_ranges_gives_the_same_records_back_but_for_what_is_settle
         assert (again.first_row, again.end_row, again.digest) == (batch.first_row, batch.end_row, batch.digest)
         assert list(again.records) == list(batch.records)
         assert list(again.rows) == list(batch.rows)
-        assert (again.stored, again.ambiguous, again.set_aside) == (True, True, ())
+        assert (again.stored, again.sent, again.ambiguous, again.set_aside) == (True, True, True, ())
         open_indexes = [at for span in again.spans for at in span]
         assert open_indexes == [at for at in range(len(batch.records)) if not any(at in part for part in parts)]
         assert all(again.spans)

@@ -73,7 +73,7 @@ def test_an_empty_source_is_refused_unless_allowed():
         (2, SourceChanged("x")),
         (2, LedgerMismatch("x")),
         (3, SourceError("x")),
-        (3, LedgerStorageError("x")),
+        (2, LedgerStorageError("x")),
         (3, FatalAnswer("x", None)),
         (75, LedgerLocked("x")),
         (130, KeyboardInterrupt()),

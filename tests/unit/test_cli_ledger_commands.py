@@ -85,6 +85,7 @@ def test_failures_are_json_lines_with_ids_unchanged_and_left_over_rows_read_agai
         "file": str(source),
         "line": 2,
         "code": 40000,
+        "request_id": None,
     }
     assert rows[1]["record_id"] == "=2+5 \ud800"
     assert [(row["row"], row["fate"], row["record_id"], row["line"]) for row in rows[2:]] == [

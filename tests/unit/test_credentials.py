@@ -183,6 +183,33 @@ async def test_the_same_key_again_is_no_other_one_to_try():
     assert keys.reads == 2
 
 
+async def test_a_key_that_was_read_again_in_vain_is_not_read_for_each_refusal_to_come():
+    keys = Keys("one")
+    credentials = Credentials(keys.read)
+    await credentials.key()
+    for _ in range(5):
+        assert not await credentials.renew("one")
+    assert keys.reads == 2
+
+
+async def test_one_who_no_longer_wants_the_key_harms_nobody_else_who_waits_for_it():
+    credentials = Credentials(Keys("one").read)
+    waiting = [asyncio.create_task(credentials.key()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    assert await asyncio.gather(*waiting[1:]) == ["one", "one"]
+
+
+async def test_a_function_that_fails_is_told_without_its_words_for_they_may_hold_the_key():
+    async def read() -> str:
+        raise LookupError(f"no such secret: {KEY}")
+
+    with pytest.raises(CredentialsError, match="cannot be read: LookupError") as refused:
+        await Credentials(read).key()
+    assert KEY not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
 async def test_a_key_that_was_given_cannot_be_read_again():
     assert not await Credentials(KEY).renew(KEY)
 

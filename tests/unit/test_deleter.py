@@ -7,15 +7,11 @@ from itertools import chain, combinations
 
 import pytest
 
-from bulkdelete.errors import AnswerLost, NotSent
 from bulkdelete.records import Batch, Fate, Filter
 from tests.unit.scripted import (
-    FAILED,
     OK,
     REFUSED,
-    TOO_LARGE,
     Sending,
-    answer,
     batch_of,
     one_after_another,
     refusing,
@@ -25,7 +21,6 @@ from tests.unit.scripted import (
 pytestmark = pytest.mark.virtual_time
 
 NEVER_SUSPICIOUS = {"splitting": {"stop_when_wholly_wrong": False}}
-DOUBT = "may already be deleted"
 
 
 def subsets(records: int):
@@ -170,6 +165,8 @@ async def test_splitting_in_a_job_ends_at_its_bound_and_clean_batches_still_go()
     assert sending.tally.split_requests <= 30
     assert rows_of(outcomes, Fate.UNRESOLVED)
     assert set(range(5000, 6000)) <= rows_of(outcomes, Fate.ACKNOWLEDGED)
+    (whole,) = [outcome for outcome in outcomes if outcome.first_row == 4000]
+    assert (whole.fate, whole.whole) == (Fate.UNRESOLVED, True)
 
 
 # --- a wholly wrong file
@@ -227,72 +224,19 @@ async def test_one_acknowledged_record_between_refused_ones_clears_the_suspicion
     assert not sending.suspicion.wholly_wrong
 
 
+async def test_a_batch_acknowledged_between_refused_ones_clears_the_suspicion():
+    sending = Sending(refusing(set(map(str, [*range(1000), *range(2000, 3000)]))))
+    for first_row in (0, 1000, 2000):
+        await sending.send(batch_of(1000, first_row=first_row))
+    assert sending.tally.rejected == 10
+    assert not sending.suspicion.wholly_wrong
+    await sending.send(batch_of(1000, first_row=2000))
+    assert sending.suspicion.wholly_wrong
+
+
 async def test_probes_that_the_api_takes_let_the_batch_be_taken_apart_to_its_end():
     bad = set(range(1000)) - {0, 249, 499, 749, 999}
     sending = Sending(refusing(set(map(str, bad))))
     outcomes = await sending.send(batch_of(1000))
     assert rows_of(outcomes, Fate.REJECTED) == bad
     assert len(sending.requests) <= 1401
-
-
-# --- answers that were lost, and parts that are too large
-
-
-@pytest.mark.parametrize("lost", [AnswerLost("the connection broke"), FAILED, answer(12345), TimeoutError])
-async def test_a_refusal_after_an_unknown_answer_may_be_of_a_record_that_is_deleted_already(lost):
-    lost = AnswerLost("no answer within 60 s") if lost is TimeoutError else lost
-    sending = Sending(one_after_another(lost, then=REFUSED))
-    outcomes = await sending.send(batch_of(20))
-    assert rows_of(outcomes, Fate.REJECTED) == set(range(20))
-    assert all(outcome.ambiguous and DOUBT in outcome.row_fate.reason for outcome in outcomes)
-    assert not sending.suspicion.wholly_wrong
-    assert not sending.suspicion.nothing_but_suspects
-
-
-async def test_an_unknown_answer_of_an_earlier_run_counts_as_well():
-    sending = Sending(one_after_another(then=REFUSED))
-    for first_row in (0, 50):
-        outcomes = await sending.send(batch_of(20, first_row=first_row, ambiguous=True, stored=True))
-        assert all(outcome.ambiguous and DOUBT in outcome.row_fate.reason for outcome in outcomes)
-    assert not sending.suspicion.wholly_wrong
-    assert not sending.suspicion.nothing_but_suspects
-
-
-async def test_the_doubt_of_one_part_is_not_that_of_another():
-    answers = [REFUSED, AnswerLost("lost"), REFUSED, OK, OK, REFUSED]
-    outcomes = await Sending(one_after_another(*answers)).send(batch_of(4))
-    rejected = {one.first_row: one.row_fate.reason for one in outcomes if one.row_fate is not None}
-    assert set(rejected) == {0, 3}
-    assert DOUBT in rejected[0]
-    assert DOUBT not in rejected[3]
-
-
-async def test_what_certainly_never_left_leaves_no_doubt():
-    sending = Sending(one_after_another(NotSent("no connection"), REFUSED, then=REFUSED))
-    (outcome,) = await sending.send(batch_of(1))
-    assert (outcome.fate, outcome.ambiguous) == (Fate.REJECTED, False)
-    assert DOUBT not in outcome.row_fate.reason
-
-
-async def test_a_lost_answer_and_then_a_success_is_acknowledged():
-    (outcome,) = await Sending(one_after_another(AnswerLost("lost"))).send(batch_of(1000))
-    assert (outcome.fate, outcome.attempts, outcome.ambiguous) == (Fate.ACKNOWLEDGED, 2, True)
-
-
-async def test_what_is_too_large_is_sent_in_smaller_parts_without_suspicion():
-    sending = Sending(lambda request: TOO_LARGE if len(request.records) > 100 else OK)
-    outcomes = []
-    for first_row in (0, 1000, 2000):
-        outcomes += await sending.send(batch_of(1000, first_row=first_row))
-    assert rows_of(outcomes, Fate.ACKNOWLEDGED) == set(range(3000))
-    assert max(outcome.records for outcome in outcomes) <= 100
-    assert not sending.suspicion.wholly_wrong
-    assert len(sending.requests) == 3 * (1 + 4 + 16)
-
-
-async def test_a_record_that_is_too_large_alone_is_rejected():
-    sending = Sending(lambda request: TOO_LARGE if "7" in request.records else OK)
-    outcomes = await sending.send(batch_of(20))
-    (rejected,) = [outcome for outcome in outcomes if outcome.fate is Fate.REJECTED]
-    assert (rejected.first_row, rejected.http_status) == (7, 413)
-    assert rows_of(outcomes, Fate.ACKNOWLEDGED) == set(range(20)) - {7}

@@ -209,14 +209,14 @@ async def test_a_report_holds_the_first_thousand_failures():
 
 
 async def test_a_full_disk_stops_the_sending_and_the_report_still_adds_up(tmp_path):
-    records = [f"{number + 10**17}" for number in range(200_000)]
+    records = [f"{number + 10**17}" for number in range(50_000)]
     api = ApiModel()
     (tmp_path / "ids.txt").write_text("\n".join(records))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (40_960, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
     try:
         with pytest.raises(LedgerStorageError) as raised:
-            await job(api, open_source(tmp_path / "ids.txt"), tmp_path / "purge.db").run()
+            await job(api, open_source(tmp_path / "ids.txt"), tmp_path / "purge.db", batch={"size": 10}).run()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     report = raised.value.report
@@ -224,5 +224,5 @@ async def test_a_full_disk_stops_the_sending_and_the_report_still_adds_up(tmp_pa
     assert report.balanced
     assert 0 < report.acknowledged <= len(api.acknowledged)
     assert fates(await job(api, open_source(tmp_path / "ids.txt"), tmp_path / "purge.db").run()) == {
-        "acknowledged": 200_000
+        "acknowledged": 50_000
     }

@@ -228,6 +228,7 @@ def test_what_cannot_be_read_is_quoted_in_part():
     verdict = classify(502, {}, b"<html>\xff" + b"x" * 5000)
     assert verdict.message.startswith("<html>�xx")
     assert len(verdict.message) <= 300
+    assert classify(200, {}, answer(50000, "x" * 5000)).message == "x" * 300
 
 
 @given(st.binary(max_size=200) | st.text(max_size=80).map(str.encode), st.integers(100, 599))

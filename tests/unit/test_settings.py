@@ -133,14 +133,20 @@ def test_https_is_taken_anywhere_and_http_on_this_machine_and_a_trailing_slash_g
         ("https://user@altatech.ai", "must hold no user name"),
         ("https://user:password@altatech.ai", "must hold no user name"),
         ("https://@altatech.ai", "must hold no user name"),
-        ("https://altatech.ai?a=1", "must hold no user name, password, query or fragment"),
-        ("https://altatech.ai#a", "must hold no user name, password, query or fragment"),
+        ("https://altatech.ai?a=1", "must hold no .*query or fragment"),
+        ("https://altatech.ai#a", "must hold no .*query or fragment"),
+        ("https://altatech.ai/a b", "must hold no space"),
+        ("https://altatech\n.ai", "must hold no space.* control character"),
+        ("https://altatech.ai:0", "must not name port 0"),
+        ("https://altatech.ai:99999", "[Pp]ort out of range"),
+        ("https://altatech.ai:http", "Port could not be cast"),
+        (f"https://{'a' * 64}.ai", "label"),
     ],
 )
 def test_any_other_address_is_refused(url, said):
     with pytest.raises(ValueError, match=said):
         check_base_url(url)
-    assert refusal({"base_url": url}).startswith("base_url: must ")
+    assert refusal({"base_url": url}).startswith("base_url: ")
 
 
 # --- codes

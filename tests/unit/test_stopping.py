@@ -56,6 +56,35 @@ async def test_check_raises_only_after_the_asking_and_asking_twice_changes_nothi
         stop.check()
 
 
+async def test_work_that_nobody_interrupts_gives_what_it_gives_or_raises_what_it_raises():
+    async def work(answer):
+        await asyncio.sleep(60)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert await Stop().unless_asked(work("done")) == "done"
+    with pytest.raises(LookupError):
+        await Stop().unless_asked(work(LookupError()))
+    assert now() == pytest.approx(120)
+
+
+@pytest.mark.parametrize("ending", ["stop", "cancellation"])
+async def test_work_that_is_interrupted_is_cancelled_at_once(ending):
+    stop = Stop()
+    work = asyncio.create_task(asyncio.sleep(3600))
+    waiting = asyncio.create_task(stop.unless_asked(work))
+    await asyncio.sleep(5)
+    if ending == "stop":
+        stop.ask()
+    else:
+        waiting.cancel()
+    with pytest.raises(StopAsked if ending == "stop" else asyncio.CancelledError):
+        await waiting
+    assert work.cancelled()
+    assert now() == pytest.approx(5)
+
+
 async def test_a_cancelled_sleep_is_cancelled_and_neither_stopped_nor_over():
     sleeper = asyncio.create_task(Stop().sleep(60))
     await asyncio.sleep(1)

@@ -1,0 +1,57 @@
+"""The copy of a source that can be read only once, and that it is the one its ledger knows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.errors import SourceChanged
+from bulkdelete.sources import spooled
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bulkdelete.ledger import Ledger
+    from bulkdelete.sources import Source
+
+SPOOL: Final = "spool"
+"""The ledger's fact of what the copy holds: the SHA-256 of its bytes."""
+
+
+def spool_of(ledger: Path) -> Path:
+    """Return where the copy lies: beside the ledger's own file."""
+    real = ledger.resolve()
+    return real.with_name(f"{real.name}.spool")
+
+
+async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
+    """Return a source that can be read again: *source*, or its copy at *path*, which *ledger* knows by its content.
+
+    Where an earlier run made the copy, *source* must give the same records once more, or none at all.
+
+    Raises:
+        SourceChanged: it gives others; the copy is left as it was.
+        SourceError: it broke, or could not be copied.
+
+    """
+    if source.replayable:
+        return source
+    known = ledger.facts.get(SPOOL)
+    fresh = path if known is None else path.with_name(f"{path.name}.new")
+    await asyncio.to_thread(fresh.unlink, missing_ok=True)
+    copy = await spooled(source, fresh)
+    content = await copy.fingerprint()
+    if known is None:
+        await ledger.remember(SPOOL, content)
+        return copy
+    if content == known:
+        await asyncio.to_thread(fresh.replace, path)
+        return await spooled(source, path)
+    await asyncio.to_thread(fresh.unlink)
+    if not copy.size_bytes and path.exists():  # noqa: ASYNC240 - one look at the disk
+        return await spooled(source, path)
+    raise SourceChanged(
+        f"{source.name} does not hold the records that the first run with this ledger was given ({content}, was "
+        f"{known}). Nothing was sent, and the ledger is as it was. Give the same records, or none at all to go on with "
+        "the copy that was made of them, or another ledger"
+    )

@@ -1,0 +1,246 @@
+"""Retries, pauses, keys and fatal answers around one batch: each row is accounted for whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, CredentialsError, FatalAnswer, NotSent, PauseTooLong
+from bulkdelete.records import Fate, VerdictKind
+from bulkdelete.transport import Reply
+from tests.unit.scripted import (
+    BAD_GATEWAY,
+    FAILED,
+    KEY,
+    NO_KEY,
+    NO_TABLE,
+    OK,
+    PAUSED,
+    REFUSED,
+    WALL_CLOCK,
+    Keys,
+    Sending,
+    answer,
+    batch_of,
+    one_after_another,
+    rows_of,
+)
+
+pytestmark = pytest.mark.virtual_time
+
+AT_ONCE = {"retry": {"first_backoff_seconds": 0}}
+
+
+def began(sending: Sending) -> list[float]:
+    return [request.began for request in sending.requests]
+
+
+# --- retries
+
+
+@pytest.mark.parametrize(
+    "failure", [FAILED, BAD_GATEWAY, AnswerLost("lost"), NotSent("no connection"), Reply(200, {}, b"")]
+)
+@pytest.mark.parametrize("failures", [1, 2, 7])
+async def test_a_server_that_fails_k_times_and_then_answers_is_asked_k_times_more(failure, failures):
+    sending = Sending(one_after_another(*[failure] * failures))
+    (outcome,) = await sending.send(batch_of(1000))
+    assert (outcome.fate, outcome.attempts) == (Fate.ACKNOWLEDGED, failures + 1)
+    assert (sending.tally.requests, sending.tally.retries) == (failures + 1, failures)
+    assert outcome.ambiguous == (not isinstance(failure, NotSent))
+    assert {request.body for request in sending.requests} == {sending.requests[0].body}
+    assert len({request.request_id for request in sending.requests}) == failures + 1
+
+
+async def test_a_batch_whose_attempts_are_used_up_is_unresolved_with_the_last_answer():
+    sending = Sending(one_after_another(then=FAILED))
+    (outcome,) = await sending.send(batch_of(1000))
+    assert (outcome.fate, outcome.attempts, outcome.whole, outcome.ambiguous) == (Fate.UNRESOLVED, 8, True, True)
+    assert (outcome.code, outcome.http_status, outcome.message) == (50000, 200, "Internal system error")
+    assert outcome.request_id == sending.requests[-1].request_id
+    assert sending.raised == []
+
+
+async def test_a_batch_that_never_left_is_pending_and_counts_as_failed():
+    sending = Sending(one_after_another(then=NotSent("no connection")))
+    (outcome,) = await sending.send(batch_of(1000))
+    assert (outcome.fate, outcome.attempts, outcome.ambiguous) == (Fate.PENDING, 8, False)
+    assert sending.tally.failed == 1000
+
+
+async def test_an_unknown_code_is_tried_three_times_and_told_with_its_message():
+    sending = Sending(one_after_another(then=answer(12345, "nobody knows", 400)))
+    (outcome,) = await sending.send(batch_of(10))
+    assert (outcome.fate, outcome.attempts, outcome.code) == (Fate.UNRESOLVED, 3, 12345)
+    assert (outcome.message, outcome.http_status) == ("nobody knows", 400)
+
+
+async def test_the_parts_of_a_batch_have_their_own_attempts():
+    sending = Sending(one_after_another(FAILED, REFUSED, *[FAILED] * 7), **AT_ONCE)
+    outcomes = await sending.send(batch_of(8))
+    assert [outcome.attempts for outcome in outcomes] == [8, 1, 1, 1]
+    assert rows_of(outcomes, Fate.ACKNOWLEDGED) == set(range(8))
+
+
+async def test_sixty_batches_at_once_that_each_need_three_attempts_all_succeed():
+    tries: dict[str, int] = {}
+
+    def third_time_lucky(request):
+        tries[request.records[0]] = tries.get(request.records[0], 0) + 1
+        return OK if tries[request.records[0]] == 3 else FAILED
+
+    sending = Sending(third_time_lucky, retry={"max_attempts": 3})
+    outcomes = await sending.send_all(*(batch_of(10, first_row=row) for row in range(0, 600, 10)))
+    assert [outcome.fate for outcome in outcomes] == [Fate.ACKNOWLEDGED] * 60
+    assert [outcome.attempts for outcome in outcomes] == [3] * 60
+
+
+async def test_a_code_can_be_given_another_meaning():
+    sending = Sending(one_after_another(REFUSED, REFUSED), codes={"40000": "retry"})
+    (outcome,) = await sending.send(batch_of(10))
+    assert (outcome.fate, outcome.attempts) == (Fate.ACKNOWLEDGED, 3)
+
+
+# --- pauses
+
+
+async def test_a_pause_is_no_attempt_and_no_retry():
+    for refusal in (PAUSED, Reply(429, {}, b"")):
+        sending = Sending(one_after_another(refusal, refusal, refusal), seconds=0)
+        (outcome,) = await sending.send(batch_of(1000))
+        assert (outcome.fate, outcome.attempts, outcome.ambiguous) == (Fate.ACKNOWLEDGED, 1, False)
+        assert (sending.tally.requests, sending.tally.retries) == (4, 0)
+        gaps = [later - earlier for earlier, later in pairwise(began(sending))]
+        assert gaps == pytest.approx([1, 2, 4])
+
+
+@pytest.mark.parametrize("between", [OK, REFUSED, FAILED])
+async def test_any_other_answer_makes_the_next_pause_short_again(between):
+    sending = Sending(one_after_another(PAUSED, PAUSED, PAUSED, between, PAUSED), seconds=0, **AT_ONCE)
+    await sending.send(batch_of(1))
+    await sending.send(batch_of(1, first_row=1))
+    gaps = [later - earlier for earlier, later in pairwise(began(sending))]
+    assert [gap for gap in gaps if gap] == pytest.approx([1, 2, 4, 1])
+
+
+@pytest.mark.parametrize("refusal", [answer(40008, Retry_After="120"), answer(50000, Retry_After="120", status=503)])
+async def test_retry_after_is_kept_by_everybody(refusal):
+    sending = Sending(one_after_another(refusal), seconds=1, before=1)
+    refused = asyncio.create_task(sending.send(batch_of(10)))
+    await asyncio.sleep(5)
+    others = await sending.send_all(batch_of(10, first_row=10), batch_of(10, first_row=20))
+    assert rows_of(others + await refused, Fate.ACKNOWLEDGED) == set(range(30))
+    assert began(sending) == pytest.approx([0, 121, 121, 121])
+
+
+async def test_a_pause_that_is_too_long_leaves_the_batch_pending_and_says_when_to_come_back():
+    sending = Sending(one_after_another(then=answer(40008, Retry_After="3600")), seconds=0)
+    (outcome,) = await sending.send(batch_of(1000))
+    assert (outcome.fate, outcome.whole) == (Fate.PENDING, True)
+    (error,) = sending.raised
+    assert isinstance(error, PauseTooLong)
+    assert error.until_unix_seconds == pytest.approx(WALL_CLOCK + 3600)
+    assert len(sending.requests) == 1
+
+
+async def test_a_pause_that_is_too_long_amid_splitting_leaves_what_is_left_unresolved():
+    pause = answer(40008, Retry_After="3600")
+    sending = Sending(one_after_another(REFUSED, OK, then=pause))
+    outcomes = await sending.send(batch_of(1000))
+    assert rows_of(outcomes, Fate.ACKNOWLEDGED) == set(range(250))
+    assert rows_of(outcomes, Fate.UNRESOLVED) == set(range(250, 1000))
+    assert isinstance(sending.raised[0], PauseTooLong)
+
+
+# --- the key
+
+
+def taking(*keys: str):
+    return lambda request: OK if request.api_key in keys else NO_KEY
+
+
+async def test_a_refused_key_is_read_again_once_and_that_is_no_attempt():
+    keys = Keys("old", "new")
+    sending = Sending(taking("new"), key=keys)
+    (outcome,) = await sending.send(batch_of(1000))
+    assert (outcome.fate, outcome.attempts, sending.tally.retries) == (Fate.ACKNOWLEDGED, 1, 0)
+    assert [request.api_key for request in sending.requests] == ["old", "new"]
+    assert keys.reads == 2
+
+
+async def test_a_key_that_is_refused_for_many_at_once_is_read_again_once():
+    keys = Keys("old", "new")
+    sending = Sending(taking("new"), key=keys, before=1)
+    outcomes = await sending.send_all(*(batch_of(10, first_row=row) for row in range(0, 160, 10)))
+    assert rows_of(outcomes, Fate.ACKNOWLEDGED) == set(range(160))
+    assert keys.reads == 2
+
+
+@pytest.mark.parametrize(("keys", "requests"), [(["old"], 1), (["old", "older", "oldest"], 2)])
+async def test_a_key_that_is_refused_again_ends_the_job(keys, requests):
+    sending = Sending(taking("new"), key=Keys(*keys))
+    (outcome,) = await sending.send(batch_of(10))
+    assert outcome.fate is Fate.UNRESOLVED
+    assert len(sending.requests) == requests
+    (error,) = sending.raised
+    assert isinstance(error, FatalAnswer)
+    assert error.verdict.kind is VerdictKind.UNAUTHORIZED
+    assert "check the key (code 40127: Authentication failed)" in str(error)
+
+
+async def test_a_key_that_was_given_is_not_tried_again():
+    sending = Sending(taking("new"))
+    await sending.send(batch_of(10))
+    assert len(sending.requests) == 1
+    assert isinstance(sending.raised[0], FatalAnswer)
+
+
+@pytest.mark.parametrize(("keys", "requests"), [([None], 0), (["old", None], 1)])
+async def test_a_key_that_cannot_be_read_leaves_the_batch_pending(keys, requests):
+    sending = Sending(taking("new"), key=Keys(*keys))
+    (outcome,) = await sending.send(batch_of(10))
+    assert (outcome.fate, outcome.message) == (Fate.PENDING, "the key is gone")
+    assert len(sending.requests) == requests
+    assert isinstance(sending.raised[0], CredentialsError)
+
+
+async def test_the_key_is_in_no_outcome_and_no_error():
+    echo = answer(12345, f"what is this key {KEY}?")
+    for said in (FAILED, NO_KEY, REFUSED, echo, Reply(502, {}, f"<html>Bearer {KEY}".encode())):
+        sending = Sending(one_after_another(then=said))
+        outcomes = await sending.send(batch_of(20))
+        assert all(request.api_key == KEY for request in sending.requests)
+        assert KEY not in f"{outcomes} {sending.raised} {sending.deleter} {sending.tally}"
+
+
+# --- fatal answers
+
+
+@pytest.mark.parametrize("fatal", [NO_TABLE, answer(403131), Reply(302, {}, b""), Reply(404, {}, b"<html>")])
+async def test_a_fatal_answer_is_raised_with_its_verdict_after_the_outcome(fatal):
+    sending = Sending(one_after_another(then=fatal))
+    (outcome,) = await sending.send(batch_of(1000))
+    assert (outcome.fate, outcome.attempts, outcome.http_status) == (Fate.UNRESOLVED, 1, fatal.status)
+    (error,) = sending.raised
+    assert isinstance(error, FatalAnswer)
+    assert error.verdict.kind is VerdictKind.FATAL
+    assert len(sending.requests) == 1
+
+
+async def test_a_connection_that_no_attempt_can_open_is_fatal_and_told_in_its_own_words():
+    sending = Sending(one_after_another(then=ConnectionRefusedForGood("the server's certificate does not verify")))
+    await sending.send(batch_of(10))
+    (error,) = sending.raised
+    assert str(error) == "the server's certificate does not verify"
+    assert len(sending.requests) == 1
+
+
+async def test_a_fatal_answer_amid_splitting_leaves_the_rest_unresolved():
+    sending = Sending(one_after_another(REFUSED, OK, NO_TABLE))
+    outcomes = await sending.send(batch_of(1000))
+    assert rows_of(outcomes, Fate.ACKNOWLEDGED) == set(range(250))
+    assert rows_of(outcomes, Fate.UNRESOLVED) == set(range(250, 1000))
+    assert isinstance(sending.raised[0], FatalAnswer)
+    assert len(sending.requests) == 3
