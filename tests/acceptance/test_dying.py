@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import random
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -155,3 +158,33 @@ async def test_a_full_disk_ends_it_with_3_and_the_same_command_goes_on(tmp_path,
     assert stopped.report["ended"] == "storage"
     fates(stopped.report)
     await resumed(tmp_path, slow)
+
+
+async def test_sigterm_is_heard_while_standard_input_is_still_coming(tmp_path, slow):
+    words = ("run", "-", "--table-id", TABLE_ID, "--base-url", slow.base_url, "--ledger", "purge.db", "--yes", "--json")
+    async with Command(tmp_path, *words).started(stdin=b"") as process:
+        assert process.stdin is not None
+        process.stdin.write(b"541278230707963208\n")
+        async with asyncio.timeout(30):
+            while not list(tmp_path.glob("purge.db.spool*")):
+                await asyncio.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 143
+    assert slow.requests == 0
+
+
+async def test_with_stderr_closed_it_still_works_and_reports(tmp_path, slow):
+    command = purge(tmp_path, slow, "--limit", 2_000)
+    shell = await asyncio.create_subprocess_exec(
+        "sh",
+        "-c",
+        f'exec {sys.executable} -m bulkdelete "$@" 2>&-',
+        "sh",
+        *command.words,
+        cwd=tmp_path,
+        env={**os.environ, "BULKDELETE_API_KEY": CANARY_KEY},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await shell.communicate()
+    assert shell.returncode == 75
+    assert json.loads(printed)["acknowledged"] == 2_000

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import stat
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from bulkdelete.emulator import Emulator, Faults
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids, write_csv
@@ -345,3 +348,33 @@ async def test_server_messages_cannot_move_the_cursor(tmp_path):
         write_csv(tmp_path / "ids.csv", ids(5))
         finished = await purge(tmp_path, emulator, "ids.csv", "--table-id", "\x1b[2Jtable").run()
         assert "\x1b" not in finished.everything
+
+
+async def test_a_server_that_echoes_the_key_makes_it_appear_nowhere(tmp_path):
+    async def echo(request):
+        key = request.headers["Authorization"]
+        return web.json_response({"code": next(codes), "message": f"bad key {key}"})
+
+    codes = itertools.chain([40000] * 3, [12345] * 3, itertools.repeat(403131))
+    app = web.Application()
+    app.router.add_post("/v2/database/delete/record", echo)
+    async with TestServer(app) as server:
+        base_url = f"http://127.0.0.1:{server.port}"
+        write_csv(tmp_path / "ids.csv", ids(2))
+        words = ("run", "ids.csv", "--table-id", TABLE_ID, "--base-url", base_url, "--ledger", "purge.db", "--yes")
+        stopped = await Command(tmp_path, *words).run()
+        assert stopped.code in {1, 3}, stopped.everything
+        listed = await Command(tmp_path, "failures", "purge.db").run()
+        assert CANARY_KEY not in stopped.everything + listed.everything
+        for file in tmp_path.glob("purge.db*"):
+            assert CANARY_KEY.encode() not in file.read_bytes()
+
+
+async def test_a_first_line_that_looks_like_a_record_is_not_taken_for_a_header(tmp_path, emulator):
+    (tmp_path / "ids.csv").write_text("\n".join(ids(2)) + "\n")
+    refused = await purge(tmp_path, emulator, "ids.csv", "--column", 1).run()
+    assert refused.code == 2
+    assert "--no-header" in refused.stderr
+    emulator.load(TABLE_ID, ids(2))
+    done = await purge(tmp_path, emulator, "ids.csv", "--column", 1, "--no-header").run()
+    assert (done.code, done.report["acknowledged"]) == (0, 2)

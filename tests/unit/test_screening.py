@@ -181,3 +181,16 @@ def test_an_id_that_passes_is_one_line_of_one_word(record_id):
     if not fault(record_id, MOST):
         assert record_id.split() == [record_id]
         assert record_id.splitlines() == [record_id]
+
+
+@pytest.mark.parametrize("record_id", ["5,41278E+17", "541278230707963208,0", "5.41e+17", "5E+17"])
+def test_numbers_of_any_locale_that_lost_digits_are_refused(record_id):
+    assert "digits" in fault(record_id, MOST)
+    assert not all_plain([record_id], MOST)
+
+
+@pytest.mark.parametrize(
+    ("value", "fine"), [(5.41278230707963e17, False), (2.0**53, False), (12.5, True), (2**53 + 1, True)]
+)
+def test_a_filter_number_that_a_float_cannot_hold_is_refused(value, fine):
+    assert (not fault(Filter("n", value), MOST)) is fine
