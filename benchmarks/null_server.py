@@ -26,6 +26,7 @@ class Seen:
         self.requests = 0
         self.answers: Counter[int] = Counter()
         self.first_after_quiet = 0.0
+        self.latency_seconds = 0.0
         self._last = 0.0
 
     def request(self) -> None:
@@ -44,11 +45,13 @@ class Seen:
             "first": self.first,
             "first_after_quiet": self.first_after_quiet,
             "requests": self.requests,
+            "latency_seconds": self.latency_seconds / max(1, self.requests),
             "answers": dict(self.answers),
         }
 
-    def answer(self) -> None:
-        """Count an answer, in its tenth of a second."""
+    def answer(self, seconds: float) -> None:
+        """Count an answer that took *seconds*, in its tenth of a second."""
+        self.latency_seconds += seconds
         self.answers[int((time.time() - (self.first or 0)) * 10)] += 1
 
 
@@ -91,13 +94,13 @@ class NullProtocol(asyncio.Protocol):
         self._missing = 0
         self._seen.request()
         if self._delay_seconds:
-            self._loop.call_later(self._delay_seconds, self._reply)
+            self._loop.call_later(self._delay_seconds, self._reply, self._loop.time())
         else:
-            self._reply()
+            self._reply(self._loop.time())
 
-    def _reply(self) -> None:
+    def _reply(self, asked: float) -> None:
         if not self._transport.is_closing():
-            self._seen.answer()
+            self._seen.answer(self._loop.time() - asked)
             self._transport.write(ANSWER)
 
 

@@ -32,6 +32,7 @@ class Limiter:
         self._wall_clock = wall_clock
         self._paused_until = float("-inf")
         self._pause_began = float("-inf")
+        self._is_paused = False
         self._streak_began: float | None = None
         self._next_pause_seconds = FIRST_PAUSE_SECONDS
         self.in_flight = 0
@@ -55,11 +56,12 @@ class Limiter:
     async def acquire(self, stop: Stop) -> None:
         """Take one permit; see :meth:`permit`."""
         while True:
-            while (seconds := self.pause_seconds) > 0:
+            while self._is_paused and (seconds := self.pause_seconds) > 0:
                 self._refuse_if_too_long(seconds)
                 await stop.sleep(seconds)
+            self._is_paused = False
             await self._permits.acquire()
-            if stop.asked or self.pause_seconds > 0:
+            if stop.asked or self._is_paused:
                 self._permits.release()
                 stop.check()
                 continue
@@ -87,6 +89,7 @@ class Limiter:
             self._streak_began = now
         self._pause_began = now
         self._paused_until = max(self._paused_until, now + seconds)
+        self._is_paused = True
 
     def answered(self) -> None:
         """Take note of an answer that was no refusal: the API takes requests again."""
