@@ -1,13 +1,14 @@
-"""python -m benchmarks throughput|memory|latency|resume: prints a table; nothing is left behind."""
+"""python -m benchmarks throughput|bare|memory|latency|resume: prints a table; nothing is left behind."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import latency, resume, throughput
+from benchmarks import bare, latency, resume, throughput
 
 BENCHMARKS = {
     "throughput": lambda: throughput.main([10], times=5),
+    "bare": bare.main,
     "memory": lambda: throughput.main([1, 10, 50], times=1),
     "latency": latency.main,
     "resume": resume.main,

@@ -172,6 +172,7 @@ async def test_a_refused_key_is_read_again_once_for_all_whom_it_was_refused():
     await credentials.key()
     assert await asyncio.gather(*(credentials.renew("one") for _ in range(20))) == [True] * 20
     assert await credentials.key() == "two"
+    assert await credentials.renew("one")
     assert keys.reads == 2
 
 

@@ -81,3 +81,21 @@ async def test_a_record_that_is_too_large_alone_is_rejected():
     (rejected,) = [outcome for outcome in outcomes if outcome.fate is Fate.REJECTED]
     assert (rejected.first_row, rejected.http_status) == (7, 413)
     assert rows_of(outcomes, Fate.ACKNOWLEDGED) == set(range(20)) - {7}
+
+
+async def test_what_is_too_large_costs_nothing_of_what_the_search_for_refused_records_may():
+    sending = Sending(
+        lambda request: TOO_LARGE if len(request.records) > 100 else OK,
+        splitting={"max_requests_per_batch": 1, "max_requests_per_job": 0},
+    )
+    assert rows_of(await sending.send(batch_of(1000)), Fate.ACKNOWLEDGED) == set(range(1000))
+    assert sending.tally.split_requests == 0
+
+
+async def test_a_server_that_finds_everything_too_large_makes_no_file_suspicious():
+    sending = Sending(one_after_another(then=TOO_LARGE))
+    for first_row in (0, 8):
+        outcomes = await sending.send(batch_of(8, first_row=first_row))
+        assert len(rows_of(outcomes, Fate.REJECTED)) == 8
+    assert not sending.suspicion.wholly_wrong
+    assert not sending.suspicion.nothing_but_suspects

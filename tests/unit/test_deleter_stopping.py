@@ -94,6 +94,24 @@ async def test_a_stop_leaves_what_an_earlier_run_perhaps_applied_unresolved():
     assert (outcome.fate, outcome.ambiguous) == (Fate.UNRESOLVED, True)
 
 
+@pytest.mark.parametrize("reads", [1, 2])
+async def test_a_stop_does_not_wait_for_a_key_that_is_slow_to_come(reads):
+    keys = []
+
+    async def read() -> str:
+        keys.append("key")
+        await asyncio.sleep(3600 if len(keys) == reads else 0)
+        return "key"
+
+    sending = Sending(one_after_another(then=NO_KEY), key=read)
+    task = asyncio.create_task(sending.send(batch_of(10)))
+    await asyncio.sleep(5)
+    sending.stop.ask()
+    (outcome,) = await task
+    assert outcome.fate is Fate.PENDING
+    assert asyncio.get_running_loop().time() == pytest.approx(5)
+
+
 async def test_a_stop_lets_what_is_in_flight_finish():
     sending = Sending(one_after_another(), seconds=10)
     task = asyncio.create_task(sending.send(batch_of(1000)))

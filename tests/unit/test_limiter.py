@@ -85,6 +85,17 @@ async def test_a_pause_does_not_end_what_is_in_flight():
     assert now() == 5
 
 
+async def test_a_pause_that_begins_while_one_waits_in_line_is_kept_also_by_that_one():
+    limiter = limiter_with(permits=1)
+    flying = asyncio.create_task(enter(limiter, seconds=5))
+    await asyncio.sleep(1)
+    in_line = asyncio.create_task(enter(limiter))
+    await asyncio.sleep(1)
+    limiter.pause(60, sent_at=0)
+    await flying
+    assert await in_line == pytest.approx(62)
+
+
 async def test_a_pause_that_is_lengthened_while_it_is_kept_is_kept_to_its_new_end():
     limiter = limiter_with()
     waiting = asyncio.create_task(enter(limiter))
