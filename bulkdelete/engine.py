@@ -154,7 +154,10 @@ class Engine:
             self.halt(Ended.WHOLLY_WRONG, _WHOLLY_WRONG)
         elif self._tally.too_many_failures(self._max_failures):
             counts = f"{self._tally.failed} of {self._tally.sent} records sent are rejected or unresolved"
-            self.halt(Ended.MAX_FAILURES, f"{counts}, more than max_failures allows")
+            self.halt(
+                Ended.MAX_FAILURES,
+                f"{counts}, more than max_failures allows; see bulkdelete failures, and raise it to go on",
+            )
 
     async def _drained(self) -> None:
         """Wait until the producer has ended, and then until every worker has."""
