@@ -51,7 +51,7 @@ class _Fed:
         self._blocks.append(rows)
         self.rows += len(rows.items)
 
-    def items(self, start: int, stop: int) -> list[Item]:
+    def items(self, start: int, stop: int) -> Sequence[Item]:
         """Return the items from *start* to *stop*, counted from the first row left; fewer where there are no more."""
         start, stop = start + self._dropped, stop + self._dropped
         found: list[Item] = []
@@ -59,7 +59,7 @@ class _Fed:
             if start < len(block.items):
                 part = block.items[start:stop]
                 if not found and stop <= len(block.items):
-                    return part if isinstance(part, list) else list(part)
+                    return part
                 found += part
             start, stop = max(0, start - len(block.items)), stop - len(block.items)
             if stop <= 0:
@@ -218,7 +218,7 @@ class Batcher:
         aside = tuple(draft.set_aside)
         return Batch(first_row, self.next_row, draft.records, draft.rows, digest(items), aside, spans)
 
-    def _plain_batch(self, ids: list[str], joined: bytes) -> Batch:
+    def _plain_batch(self, ids: Sequence[str], joined: bytes) -> Batch:
         first_row = self.next_row
         self._advance(len(ids))
         every = range(len(ids))

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from bulkdelete.ids import Ids
 from bulkdelete.records import Defect, Filter
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ def digest(items: Sequence[Item]) -> bytes:
     Ids without line breaks, the common case, are hashed joined by line breaks, with their number in front; anything
     else is hashed item by item with its length in front.
     """
+    if isinstance(items, Ids):
+        return digest_of_joined(items.joined, len(items))
     try:
         joined = "\n".join(items).encode()  # type: ignore[arg-type]  # what is no str raises TypeError, the test
     except (TypeError, UnicodeEncodeError):

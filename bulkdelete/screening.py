@@ -6,6 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete.ids import Ids
 from bulkdelete.records import Filter
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def plain_joined(items: Sequence[Item], most_characters: int) -> bytes | None:
 
     ``None`` says only that the rows must be looked at one by one, as those outside ASCII always are.
     """
+    if isinstance(items, Ids):
+        return items.joined if items.length <= most_characters and items.are_different else None
     try:
         joined = "\n".join(items)  # type: ignore[arg-type]  # what is no str raises TypeError, which is the test
         encoded = joined.encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from bulkdelete.ids import Ids
 from bulkdelete.sources.defects import MOST_EXCERPT_BYTES, defect_of_bytes
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class Block(NamedTuple):
 
     text: str
     clean: bool
+    ids: Ids | None = None
+    """The lines, where they are decimal ids of one length."""
 
 
 class Lot(NamedTuple):
@@ -119,6 +122,6 @@ def _decoded(data: bytes) -> Block:
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").removesuffix(b"\r")
     try:
-        return Block(data.decode(), clean=True)
+        return Block(data.decode(), clean=True, ids=Ids.of(data))
     except UnicodeDecodeError:
         return Block(data.decode("utf-8", "surrogateescape"), clean=False)

@@ -23,6 +23,10 @@ def text_lots(blocks: Iterable[Block | Defect]) -> Iterator[Lot]:
             yield Lot([block], range(line, line + 1))
             line += 1
             continue
+        if block.ids is not None:
+            yield Lot(block.ids, range(line, line + len(block.ids)))
+            line += len(block.ids)
+            continue
         ids = block.text.split("\n")
         kept, lines = without_blanks(ids, line)
         line += len(ids)

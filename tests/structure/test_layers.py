@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
-    ["records", "settings", "waiting", "stopping"],
+    ["records", "settings", "waiting", "stopping", "ids"],
     ["protocol", "screening", "digest", "channel", "tally"],
     ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
     ["attempts", "merging", "copying"],
