@@ -189,6 +189,13 @@ def test_a_batch_spans_at_most_100_000_rows_and_ends_there_even_without_a_record
     assert batches[0].spans == ()
 
 
+def test_a_range_without_a_record_is_full_as_soon_as_100_000_rows_are_there():
+    batcher = batcher_with(*[Defect("too long", "", b"")] * MOST_ROWS)
+    batch = batcher.cut()
+    assert batch is not None
+    assert (batch.end_row, batcher.rows_left) == (MOST_ROWS, 0)
+
+
 def test_no_more_rows_are_taken_before_the_batch_is_full():
     batcher = batcher_with(*map(str, range(9)), size=10)
     assert batcher.cut() is None

@@ -92,6 +92,17 @@ async def test_what_is_too_large_costs_nothing_of_what_the_search_for_refused_re
     assert sending.tally.split_requests == 0
 
 
+async def test_what_is_too_large_is_sent_in_parts_also_when_the_search_is_at_its_bound():
+    sending = Sending(
+        lambda request: REFUSED if "0" in request.records else TOO_LARGE if len(request.records) > 250 else OK,
+        splitting={"max_requests_per_job": 0},
+    )
+    await sending.send(batch_of(250))
+    assert sending.tally.split_requests == 5
+    outcomes = await sending.send(batch_of(1000, first_row=1000))
+    assert rows_of(outcomes, Fate.ACKNOWLEDGED) == set(range(1000, 2000))
+
+
 async def test_a_server_that_finds_everything_too_large_makes_no_file_suspicious():
     sending = Sending(one_after_another(then=TOO_LARGE))
     for first_row in (0, 8):
