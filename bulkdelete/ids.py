@@ -35,7 +35,7 @@ class Ids(Sequence[str]):
     @property
     def are_different(self) -> bool:
         """Whether none of them occurs twice."""
-        return len(set(self)) == self._count
+        return len(set(self.joined.split(b"\n") if self._count else ())) == self._count
 
     def __len__(self) -> int:
         return self._count
