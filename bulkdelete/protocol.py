@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -146,10 +147,7 @@ def classify(
     Acknowledged is only a 2xx status AND a JSON object AND the integer 0 as its ``code``. *now_unix_seconds* turns
     the dates in *headers* into waits.
     """
-    answer = _parse(body)
-    code, message = _code_and_message(answer)
-    if answer is None and body:
-        message = body[:MOST_MESSAGE_CHARACTERS].decode("utf-8", "replace")
+    code, message = _read(body)
     kind = _kind(status, code, codes)
     wait = wait_seconds(headers, now_unix_seconds) if kind in {VerdictKind.PAUSE, VerdictKind.RETRY} else None
     return Verdict(kind, code, message, status, kind in _AMBIGUOUS, wait)
@@ -186,6 +184,15 @@ def _kind_of_the_rest(status: int, code: int | None) -> VerdictKind:
     if code is None and status == _BAD_REQUEST:
         return VerdictKind.INVALID
     return VerdictKind.UNKNOWN
+
+
+@lru_cache(maxsize=8)  # a server that is well gives the same few bytes all day
+def _read(body: bytes) -> tuple[int | None, str]:
+    """Return the code in an answer, if there is one, and its message; of what is no JSON object, its beginning."""
+    answer = _parse(body)
+    if answer is None and body:
+        return None, body[:MOST_MESSAGE_CHARACTERS].decode("utf-8", "replace")
+    return _code_and_message(answer)
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:
