@@ -1,4 +1,4 @@
-"""How far a job is, on a terminal, in a log, or nowhere: each follows a job until it is cancelled.
+"""How far a job is, in words: for a log, for nowhere, or for the terminal's live line; each follows a job until cancelled.
 
 Everything goes to stderr. What cannot be known is not shown: there is an ETA only when the size of the source is known
 and its reading has come past what earlier runs had read.
@@ -12,12 +12,6 @@ from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
-from rich.console import Console
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -26,11 +20,8 @@ if TYPE_CHECKING:
 
 LINE_SECONDS: Final = 10.0
 """How often a plain line is written."""
-FRAME_SECONDS: Final = 0.2
-"""How often the terminal's line is drawn."""
 RATE_SECONDS: Final = 5.0
 """Over how long the rate is taken."""
-_BAR_CHARACTERS: Final = 24
 
 
 class Progress(Protocol):
@@ -120,35 +111,6 @@ class Lines(Silent):
             self.say(", ".join(phrases(now, pace, expected.rows(now.rows))))
 
 
-class Bar:
-    """Draws one live line on the terminal."""
-
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, highlight=False)
-
-    async def follow(self, job: Job, expected: Expected) -> None:
-        """Draw *job* a few times a second."""
-        pace = Pace()
-        with Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
-            try:
-                while True:
-                    _draw(live, job.snapshot(), pace, expected)
-                    await asyncio.sleep(FRAME_SECONDS)
-            finally:
-                _draw(live, job.snapshot(), pace, expected)
-
-    def say(self, line: str) -> None:
-        """Write *line* above the live line."""
-        self._console.print(Text(line), soft_wrap=True)
-
-
-def progress_for(*, quiet: bool) -> Progress:
-    """Return what suits stderr: a bar on a terminal, lines elsewhere, nothing when *quiet*."""
-    if quiet:
-        return Silent()
-    return Bar() if sys.stderr.isatty() else Lines()
-
-
 @asynccontextmanager
 async def following(progress: Progress, job: Job, expected: Expected) -> AsyncIterator[None]:
     """While entered, *progress* follows *job*; what goes wrong in drawing harms nobody."""
@@ -187,15 +149,6 @@ def why_it_waits(now: Snapshot, pace: Pace) -> str:
     if not now.requests and not now.in_flight:
         return "comparing the source with the ledger" if now.settled_before else "starting"
     return ""
-
-
-def _draw(live: Live, now: Snapshot, pace: Pace, expected: Expected) -> None:
-    pace.take(now)
-    rows = expected.rows(now.rows)
-    line = Table.grid(padding=(0, 1))
-    bar = ProgressBar(total=rows, completed=now.settled, width=_BAR_CHARACTERS, pulse=rows is None)
-    line.add_row(bar, Text(" | ".join(phrases(now, pace, rows)), no_wrap=True, overflow="ellipsis"))
-    live.update(line, refresh=True)
 
 
 def _clock(seconds: float) -> str:

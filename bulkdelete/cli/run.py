@@ -22,7 +22,7 @@ from bulkdelete.cli.signals import Signals
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.credentials import credentials_from
 from bulkdelete.errors import BulkDeleteError, SettingsError, SourceRefused
-from bulkdelete.progress import Expected, following, progress_for
+from bulkdelete.progress import Expected, Lines, Silent, following
 from bulkdelete.records import Ended
 from bulkdelete.sources import first_records, open_source
 
@@ -85,7 +85,7 @@ def _run(settings: Settings, manner: _Manner) -> Ending:
             click.echo(summary(settings, source, first, ledger, earlier), err=True)
         if earlier is None or not earlier.complete:
             confirm(settings, source, yes=manner.yes)
-        return runner.run(_purge(settings, source, ledger, earlier, progress_for(quiet=manner.quiet)))
+        return runner.run(_purge(settings, source, ledger, earlier, _progress(quiet=manner.quiet)))
 
 
 async def _purge(
@@ -101,6 +101,17 @@ async def _purge(
             async with following(progress, job, expected):
                 await asyncio.wait({task})
     return ending_of(task, job.snapshot(), settings.table_id, ledger, signals.received)
+
+
+def _progress(*, quiet: bool) -> Progress:
+    """Return what suits stderr: a bar on a terminal, lines elsewhere, nothing when *quiet*."""
+    if quiet:
+        return Silent()
+    if not sys.stderr.isatty():
+        return Lines()
+    from bulkdelete.cli.bar import Bar  # noqa: PLC0415 - rich, which only a terminal needs
+
+    return Bar()
 
 
 def _spare_the_collector() -> None:

@@ -84,7 +84,7 @@ def test_nobody_but_the_command_line_imports_the_emulator():
     assert {room(user) for user in users} <= {ISLAND, BRIDGE}
 
 
-ONLY_USERS = {"tenacity": {"retry"}, "rich": {"progress", "cli"}, "click": {"cli"}, "sqlite3": {"ledger", ISLAND}}
+ONLY_USERS = {"tenacity": {"retry"}, "rich": {"cli"}, "click": {"cli"}, "sqlite3": {"ledger", ISLAND}}
 
 
 @pytest.mark.parametrize("library", ONLY_USERS)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import pytest
 from rich.console import Console
 
+from bulkdelete.cli.bar import Bar
 from bulkdelete.job import Snapshot
-from bulkdelete.progress import Bar, Expected, Lines, Pace, Silent, following, phrases, why_it_waits
+from bulkdelete.progress import Expected, Lines, Pace, Silent, following, phrases, why_it_waits
 
 NOW = Snapshot(
     rows=0,

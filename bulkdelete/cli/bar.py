@@ -1,0 +1,53 @@
+"""The live line on a terminal: the only user of rich, in a module of its own because rich is slow to import."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from bulkdelete.progress import Pace, phrases
+
+if TYPE_CHECKING:
+    from bulkdelete.job import Job, Snapshot
+    from bulkdelete.progress import Expected
+
+FRAME_SECONDS: Final = 0.2
+"""How often the line is drawn."""
+_BAR_CHARACTERS: Final = 24
+
+
+class Bar:
+    """Draws one live line on the terminal."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+
+    async def follow(self, job: Job, expected: Expected) -> None:
+        """Draw *job* a few times a second."""
+        pace = Pace()
+        with Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+            try:
+                while True:
+                    _draw(live, job.snapshot(), pace, expected)
+                    await asyncio.sleep(FRAME_SECONDS)
+            finally:
+                _draw(live, job.snapshot(), pace, expected)
+
+    def say(self, line: str) -> None:
+        """Write *line* above the live line."""
+        self._console.print(Text(line), soft_wrap=True)
+
+
+def _draw(live: Live, now: Snapshot, pace: Pace, expected: Expected) -> None:
+    pace.take(now)
+    rows = expected.rows(now.rows)
+    line = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=rows, completed=now.settled, width=_BAR_CHARACTERS, pulse=rows is None)
+    line.add_row(bar, Text(" | ".join(phrases(now, pace, rows)), no_wrap=True, overflow="ellipsis"))
+    live.update(line, refresh=True)
