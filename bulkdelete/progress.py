@@ -1,4 +1,4 @@
-"""How far a job is, in words: for a log, for nowhere, or for the terminal's live line; each follows a job until cancelled.
+"""How far a job is, in words: for a log, for nowhere, or for the live line; each follows a job until cancelled.
 
 Everything goes to stderr. What cannot be known is not shown: there is an ETA only when the size of the source is known
 and its reading has come past what earlier runs had read.
