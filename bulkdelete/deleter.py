@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from bulkdelete.pathfinding import Turn
     from bulkdelete.records import Batch, Verdict
     from bulkdelete.retry import Attempted, Retry, Settled
-    from bulkdelete.splitting import Suspicion
-    from bulkdelete.stopping import Stop
-    from bulkdelete.tally import Tally
+    from bulkdelete.state import State
 
 _REFUSED: Final = frozenset({VerdictKind.INVALID, VerdictKind.TOO_LARGE})
 _STOPPING: Final = frozenset({VerdictKind.FATAL, VerdictKind.UNAUTHORIZED})
@@ -95,16 +93,12 @@ class _Case:
 class Deleter:
     """Sends the batches of one job to one table."""
 
-    def __init__(  # noqa: PLR0913 - the rooms below, each once; wired in one place
-        self, table_id: str, attempts: Attempts, *, retry: Retry, suspicion: Suspicion, stop: Stop, tally: Tally
-    ) -> None:
+    def __init__(self, table_id: str, attempts: Attempts, retry: Retry, state: State) -> None:
         self._table_id = table_id
         self._attempts = attempts
         self._retry = retry
-        self._suspicion = suspicion
-        self._stop = stop
-        self._tally = tally
-        self._pathfinder = Pathfinder(proven=bool(tally.acknowledged_before))
+        self._stop, self._tally, self._suspicion = state.stop, state.tally, state.suspicion
+        self._pathfinder = Pathfinder(proven=bool(state.tally.acknowledged_before))
         self._split_turns = asyncio.Semaphore(splitting.AT_ONCE)
 
     async def send(self, batch: Batch) -> AsyncGenerator[Outcome, None]:

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from bulkdelete.deleter import Deleter
     from bulkdelete.ledger import Ledger
     from bulkdelete.records import Batch
-    from bulkdelete.splitting import Suspicion
-    from bulkdelete.stopping import Stop
-    from bulkdelete.tally import Tally
+    from bulkdelete.state import State
 
 _ENDINGS: Final[tuple[tuple[type[Exception], Ended], ...]] = (
     (PauseTooLong, Ended.QUOTA),
@@ -44,22 +42,12 @@ class Engine:
     At most *workers* batches are being sent, and as many wait in the channel.
     """
 
-    def __init__(  # noqa: PLR0913 - what a job is made of, each once
-        self,
-        deleter: Deleter,
-        ledger: Ledger,
-        *,
-        suspicion: Suspicion,
-        stop: Stop,
-        tally: Tally,
-        workers: int,
-        max_failures: int | None = None,
+    def __init__(
+        self, deleter: Deleter, ledger: Ledger, state: State, *, workers: int, max_failures: int | None = None
     ) -> None:
         self._deleter = deleter
         self._ledger = ledger
-        self._suspicion = suspicion
-        self._stop = stop
-        self._tally = tally
+        self._stop, self._tally, self._suspicion = state.stop, state.tally, state.suspicion
         self._max_failures = max_failures
         self._workers = workers
         self._channel: Channel[tuple[Batch, asyncio.Future[None]]] = Channel(workers)

@@ -26,6 +26,7 @@ from bulkdelete.merging import Merge
 from bulkdelete.records import Ended, Report
 from bulkdelete.retry import Retry
 from bulkdelete.splitting import Suspicion
+from bulkdelete.state import State
 from bulkdelete.stopping import Stop, StopAsked
 from bulkdelete.tally import Tally
 from bulkdelete.version import VERSION
@@ -206,19 +207,11 @@ class Job:
         )
 
     def _wire(self, ledger: Ledger) -> Engine:
-        settings, stop, tally = self._settings, self._stop, self._tally
-        suspicion = Suspicion(settings.splitting, tally)
-        retry = Retry(settings.retry)
-        deleter = Deleter(self._table_id, self._attempts, retry=retry, suspicion=suspicion, stop=stop, tally=tally)
-        return Engine(
-            deleter,
-            ledger,
-            suspicion=suspicion,
-            stop=stop,
-            tally=tally,
-            workers=2 * settings.flow.permits,
-            max_failures=settings.stop.max_failures,
-        )
+        settings = self._settings
+        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally))
+        deleter = Deleter(self._table_id, self._attempts, Retry(settings.retry), state)
+        workers, max_failures = 2 * settings.flow.permits, settings.stop.max_failures
+        return Engine(deleter, ledger, state, workers=workers, max_failures=max_failures)
 
     async def _account_for(
         self, ledger: Ledger, engine: Engine, *, read_to_end: bool

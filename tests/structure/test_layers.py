@@ -14,7 +14,7 @@ FLOORS = [
     ["records", "settings", "waiting", "stopping", "ids"],
     ["protocol", "screening", "digest", "channel", "tally"],
     ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
-    ["attempts", "merging", "copying"],
+    ["attempts", "merging", "copying", "state"],
     ["deleter"],
     ["engine"],
     ["job"],

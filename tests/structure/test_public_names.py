@@ -74,3 +74,7 @@ def test_the_words_of_the_library_need_no_library():
 def test_the_library_does_without_the_terminal():
     program = "import sys; from bulkdelete import BulkDeleter; print(*sorted({'click', 'rich'} & set(sys.modules)))"
     assert python(program) == ""
+
+
+def test_a_job_in_a_log_does_without_the_library_for_terminals():
+    assert python("import sys; import bulkdelete.cli.run; print(*sorted({'rich'} & set(sys.modules)))") == ""

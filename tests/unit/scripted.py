@@ -18,6 +18,7 @@ from bulkdelete.records import Batch, Fate, Filter, Outcome
 from bulkdelete.retry import Retry
 from bulkdelete.settings import Settings
 from bulkdelete.splitting import Suspicion
+from bulkdelete.state import State
 from bulkdelete.stopping import Stop
 from bulkdelete.tally import Tally
 from bulkdelete.transport import Reply
@@ -150,10 +151,8 @@ class Sending:
         self.deleter = Deleter(
             TABLE,
             Attempts(self.transport, self.limiter, Credentials(key), codes, lambda: WALL_CLOCK),
-            retry=Retry(settings.retry),
-            suspicion=self.suspicion,
-            stop=self.stop,
-            tally=self.tally,
+            Retry(settings.retry),
+            State(self.stop, self.tally, self.suspicion),
         )
 
     @property
