@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from struct import Struct
 from typing import TYPE_CHECKING, Final, overload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DIGITS: Final = b"0123456789"
+
+
+@lru_cache(maxsize=4)
+def _cutter(length: int, count: int) -> Struct:
+    """Return what cuts joined ids apart in less time than ``bytes.split``."""
+    return Struct(f"{length}sx" * (count - 1) + f"{length}s")
 
 
 class Ids(Sequence[str]):
@@ -35,7 +43,7 @@ class Ids(Sequence[str]):
     @property
     def are_different(self) -> bool:
         """Whether none of them occurs twice."""
-        return len(set(self.joined.split(b"\n") if self._count else ())) == self._count
+        return not self._count or len(set(_cutter(self.length, self._count).unpack(self.joined))) == self._count
 
     def __len__(self) -> int:
         return self._count

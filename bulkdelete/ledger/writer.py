@@ -1,6 +1,6 @@
 """The one thread that writes: it commits whatever is queued, and takes the next that came meanwhile.
 
-What comes after a pause is committed at once. While writes come one upon another, it lets them gather for two
+What comes after a pause is committed at once. While writes come one upon another, it lets them gather for four
 milliseconds: a commit costs the same CPU time whatever it holds, and the workers are twice as many as the permits, so
 that nobody's request waits for it.
 """
@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from bulkdelete.errors import LedgerError, LedgerStorageError
 from bulkdelete.ledger.finishing import to_its_end
 
-GATHERING_SECONDS: Final = 0.002
+GATHERING_SECONDS: Final = 0.004
 T = TypeVar("T")
 Operation: TypeAlias = Callable[[sqlite3.Connection], T]
 _Queued: TypeAlias = tuple[Operation[Any], "asyncio.Future[Any]"]
