@@ -49,5 +49,5 @@ def _draw(live: Live, now: Snapshot, pace: Pace, expected: Expected) -> None:
     rows = expected.rows(now.rows)
     line = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=rows, completed=now.settled, width=_BAR_CHARACTERS, pulse=rows is None)
-    line.add_row(bar, Text(" | ".join(phrases(now, pace, rows)), no_wrap=True, overflow="ellipsis"))
+    line.add_row(bar, Text(" | ".join(phrases(now, pace, rows))))
     live.update(line, refresh=True)

@@ -124,6 +124,16 @@ async def test_the_bar_draws_on_a_terminal_and_ends_when_it_is_cancelled():
     assert "5,000 of about 60,000 rows settled" in terminal.getvalue()
 
 
+async def test_the_bar_leaves_nothing_out_on_a_narrow_terminal():
+    terminal = io.StringIO()
+    bar = Bar(Console(file=terminal, force_terminal=True, width=60))
+    with pytest.raises(asyncio.CancelledError):
+        await bar.follow(Scripted(replace(BUSY, pause_seconds=41.7)), Expected(File()))
+    written = " ".join(terminal.getvalue().split())
+    assert "\N{HORIZONTAL ELLIPSIS}" not in written
+    assert "limit" in written
+
+
 async def test_silence_says_only_what_must_be_said(capsys):
     silent = Silent()
     async with following(silent, Scripted(NOW), Expected()):
