@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from contextlib import suppress
@@ -172,7 +173,7 @@ class Job:
         if self._stopped_early:
             engine.halt(Ended.SIGNAL, self._stopped_early)
         if self._source.replayable:
-            await self._remember(ledger, SOURCE_PATH, _absolute(self._source.name))
+            await self._remember(ledger, SOURCE_PATH, stored_paths(self._source.paths))
         await engine.run(merge.batches(source.blocks()), self._settings.flow.cancel_grace_seconds)
         if not (merge.read_to_end or merge.limited or self._stop.asked or engine.problem):
             engine.halt(Ended.FAULT, "the source was not read to its end, and nobody said why")
@@ -269,8 +270,10 @@ class Job:
         )
 
 
-def _absolute(path: str) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 - asks no disk
+def stored_paths(paths: tuple[str, ...]) -> str:
+    """Return *paths* for :data:`SOURCE_PATH`: absolute; as JSON where there are several."""
+    absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - asks no disk
+    return absolute[0] if len(absolute) == 1 else json.dumps(absolute)
 
 
 def _with_report(problem: Exception, report: Report) -> Exception:

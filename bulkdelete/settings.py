@@ -5,12 +5,22 @@ The attribute docs are the comments of ``config.example.toml``; a test holds the
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import ipaddress
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bulkdelete.errors import SettingsError
@@ -48,6 +58,20 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def _listed(paths: object) -> object:
+    """Return one path as a list of one."""
+    return ((paths,) if paths else ()) if isinstance(paths, str) else paths
+
+
+def _check_encoding(encoding: str) -> str:
+    try:
+        if codecs.lookup(encoding)._is_text_encoding:  # noqa: SLF001 - what open() asks
+            return encoding
+    except (LookupError, ValueError):
+        pass
+    raise ValueError(f"{encoding!r} is no text encoding; well-known ones are utf-8, utf-16, latin-1 and cp1252")
+
+
 CodeMeaning = Literal["invalid", "retry", "unknown", "pause", "too_large", "unauthorized", "fatal"]
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 
@@ -56,11 +80,11 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
-class SourceSettings(_Section):
-    """How rows are read."""
+class ReadingSettings(_Section):
+    """How the rows of files are read."""
 
-    path: str = ""
-    """The file that holds the records to delete; "-" is standard input."""
+    path: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """The files: one, or a list of them, directories and globs such as "ids/*.csv.gz"; "-" is standard input."""
     format: Literal["auto", "text", "csv", "tsv", "jsonl"] = "auto"
     """text (one id a line), csv, tsv or jsonl; auto goes by the name: .csv, .tsv, .jsonl or .ndjson, else text."""
     column: str = ""
@@ -71,8 +95,21 @@ class SourceSettings(_Section):
     """The character between csv fields. Empty: a comma for csv, a tab for tsv."""
     header: bool = True
     """Whether the first csv or tsv line holds the column names. Without a header, columns are numbers."""
+    encoding: Annotated[str, AfterValidator(_check_encoding)] = "utf-8"
+    """How the text is encoded: utf-8, utf-16, latin-1, cp1252 or any other that Python knows."""
     max_line_bytes: int = Field(default=65_536, ge=1024, le=16 * 1024 * 1024)
     """A longer line is set aside as invalid."""
+    max_expansion: float = Field(default=250.0, ge=1)
+    """A packed file (gzip, bzip2, xz, zstandard) may unpack to so many times its size, or to 64 MiB; else it is
+    taken for a decompression bomb and refused."""
+
+
+class SourceSettings(ReadingSettings):
+    """The records to delete, and how they are read."""
+
+    sanity_check: bool = True
+    """Whether the first 10,000 ids are looked at before the first delete, and refused when they look like another
+    column: all equal, dates, e-mail addresses, row numbers, ids whose digits a spreadsheet has rounded."""
 
 
 class BatchSettings(_Section):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +16,7 @@ from bulkdelete.errors import LedgerMismatch, SettingsError
 from bulkdelete.job import SOURCE_ROWS
 from bulkdelete.ledger import read_ledger
 from bulkdelete.records import Defect, Filter
+from bulkdelete.sources import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from bulkdelete.records import Item
     from bulkdelete.settings import Settings
     from bulkdelete.sources import Source
+
+
+_MOST_FILES_NAMED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Earlier:
 
 def default_ledger(source: str, table_id: str) -> Path:
     """Return the ledger of a job that names none: ``./<source>.<table_id>.bulkdelete.db``."""
-    name = "stdin" if source == "-" else Path(source).name
+    name = "stdin" if source == "-" else re.sub(r"[*?\[\]]", "_", Path(source).resolve().name)
     return Path(f"{name}.{re.sub(r'[^A-Za-z0-9._-]', '_', table_id)}.bulkdelete.db")
 
 
@@ -72,6 +77,7 @@ def summary(
         ("table", settings.table_id),
         ("base URL", settings.base_url),
         ("source", f"{source.name}, {_size(source.size_bytes)}"),
+        *_files(source),
         ("read as", ", ".join(_read_as(source))),
         ("ledger", f"{ledger}{'' if earlier else ' (new)'}"),
     ]
@@ -113,8 +119,15 @@ def _read_as(source: Source) -> Iterator[str]:
     if "column" in options and not options["column"] and not options.get("filter_column"):
         options["column"] = "record_id"
     for name, value in options.items():
-        if value and name != "max_line_bytes":
+        if value and name not in {"max_line_bytes", FILES}:
             yield f"{name.replace('_', ' ')} {value!r}"
+
+
+def _files(source: Source) -> Iterator[tuple[str, str]]:
+    names: list[str] = json.loads(source.identity.get(FILES, "[]"))
+    if names:
+        more = f" and {len(names) - _MOST_FILES_NAMED} more" if len(names) > _MOST_FILES_NAMED else ""
+        yield "files", ", ".join(names[:_MOST_FILES_NAMED]) + more
 
 
 def _so_far(earlier: Earlier) -> str:

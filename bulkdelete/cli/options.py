@@ -11,7 +11,7 @@ from bulkdelete.errors import SettingsError
 from bulkdelete.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from pydantic.fields import FieldInfo
 
@@ -22,6 +22,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "--column": "source.column",
     "--filter-column": "source.filter_column",
     "--delimiter": "source.delimiter",
+    "--encoding": "source.encoding",
     "--ledger": "ledger.path",
     "--synchronous": "ledger.synchronous",
     "--limit": "stop.limit",
@@ -33,21 +34,26 @@ SETTINGS: Final[Mapping[str, str]] = {
     "--ca-file": "http.ca_file",
 }
 """Which setting each option overrides; the help text is the setting's own documentation."""
-_HEADER: Final = "source.header"
+SWITCHES: Final[Mapping[str, str]] = {
+    "--header/--no-header": "source.header",
+    "--sanity-check/--no-sanity-check": "source.sanity_check",
+}
+"""The same for settings that are on or off."""
 
 
 def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add every option of :data:`SETTINGS`, and ``--header/--no-header``, to a click command."""
-    about = field_of(_HEADER).description
-    command = click.option("--header/--no-header", _parameter(_HEADER), default=None, help=about)(command)
+    """Add every option of :data:`SETTINGS` and :data:`SWITCHES` to a click command."""
+    for flags, name in reversed(list(SWITCHES.items())):
+        about = _flat(field_of(name).description)
+        command = click.option(flags, _parameter(name), default=None, help=about)(command)
     for flag, name in reversed(list(SETTINGS.items())):
         field = field_of(name)
         command = click.option(flag, _parameter(name), type=_type_of(field), help=_flat(field.description))(command)
     return command
 
 
-def settings_from(config: str | None, source: str | None, given: Mapping[str, Any]) -> Settings:
-    """Return the settings: the defaults, under the file *config*, under *source* and the options *given*.
+def settings_from(config: str | None, sources: Sequence[str], given: Mapping[str, Any]) -> Settings:
+    """Return the settings: the defaults, under the file *config*, under *sources* and the options *given*.
 
     Raises:
         SettingsError: naming the file and key, or the option, that is refused.
@@ -56,10 +62,10 @@ def settings_from(config: str | None, source: str | None, given: Mapping[str, An
     values = settings_file.load(config) if config is not None else {}
     if config is not None:
         Settings.from_mapping(values, config)
-    names = [*SETTINGS.values(), _HEADER]
+    names = [*SETTINGS.values(), *SWITCHES.values()]
     overrides = {name: given[_parameter(name)] for name in names if given.get(_parameter(name)) is not None}
-    if source is not None:
-        overrides["source.path"] = source
+    if sources:
+        overrides["source.path"] = list(sources)
     if overrides.get("source.delimiter") == "\\t":
         overrides["source.delimiter"] = "\t"
     for name, value in overrides.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -98,13 +99,21 @@ async def _source(reader: LedgerReader, given: str | None) -> Source:
     try:
         if given is None and spool.exists():
             return await _spooled(reader.facts, spool)
-        return open_source(given or reader.facts.get(SOURCE_PATH, ""), _settings(reader.facts))
+        return open_source(given or _paths(reader.facts), _settings(reader.facts))
     except SourceError as error:
         ranges = ", ".join(f"{stored.first_row}..{stored.end_row}" for stored, *_ in reader.open_ranges())
         raise SettingsError(
             f"the ids of the rows left over cannot be read again: {error}. The rows are first_row..end_row {ranges}. "
             "Say where the source is now with --source FILE"
         ) from None
+
+
+def _paths(facts: Mapping[str, str]) -> str | list[str]:
+    stored = facts.get(SOURCE_PATH, "")
+    if not stored.startswith("["):  # one absolute path
+        return stored
+    paths: list[str] = json.loads(stored)
+    return paths
 
 
 async def _spooled(facts: Mapping[str, str], spool: Path) -> Source:

@@ -44,7 +44,7 @@ class _Manner:
 
 
 @click.command("run", short_help="Delete the records that a file names.")
-@click.argument("source", required=False)
+@click.argument("sources", nargs=-1, metavar="SOURCE...")
 @click.option("-c", "--config", metavar="FILE", help="A TOML file; config.example.toml shows every setting.")
 @setting_options
 @click.option("--yes", is_flag=True, help="Do not ask for the table id to be typed.")
@@ -52,8 +52,8 @@ class _Manner:
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", is_flag=True, help="Print the report as one JSON object.")
 @click.pass_context
-def command(ctx: click.Context, /, source: str | None, config: str | None, **given: Any) -> None:  # noqa: ANN401 - click's values
-    """Delete the records that SOURCE names ("-" is standard input) from a table.
+def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None, **given: Any) -> None:  # noqa: ANN401 - click's values
+    """Delete the records that SOURCE names from a table: files, directories or globs, or "-", standard input.
 
     The same command again goes on where an earlier one was stopped or killed. The API key comes from the environment
     variable BULKDELETE_API_KEY, or from api_key_file or api_key_command in the configuration.
@@ -63,7 +63,7 @@ def command(ctx: click.Context, /, source: str | None, config: str | None, **giv
     """
     manner = _Manner(**{name: given.pop(name) for name in ("yes", "allow_empty", "quiet", "json")})
     try:
-        ending = _run(settings_from(config, source, given), manner)
+        ending = _run(settings_from(config, sources, given), manner)
     except BulkDeleteError as error:
         ending = Ending(error=error)
     ctx.exit(_tell(ending, manner))
@@ -74,7 +74,7 @@ def _run(settings: Settings, manner: _Manner) -> Ending:
     _require(settings)
     credentials_from(settings)
     source = open_source(settings.source.path, settings.source)
-    ledger = Path(settings.ledger.path or default_ledger(settings.source.path, settings.table_id))
+    ledger = Path(settings.ledger.path or default_ledger(settings.source.path[0], settings.table_id))
     earlier = earlier_runs(ledger)
     _spare_the_collector()
     with asyncio.Runner() as runner:

@@ -75,5 +75,11 @@ def _take_from(values: dict[str, Any], keys: tuple[str, ...], folder: Path) -> N
             return
         values = inner
     path = values.get(last)
-    if isinstance(path, str) and path and path != _STDIN:
-        values[last] = str(folder / path)
+    if isinstance(path, list):
+        values[last] = [_taken_from(folder, one) for one in path]
+    elif path:
+        values[last] = _taken_from(folder, path)
+
+
+def _taken_from(folder: Path, path: object) -> object:
+    return str(folder / path) if isinstance(path, str) and path != _STDIN else path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from contextlib import closing, suppress
@@ -96,13 +97,26 @@ def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping
         return
     differing = [key for key in sorted({*stored, *identity}) if stored.get(key) != identity.get(key)]
     if differing:
-        lines = [f"  {key}: {identity.get(key, 'none')}, was {stored.get(key, 'none')}" for key in differing]
+        lines = [f"  {key}: {_difference(identity.get(key, 'none'), stored.get(key, 'none'))}" for key in differing]
         raise LedgerMismatch(
             f"{path}: this ledger belongs to another job:\n"
             + texts.clean("\n".join(lines))
             + "\nNothing was sent, and the ledger is as it was. Give the job as it was, or another ledger, such as "
             "--ledger purge-$(date +%F).db"
         )
+
+
+def _difference(given: str, stored: str) -> str:
+    """Return in words how two values of an identity differ; lists, which are JSON, by what is new and what is gone."""
+    try:
+        now, before = json.loads(given), json.loads(stored)
+        new, gone = [name for name in now if name not in before], [name for name in before if name not in now]
+    except (ValueError, TypeError):
+        return f"{given}, was {stored}"
+    changes = [
+        f"{len(names)} {word}: {', '.join(names[:5])}" for word, names in (("new", new), ("gone", gone)) if names
+    ]
+    return "; ".join(changes) or "the same in another order"
 
 
 def not_a_ledger(path: Path) -> LedgerMismatch:

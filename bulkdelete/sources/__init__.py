@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from bulkdelete.sources.iterables import from_iterable
 from bulkdelete.sources.opening import open_source
+from bulkdelete.sources.several import FILES
 from bulkdelete.sources.source import Source, first_records, is_source
 from bulkdelete.sources.spool import spooled
 
-__all__ = ["Source", "first_records", "from_iterable", "is_source", "open_source", "spooled"]
+__all__ = ["FILES", "Source", "first_records", "from_iterable", "is_source", "open_source", "spooled"]

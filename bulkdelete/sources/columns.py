@@ -13,7 +13,7 @@ from bulkdelete.sources.defects import defect_of_line
 
 if TYPE_CHECKING:
     from bulkdelete.records import Defect, Item
-    from bulkdelete.settings import SourceSettings
+    from bulkdelete.settings import ReadingSettings
     from bulkdelete.sources.cells import ParsedRows
 
 RECORD_ID: Final = "record_id"
@@ -72,7 +72,7 @@ class Columns:
         return defect_of_line(f"missing field: column {at + 1} in a row of {len(fields)}", unmarked(raw))
 
 
-def columns_by_number(where: str, settings: SourceSettings, delimiter: str) -> Columns:
+def columns_by_number(where: str, settings: ReadingSettings, delimiter: str) -> Columns:
     """Return the columns of a file without a header, which only numbers can name.
 
     Raises:
@@ -92,7 +92,7 @@ def columns_by_number(where: str, settings: SourceSettings, delimiter: str) -> C
     return Columns(int(settings.column) - 1, None, "", delimiter)
 
 
-def columns_of(where: str, header: list[str], settings: SourceSettings, delimiter: str) -> Columns:
+def columns_of(where: str, header: list[str], settings: ReadingSettings, delimiter: str) -> Columns:
     """Return the columns that *settings* name in *header*.
 
     Raises:

@@ -14,7 +14,7 @@ from bulkdelete.sources.lines import Lot
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bulkdelete.settings import SourceSettings
+    from bulkdelete.settings import ReadingSettings
     from bulkdelete.sources.columns import Columns
     from bulkdelete.sources.lines import Block
 
@@ -24,7 +24,7 @@ class Delimited:
     """How the rows of one csv or tsv file become items; *where* names it in errors."""
 
     where: str
-    settings: SourceSettings
+    settings: ReadingSettings
     delimiter: str
 
     def lots(self, blocks: Iterable[Block | Defect]) -> Iterator[Lot]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bulkdelete.errors import SourceChanged, SourceError
+from bulkdelete.errors import SourceChanged, SourceError, SourceRefused
 from bulkdelete.records import Rows
 from bulkdelete.sources.lines import read_blocks
-from bulkdelete.sources.streams import BLOCK_BYTES, Gunzipped, open_raw, open_stream
+from bulkdelete.sources.streams import BLOCK_BYTES, RawStream, open_raw, open_stream
 from bulkdelete.sources.threads import from_thread
+from bulkdelete.sources.transcoding import is_utf_8, looks_like_utf_16, transcoded
+from bulkdelete.sources.unpacking import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from threading import Event
 
     from bulkdelete.records import Defect
-    from bulkdelete.sources.lines import Block, Lot
+    from bulkdelete.sources.lines import Block, Lot, Read
+    from bulkdelete.sources.unpacking import Unpacked
 
 _HASHED_AT_ONCE_BYTES = 4 * 1024 * 1024
 
@@ -39,10 +42,17 @@ class FileSource:
     replayable: bool
     size_bytes: int | None
     file: str
+    encoding: str = "utf-8"
+    max_expansion: float = 250.0
     block_bytes: int = BLOCK_BYTES
     position_bytes: int = field(default=0, init=False)
     _stamp: tuple[int, int] | None = field(default=None, init=False)
     _begun: bool = field(default=False, init=False)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The file's path, as it was given."""
+        return () if self.path is None else (self.name,)
 
     def blocks(self) -> AsyncGenerator[Rows, None]:
         """Yield the rows; the file is read, and its lines are parsed, in a thread of their own."""
@@ -57,8 +67,8 @@ class FileSource:
     async def fingerprint(self) -> str:
         """Return ``sha256:<hex>`` of the file's bytes as they lie on disk, or nothing where they can be read once.
 
-        From then on, :meth:`blocks` refuses to go on when somebody writes to the file. A gzip file is unpacked to its
-        end, because its checksum stands there.
+        From then on, :meth:`blocks` refuses to go on when somebody writes to the file. A packed file is unpacked to
+        its end, because its checksum stands there.
 
         Raises:
             SourceError: the file cannot be read, or is damaged.
@@ -79,13 +89,13 @@ class FileSource:
     def _rows(self, stop: Event) -> Generator[Rows, None, None]:
         row = 0
         try:
-            with open_stream(self.path, waits=not self.replayable, stop=stop) as stream:
-                for items, lines in self.lots(read_blocks(stream.read, self.block_bytes, self.max_line_bytes)):
+            with self._stream(stop) as stream:
+                for items, lines in self.lots(read_blocks(self._reader(stream), self.block_bytes, self.max_line_bytes)):
                     self.position_bytes = stream.position_bytes
                     self._check_unchanged(stream.stamp(), row)
                     yield Rows(row, items, self.file, lines if self.file else ())
                     row += len(items)
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, DamagedError) as error:
             raise SourceError(
                 f"{self.name}: reading broke off before row {row}: {_said(error)}. The rows before it are whole, and "
                 "nothing after them was taken. Mend the file, and run the same command again"
@@ -99,6 +109,16 @@ class FileSource:
         except OSError as error:
             raise SourceError(f"{self.name}: reading broke off: {_said(error)}. Nothing was sent") from error
 
+    def _stream(self, stop: Event) -> AbstractContextManager[RawStream | Unpacked]:
+        return open_stream(self.path, self.name, self.max_expansion, waits=not self.replayable, stop=stop)
+
+    def _reader(self, stream: RawStream | Unpacked) -> Read:
+        if not is_utf_8(self.encoding):
+            return transcoded(stream.read, self.encoding)
+        if isinstance(stream, RawStream) and looks_like_utf_16(stream.begins_with):
+            raise SourceRefused(f"{self.name} is encoded in UTF-16. Nothing was sent. Say so with --encoding utf-16")
+        return stream.read
+
     def _check_unchanged(self, stamp: tuple[int, int], row: int) -> None:
         if self.replayable and self._stamp not in {None, stamp}:
             raise SourceChanged(
@@ -109,11 +129,11 @@ class FileSource:
     def _unpacked(self, stop: Event) -> Generator[str, None, None]:
         """Read the file to its end once, yielding nothing of it, where it is packed."""
         try:
-            with open_stream(self.path, waits=False, stop=stop) as stream:
+            with self._stream(stop) as stream:
                 self._stamp = stream.stamp()
-                while isinstance(stream, Gunzipped) and stream.read(self.block_bytes):
+                while not isinstance(stream, RawStream) and stream.read(self.block_bytes):
                     yield ""
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, DamagedError) as error:
             raise SourceError(
                 f"{self.name} is damaged, and cannot be unpacked to its end: {_said(error)}. Nothing was sent. Get the "
                 "file anew"

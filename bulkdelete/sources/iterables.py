@@ -50,6 +50,7 @@ class IterableSource:
     """The rows of a Python iterable of ``str`` and ``Filter``; whatever else it gives is a Defect in its place."""
 
     name = "an iterable"
+    paths = ()
     replayable = False
     size_bytes = None
     position_bytes = 0

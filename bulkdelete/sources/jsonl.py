@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bulkdelete.records import Item, Record
-    from bulkdelete.settings import SourceSettings
+    from bulkdelete.settings import ReadingSettings
     from bulkdelete.sources.lines import Block
 
 RECORD_ID: Final = "record_id"
@@ -37,7 +37,7 @@ class JsonLines:
     forms: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, settings: SourceSettings) -> JsonLines:
+    def of(cls, settings: ReadingSettings) -> JsonLines:
         """Return the layout that *settings* describe."""
         name = json.dumps(settings.column or RECORD_ID, ensure_ascii=False)
         forms = [('"', '"')] if not settings.column else []

@@ -1,4 +1,4 @@
-"""A path and settings -> a source."""
+"""Paths and settings -> a source."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceRefused
-from bulkdelete.settings import SourceSettings
+from bulkdelete.settings import ReadingSettings, SourceSettings
 from bulkdelete.sources.delimited import Delimited
 from bulkdelete.sources.file import FileSource
 from bulkdelete.sources.jsonl import JsonLines
+from bulkdelete.sources.several import SeveralFiles, find, is_several
 from bulkdelete.sources.text import text_lots
+from bulkdelete.sources.transcoding import is_utf_8
+from bulkdelete.sources.unpacking import SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bulkdelete.records import Defect
     from bulkdelete.sources.lines import Block, Lot
@@ -28,24 +31,40 @@ _NO_DELIMITERS: Final = frozenset('"\r\n')
 _OPEN_FILES: Final = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
 
-def open_source(path: str | os.PathLike[str], settings: SourceSettings | None = None) -> Source:
+def open_source(
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], settings: ReadingSettings | None = None
+) -> Source:
     """Return the source at *path*, where "-" is standard input; nothing is read yet but what kind of file it is.
 
-    *settings* say how it is read; their own ``path`` is not looked at.
+    A list of paths, a directory or a glob is one source: the rows of all its files, numbered through. *settings* say
+    how it is read; their own ``path`` is not looked at.
 
     Raises:
-        SourceRefused: it is a directory, missing or unreadable, or *settings* do not fit its format.
+        SourceRefused: it is missing, empty as a directory, or unreadable, or *settings* do not fit its format.
 
     """
     settings = settings or SourceSettings()
-    if os.fspath(path) == "-":
+    paths = [os.fspath(path)] if isinstance(path, str | os.PathLike) else [os.fspath(one) for one in path]
+    if not paths:
+        raise SourceRefused("no source is named. Nothing was sent. Name the file that holds the records")
+    if is_several(paths):
+        found = find(paths)
+        files = [_file(file.path, settings) for file in found]
+        more = len(paths) - 1
+        name = f"{paths[0]} and {more} more" if more else paths[0]
+        return SeveralFiles(f"{name} ({len(files)} files)", paths, files, [file.name for file in found])
+    return _file(paths[0], settings)
+
+
+def _file(path: str, settings: ReadingSettings) -> FileSource:
+    if path == "-":
         return _source(STANDARD_INPUT, None, settings, size_bytes=None)
     at = Path(path)
     size_bytes = _look(at)
     return _source(str(at), at, settings, size_bytes=size_bytes)
 
 
-def _source(name: str, path: Path | None, settings: SourceSettings, *, size_bytes: int | None) -> FileSource:
+def _source(name: str, path: Path | None, settings: ReadingSettings, *, size_bytes: int | None) -> FileSource:
     kind = settings.format if settings.format != "auto" else _kind_by_name(path)
     delimiter = settings.delimiter or _DELIMITERS.get(kind, "")
     _check(name, kind, settings)
@@ -53,11 +72,13 @@ def _source(name: str, path: Path | None, settings: SourceSettings, *, size_byte
         name=name,
         path=path,
         lots=_lots(name, kind, settings, delimiter),
-        identity={**_identity(kind, settings, delimiter), "max_line_bytes": str(settings.max_line_bytes)},
+        identity=_identity(kind, settings, delimiter),
         max_line_bytes=settings.max_line_bytes,
         replayable=size_bytes is not None,
         size_bytes=size_bytes,
         file=name,
+        encoding=settings.encoding,
+        max_expansion=settings.max_expansion,
     )
 
 
@@ -66,7 +87,7 @@ def _look(path: Path) -> int | None:
     try:
         found = path.stat()
         if stat.S_ISDIR(found.st_mode):
-            raise SourceRefused(f"{path} is a directory. Nothing was sent. Name one file that holds the records")
+            raise SourceRefused(f"{path} is a directory. Nothing was sent. Name the files that hold the records")
         if not os.access(path, os.R_OK):
             raise PermissionError(0, "it may not be read")
     except FileNotFoundError:
@@ -83,11 +104,12 @@ def _look(path: Path) -> int | None:
 def _kind_by_name(path: Path | None) -> str:
     if path is None:
         return "text"
-    name = path.name.lower().removesuffix(".gz")
+    name = path.name.lower()
+    name = next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
     return _KINDS.get(Path(name).suffix, "text")
 
 
-def _check(name: str, kind: str, settings: SourceSettings) -> None:
+def _check(name: str, kind: str, settings: ReadingSettings) -> None:
     columns = settings.column or settings.filter_column
     if kind == "text" and columns:
         raise SourceRefused(
@@ -103,7 +125,7 @@ def _check(name: str, kind: str, settings: SourceSettings) -> None:
 
 
 def _lots(
-    name: str, kind: str, settings: SourceSettings, delimiter: str
+    name: str, kind: str, settings: ReadingSettings, delimiter: str
 ) -> Callable[[Iterable[Block | Defect]], Iterator[Lot]]:
     if kind == "text":
         return text_lots
@@ -112,10 +134,12 @@ def _lots(
     return Delimited(name, settings, delimiter).lots
 
 
-def _identity(kind: str, settings: SourceSettings, delimiter: str) -> Mapping[str, str]:
-    if kind == "text":
-        return {"kind": kind}
-    columns = {"kind": kind, "column": settings.column, "filter_column": settings.filter_column}
-    if kind == "jsonl":
-        return columns
-    return {**columns, "delimiter": delimiter, "header": "yes" if settings.header else "no"}
+def _identity(kind: str, settings: ReadingSettings, delimiter: str) -> Mapping[str, str]:
+    identity = {"kind": kind}
+    if kind != "text":
+        identity |= {"column": settings.column, "filter_column": settings.filter_column}
+    if kind in _DELIMITERS:
+        identity |= {"delimiter": delimiter, "header": "yes" if settings.header else "no"}
+    if not is_utf_8(settings.encoding):
+        identity["encoding"] = settings.encoding
+    return {**identity, "max_line_bytes": str(settings.max_line_bytes)}

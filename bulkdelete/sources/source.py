@@ -24,6 +24,10 @@ class Source(Protocol):
         """The source for people: its path, "standard input" or "an iterable"."""
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """Where it was opened: files, directories, globs; nothing for what has no path."""
+
+    @property
     def identity(self) -> Mapping[str, str]:
         """What makes it the same source besides its rows: its kind and its parser's options, never its path."""
 

@@ -1,25 +1,26 @@
-"""The bytes of a file, a FIFO or standard input, gunzipped where they begin as gzip does; all of it blocking.
+"""The bytes of a file, a FIFO or standard input, unpacked where they are packed; all of it blocking.
 
 Every wait ends soon after ``stop`` is set, so that a reader's thread can always be ended.
 """
 
 from __future__ import annotations
 
-import gzip
 import os
 import select
 import sys
 from contextlib import ExitStack, contextmanager
 from io import FileIO
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.sources.unpacking import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from threading import Event
-    from typing import IO
 
-GZIP_MAGIC: Final = b"\x1f\x8b"
+    from bulkdelete.sources.unpacking import Unpacked
+
 BLOCK_BYTES: Final = 256 * 1024
 _LOOK_AT_STOP_MILLISECONDS: Final = 50
 _STANDARD_INPUT: Final = 0
@@ -80,33 +81,6 @@ class RawStream:
         raise InterruptedError("the reading was stopped")
 
 
-class Gunzipped:
-    """The bytes that *raw* holds in gzip members, one or several."""
-
-    def __init__(self, raw: RawStream) -> None:
-        self._raw = raw
-        self._file = gzip.GzipFile(fileobj=cast("IO[bytes]", raw), mode="rb")
-
-    def read(self, most_bytes: int) -> bytes:
-        """Return up to *most_bytes* bytes, at least one unless the stream has ended.
-
-        Raises:
-            EOFError: the stream is cut short, and all that was there has been returned.
-            OSError, zlib.error: the stream is damaged.
-
-        """
-        return self._file.read1(most_bytes)
-
-    def stamp(self) -> tuple[int, int]:
-        """Return what changes when somebody writes to the file."""
-        return self._raw.stamp()
-
-    @property
-    def position_bytes(self) -> int:
-        """How many bytes have been read, as they lie in the file."""
-        return self._raw.position_bytes
-
-
 @contextmanager
 def open_raw(path: Path | None, *, waits: bool, stop: Event) -> Iterator[RawStream]:
     """Open *path*, or standard input where it is ``None``, as raw bytes."""
@@ -119,10 +93,12 @@ def open_raw(path: Path | None, *, waits: bool, stop: Event) -> Iterator[RawStre
 
 
 @contextmanager
-def open_stream(path: Path | None, *, waits: bool, stop: Event) -> Iterator[RawStream | Gunzipped]:
-    """Open *path*, or standard input where it is ``None``, gunzipped where it is gzip."""
+def open_stream(
+    path: Path | None, name: str, max_expansion: float, *, waits: bool, stop: Event
+) -> Iterator[RawStream | Unpacked]:
+    """Open *path*, or standard input where it is ``None``, unpacked where it is packed; errors call it *name*."""
     with open_raw(path, waits=waits, stop=stop) as raw:
-        yield Gunzipped(raw) if raw.begins_with(GZIP_MAGIC) else raw
+        yield unpacked(raw, name, max_expansion) or raw
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

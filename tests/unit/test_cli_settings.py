@@ -22,27 +22,27 @@ def config(tmp_path):
 
 def test_options_override_the_file_and_the_file_the_defaults(config):
     path = config('table_id = "a"\nbase_url = "http://127.0.0.1:1"\n[flow]\npermits = 3\n[batch]\nsize = 10\n')
-    settings = settings_from(path, "ids.csv", {"table_id": "b", "batch__size": 20, "source__header": False})
+    settings = settings_from(path, ["ids.csv"], {"table_id": "b", "batch__size": 20, "source__header": False})
     assert settings.table_id == "b"
     assert settings.base_url == "http://127.0.0.1:1"
     assert settings.flow.permits == 3
     assert settings.batch.size == 20
-    assert settings.source.path == "ids.csv"
+    assert settings.source.path == ("ids.csv",)
     assert not settings.source.header
     assert settings.retry == Settings().retry
 
 
 def test_paths_in_the_file_are_taken_from_its_folder_and_those_of_options_are_not(config, tmp_path):
     path = config('api_key_file = "key"\n[source]\npath = "ids.csv"\n[ledger]\npath = "/absolute.db"\n')
-    settings = settings_from(path, None, {"http__ca_file": "ca.pem"})
-    assert settings.source.path == str(tmp_path / "ids.csv")
+    settings = settings_from(path, (), {"http__ca_file": "ca.pem"})
+    assert settings.source.path == (str(tmp_path / "ids.csv"),)
     assert settings.api_key_file == str(tmp_path / "key")
     assert settings.ledger.path == "/absolute.db"
     assert settings.http.ca_file == "ca.pem"
 
 
 def test_standard_input_in_the_file_stays_standard_input(config):
-    assert settings_from(config('[source]\npath = "-"\n'), None, {}).source.path == "-"
+    assert settings_from(config('[source]\npath = "-"\n'), (), {}).source.path == ("-",)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_standard_input_in_the_file_stays_standard_input(config):
 )
 def test_a_key_in_the_file_is_refused_with_a_lesson_and_without_an_echo(config, text):
     with pytest.raises(SettingsError) as caught:
-        settings_from(config(text), None, {})
+        settings_from(config(text), (), {})
     assert "BULKDELETE_API_KEY" in str(caught.value)
     assert SECRET not in str(caught.value)
 
@@ -58,14 +58,14 @@ def test_a_key_in_the_file_is_refused_with_a_lesson_and_without_an_echo(config, 
 def test_a_syntax_error_names_file_line_and_column(config):
     path = config('table_id = "a"\nbase_url = nothing\n')
     with pytest.raises(SettingsError, match=r"purge\.toml: .*line 2, column \d+"):
-        settings_from(path, None, {})
+        settings_from(path, (), {})
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_name_and_the_file(config):
     with pytest.raises(SettingsError, match=r"purge\.toml: .*did you mean table_id"):
-        settings_from(config("tabel_id = 1"), None, {})
+        settings_from(config("tabel_id = 1"), (), {})
     with pytest.raises(SettingsError, match=r"flow\.permit is not a setting; did you mean permits"):
-        settings_from(config("[flow]\npermit = 1"), None, {})
+        settings_from(config("[flow]\npermit = 1"), (), {})
 
 
 def test_a_value_where_a_section_belongs_is_refused(config):
@@ -84,4 +84,4 @@ def test_a_tab_can_be_typed_as_a_delimiter():
 
 def test_a_file_that_is_not_there_is_named():
     with pytest.raises(SettingsError, match=r"missing\.toml: .*No such file"):
-        settings_from("missing.toml", None, {})
+        settings_from("missing.toml", (), {})

@@ -54,6 +54,7 @@ RANGES = {
     "batch.max_body_bytes": (4096, None),
     "batch.max_id_characters": (1, 4096),
     "source.max_line_bytes": (1024, 16 * 1024 * 1024),
+    "source.max_expansion": (1, None),
     "http.connect_timeout_seconds": (0.001, 600),
     "http.answer_timeout_seconds": (0.001, 3600),
     "retry.max_attempts": (1, 100),

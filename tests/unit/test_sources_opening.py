@@ -12,8 +12,8 @@ from bulkdelete.settings import SourceSettings
 from bulkdelete.sources import first_records, from_iterable, is_source, open_source
 
 
-def test_a_directory_is_refused(tmp_path):
-    with pytest.raises(SourceRefused, match="is a directory"):
+def test_an_empty_directory_is_refused(tmp_path):
+    with pytest.raises(SourceRefused, match="holds no file"):
         open_source(tmp_path)
 
 

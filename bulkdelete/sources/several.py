@@ -1,0 +1,155 @@
+"""Several files as one source: their rows numbered through, in an order that is frozen with the job's identity."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.errors import SourceRefused
+from bulkdelete.records import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+
+    from bulkdelete.sources.source import Source
+
+FILES: Final = "files"
+"""The part of a source's identity that lists its files, as JSON."""
+_PASSED_OVER: Final = (".", "_")
+_OUR_LEDGERS: Final = ".bulkdelete.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file to read, and the name that stands for it in the job's identity, wherever its folder lies."""
+
+    path: str
+    name: str
+
+
+def is_several(paths: Sequence[str]) -> bool:
+    """Return whether *paths* are more than one file, or may come to be: a list, a directory or a glob."""
+    return len(paths) > 1 or any(Path(path).is_dir() or _is_glob(path) for path in paths)
+
+
+def find(paths: Sequence[str]) -> list[Found]:
+    """Return the files that *paths* stand for: a file is itself, a directory its files, a glob what it matches.
+
+    In a directory, names that begin with ``.`` or ``_`` are passed over, and ledgers that are called as usual. Files of
+    one directory or glob come in the order of their names; everything else in the order given.
+
+    Raises:
+        SourceRefused: nothing is found, a directory holds another, or a file is named twice.
+
+    """
+    found = [file for path in paths for file in _found(path)]
+    seen: set[str] = set()
+    for file in found:
+        real = os.path.realpath(file.path)
+        if real in seen:
+            raise SourceRefused(f"{file.path} is named twice among the sources. Nothing was sent. Name each file once")
+        seen.add(real)
+    return found
+
+
+def _found(path: str) -> Iterator[Found]:
+    if Path(path).is_dir():
+        yield from _in_directory(Path(path))
+    elif _is_glob(path):
+        yield from _matching(path)
+    elif path == "-":
+        raise SourceRefused("standard input cannot be one of several sources. Nothing was sent. Give it alone")
+    else:
+        yield Found(path, Path(path).name)
+
+
+def _in_directory(folder: Path) -> Iterator[Found]:
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        raise SourceRefused(f"{folder} cannot be read: {error.strerror}. Nothing was sent") from None
+    files = [path for path in inside if not path.name.startswith(_PASSED_OVER) and _OUR_LEDGERS not in path.name]
+    for path in files:
+        if path.is_dir():
+            raise SourceRefused(
+                f"{folder} holds the directory {path.name}, and whether its files are meant is not clear. Nothing was "
+                f"sent. Say it with a glob, such as '{folder}/*.csv' or '{folder}/**/*.csv'"
+            )
+    if not files:
+        raise SourceRefused(f"{folder} holds no file. Nothing was sent. Check the path of the source")
+    yield from (Found(str(path), path.name) for path in files)
+
+
+def _matching(pattern: str) -> Iterator[Found]:
+    root = os.path.dirname(pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)])  # noqa: PTH120 - text
+    matches = [path for path in sorted(glob.glob(pattern, recursive=True)) if not Path(path).is_dir()]  # noqa: PTH207 - absolute too
+    if not matches:
+        raise SourceRefused(f"no file matches {pattern}. Nothing was sent. Check the pattern of the source")
+    yield from (Found(path, os.path.relpath(path, root or ".")) for path in matches)
+
+
+def _is_glob(path: str) -> bool:
+    return glob.has_magic(path) and not Path(path).exists()
+
+
+class SeveralFiles:
+    """The rows of *files*, one after another, all read alike; *names* stand for them in the identity."""
+
+    def __init__(self, name: str, paths: Sequence[str], files: Sequence[Source], names: Sequence[str]) -> None:
+        self.name = name
+        self.paths = tuple(paths)
+        self._files = files
+        self.identity: Mapping[str, str] = {**_one_identity(files), FILES: json.dumps(list(names))}
+        self.replayable = True
+
+    def __repr__(self) -> str:
+        return f"<{len(self._files)} files: {self.name}>"
+
+    @property
+    def size_bytes(self) -> int | None:
+        """The size of all files as they lie on disk."""
+        return sum(file.size_bytes or 0 for file in self._files)
+
+    @property
+    def position_bytes(self) -> int:
+        """How much of ``size_bytes`` has been read."""
+        return sum(file.position_bytes for file in self._files)
+
+    async def blocks(self) -> AsyncGenerator[Rows, None]:
+        """Yield the rows of every file, numbered through."""
+        row = 0
+        for file in self._files:
+            first = row
+            async with aclosing(file.blocks()) as blocks:
+                async for rows in blocks:
+                    yield Rows(first + rows.first_row, rows.items, rows.file, rows.lines)
+                    row = first + rows.first_row + len(rows.items)
+
+    async def fingerprint(self) -> str:
+        """Return ``sha256:<hex>`` of the files' own, in their order."""
+        digest = hashlib.sha256()
+        for file in self._files:
+            digest.update((await file.fingerprint()).encode() + b"\n")
+        return f"sha256:{digest.hexdigest()}"
+
+
+def _one_identity(files: Iterable[Source]) -> Mapping[str, str]:
+    """Return how all *files* are read; raise :class:`SourceRefused` where that differs."""
+    first, *others = files
+    for file in (first, *others):
+        if not file.replayable:
+            raise SourceRefused(
+                f"{file.name} can be read only once, and cannot be one of several. Nothing was sent. Give it alone"
+            )
+        if file.identity != first.identity:
+            raise SourceRefused(
+                f"{first.name} is read as {first.identity['kind']} and {file.name} as {file.identity['kind']}: the "
+                "files of one job are read alike. Nothing was sent. Say what they are with --format"
+            )
+    return first.identity

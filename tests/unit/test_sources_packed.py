@@ -1,0 +1,113 @@
+import bz2
+import gzip
+import lzma
+
+import pytest
+import zstandard
+
+from bulkdelete.errors import SourceError, SourceRefused
+from bulkdelete.records import Defect
+from bulkdelete.settings import SourceSettings
+from bulkdelete.sources import open_source
+
+PACK = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstandard.ZstdCompressor().compress,
+}
+IDS = [str(541_000_000_000_000_000 + 7 * row) for row in range(30_000)]
+
+
+async def read(path, **settings):
+    source = open_source(path, SourceSettings(**settings))
+    await source.fingerprint()
+    return [item async for rows in source.blocks() for item in rows.items]
+
+
+def text(ids):
+    return "".join(f"{one}\n" for one in ids).encode()
+
+
+@pytest.mark.parametrize("kind", PACK)
+async def test_packed_files_are_told_by_how_they_begin_and_members_are_read_through(tmp_path, kind):
+    path = tmp_path / "ids.txt"
+    path.write_bytes(PACK[kind](text(IDS[:10_000])) + PACK[kind](b"") + PACK[kind](text(IDS[10_000:])))
+    assert await read(path) == IDS
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_the_name_before_the_packing_says_the_format(tmp_path, kind):
+    path = tmp_path / f"ids.csv.{kind}"
+    path.touch()
+    assert open_source(path).identity["kind"] == "csv"
+
+
+@pytest.mark.parametrize("kind", PACK)
+@pytest.mark.parametrize("cut", [1, 5, 1000])
+async def test_a_file_cut_short_is_an_error_before_anything_is_taken_from_it(tmp_path, kind, cut):
+    path = tmp_path / "ids"
+    path.write_bytes(PACK[kind](text(IDS))[:-cut])
+    with pytest.raises(SourceError, match=r"damaged, and cannot be unpacked to its end.*Nothing was sent"):
+        await read(path)
+
+
+@pytest.mark.parametrize("kind", PACK)
+async def test_what_stands_behind_the_last_member_is_an_error(tmp_path, kind):
+    path = tmp_path / "ids"
+    path.write_bytes(PACK[kind](text(IDS)) + b"541278230707963208\n")
+    with pytest.raises(SourceError, match="damaged"):
+        await read(path)
+
+
+@pytest.mark.parametrize("kind", ["gz", "xz"])
+async def test_zeros_may_pad_the_end(tmp_path, kind):
+    path = tmp_path / "ids"
+    path.write_bytes(PACK[kind](text(IDS)) + bytes(512))
+    assert await read(path) == IDS
+
+
+@pytest.mark.parametrize("kind", PACK)
+async def test_a_decompression_bomb_is_refused_in_bounded_memory(tmp_path, kind):
+    path = tmp_path / "ids"
+    path.write_bytes(PACK[kind](b"\n" * 200_000_000))
+    with pytest.raises(SourceRefused, match=r"unpacks to more than 250 times its size.*max_expansion"):
+        await read(path)
+
+
+async def test_an_expansion_that_is_meant_is_read(tmp_path):
+    path = tmp_path / "ids"
+    path.write_bytes(gzip.compress(b"\n" * 100_000_000 + b"1\n"))
+    assert await read(path, max_expansion=2000) == ["1"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1", "cp1252", "utf-32", "shift_jis"])
+async def test_other_encodings_give_the_same_rows(tmp_path, encoding):
+    ids = ["541278230707963208", "a", "\xe9t\xe9" if encoding in {"latin-1", "cp1252"} else "b", "c"]
+    path = tmp_path / "ids.csv"
+    path.write_bytes("\r\n".join(["record_id", *ids]).encode(encoding))
+    assert await read(path, encoding=encoding) == ids
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert await read(path, encoding=encoding) == ids
+
+
+async def test_bytes_that_do_not_decode_set_their_line_aside_and_no_other(tmp_path):
+    path = tmp_path / "ids.txt"
+    path.write_bytes(b"1\n2\x81\n3\n")  # 0x81 means nothing in cp1252
+    first, second, third = await read(path, encoding="cp1252")
+    assert (first, third) == ("1", "3")
+    assert isinstance(second, Defect)
+    assert "UTF-8" in second.reason or "decode" in second.reason
+
+
+async def test_utf_16_that_nobody_spoke_of_is_refused_with_the_option_that_helps(tmp_path):
+    path = tmp_path / "ids.txt"
+    path.write_bytes("1\n2\n".encode("utf-16"))
+    with pytest.raises(SourceRefused, match="--encoding utf-16"):
+        await read(path)
+
+
+@pytest.mark.parametrize("encoding", ["no-such", "base64", "rot13", ""])
+def test_what_is_no_text_encoding_is_refused(encoding):
+    with pytest.raises(ValueError, match="no text encoding"):
+        SourceSettings(encoding=encoding)

@@ -1,0 +1,109 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkdelete.errors import SourceRefused
+from bulkdelete.settings import SourceSettings
+from bulkdelete.sources import FILES, open_source
+
+
+async def rows_of(source):
+    found = []
+    async for rows in source.blocks():
+        assert rows.first_row == len(found)
+        found += [(Path(rows.file).name, line, item) for line, item in zip(rows.lines, rows.items, strict=True)]
+    return found
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name in ("b", "a", "c"):
+        (tmp_path / f"{name}.csv").write_text(f"record_id\n{name}1\n{name}2\n")
+    return tmp_path
+
+
+ROWS = [(f"{name}.csv", line, f"{name}{line - 1}") for name in "abc" for line in (2, 3)]
+
+
+async def test_a_directory_is_its_files_in_the_order_of_their_names(files):
+    for name in (".hidden", "_SUCCESS", "purge.bulkdelete.db", "purge.bulkdelete.db-wal"):
+        (files / name).touch()
+    source = open_source(files)
+    assert await rows_of(source) == ROWS
+    assert json.loads(source.identity[FILES]) == ["a.csv", "b.csv", "c.csv"]
+    assert source.size_bytes == source.position_bytes
+
+
+async def test_a_glob_is_what_it_matches(files):
+    assert await rows_of(open_source(files / "*.csv")) == ROWS
+    assert await rows_of(open_source(files / "[ab].csv")) == ROWS[:4]
+    (files / "deep").mkdir()
+    (files / "deep" / "a.csv").write_text("record_id\nx\n")
+    source = open_source(files / "**" / "a.csv")
+    assert json.loads(source.identity[FILES]) == ["a.csv", "deep/a.csv"]
+
+
+async def test_files_keep_the_order_they_are_given_in(files):
+    source = open_source([files / "c.csv", files / "a.csv"])
+    assert await rows_of(source) == ROWS[4:] + ROWS[:2]
+    assert source.paths == (str(files / "c.csv"), str(files / "a.csv"))
+
+
+async def test_a_name_with_signs_of_a_glob_is_a_file_where_it_is_one(tmp_path):
+    (tmp_path / "ids[1].txt").write_text("1\n")
+    assert FILES not in open_source(tmp_path / "ids[1].txt").identity
+
+
+async def test_the_fingerprint_knows_order_and_content(files):
+    one, two = files / "a.csv", files / "b.csv"
+    prints = [await open_source(paths).fingerprint() for paths in ([one, two], [two, one], [one], files)]
+    assert len(set(prints)) == 4
+    assert await open_source([one, two]).fingerprint() == prints[0]
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (["a.csv", "-"], "standard input cannot be one of several"),
+        (["a.csv", "./a.csv"], "named twice"),
+        ([".", "a.csv"], "named twice"),
+        (["none*"], "no file matches"),
+        (["a.csv", "gone.csv"], "no such file"),
+        (["a.csv", "ids.txt"], "read as csv and .*ids.txt as text.*--format"),
+        ([], "no source is named"),
+    ],
+)
+def test_what_is_not_clear_is_refused(files, monkeypatch, paths, said):
+    monkeypatch.chdir(files)
+    if "ids.txt" in paths:
+        (files / "ids.txt").write_text("1\n")
+    with pytest.raises(SourceRefused, match=f"{said}.*"):
+        open_source(paths)
+
+
+def test_a_directory_inside_a_directory_is_not_passed_over_in_silence(files):
+    (files / "more").mkdir()
+    with pytest.raises(SourceRefused, match=r"holds the directory more.*glob"):
+        open_source(files)
+
+
+def test_a_fifo_cannot_be_one_of_several(files):
+    os.mkfifo(files / "d.csv")
+    with pytest.raises(SourceRefused, match="can be read only once"):
+        open_source(files)
+
+
+@given(st.lists(st.lists(st.text("ab\n", max_size=4), max_size=5), min_size=1, max_size=4))
+async def test_several_files_give_the_rows_that_one_would(tmp_path_factory, contents):
+    folder = tmp_path_factory.mktemp("files")
+    for number, ids in enumerate(contents):
+        (folder / f"{number}.txt").write_text("".join(f"{one}\n" for one in ids))
+    (folder / "all").write_text("".join(f"{one}\n" for ids in contents for one in ids))
+    together = open_source(folder / "all", SourceSettings(format="text"))
+    assert [item for *_, item in await rows_of(open_source(folder / "*.txt"))] == [
+        item for *_, item in await rows_of(together)
+    ]
