@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from bulkdelete.version import VERSION as __version__  # noqa: N811 - the name Python expects
 
 if TYPE_CHECKING:
+    from bulkdelete.accounting import Snapshot
     from bulkdelete.api import BulkDeleter
     from bulkdelete.errors import (
         BulkDeleteError,
         CredentialsError,
         FatalAnswer,
+        HoldsRefused,
         LedgerError,
         LedgerLocked,
         LedgerMismatch,
@@ -29,17 +31,19 @@ if TYPE_CHECKING:
         SourceError,
         SourceRefused,
     )
-    from bulkdelete.job import Job, Snapshot
+    from bulkdelete.job import Job
     from bulkdelete.records import Ended, Fate, Filter, Report, RowFate
     from bulkdelete.settings import Settings
     from bulkdelete.sources import open_source
 
 _HOMES = {
+    "accounting": ("Snapshot",),
     "api": ("BulkDeleter",),
     "errors": (
         "BulkDeleteError",
         "CredentialsError",
         "FatalAnswer",
+        "HoldsRefused",
         "LedgerError",
         "LedgerLocked",
         "LedgerMismatch",
@@ -50,7 +54,7 @@ _HOMES = {
         "SourceError",
         "SourceRefused",
     ),
-    "job": ("Job", "Snapshot"),
+    "job": ("Job",),
     "records": ("Ended", "Fate", "Filter", "Report", "RowFate"),
     "settings": ("Settings",),
     "sources": ("open_source",),
@@ -64,6 +68,7 @@ __all__ = [
     "FatalAnswer",
     "Fate",
     "Filter",
+    "HoldsRefused",
     "Job",
     "LedgerError",
     "LedgerLocked",

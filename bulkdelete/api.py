@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from bulkdelete import protocol
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials, credentials_from
-from bulkdelete.errors import SettingsError
-from bulkdelete.job import Job
+from bulkdelete.errors import HoldsRefused, SettingsError, SourceRefused
+from bulkdelete.job import Job, Order
 from bulkdelete.limiter import Limiter
 from bulkdelete.settings import Settings
-from bulkdelete.sources import from_iterable, is_source
+from bulkdelete.sources import from_iterable, is_source, open_source
 from bulkdelete.transport import HttpTransport
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.credentials import ReadKey
     from bulkdelete.records import Record, Report
+    from bulkdelete.settings import HoldsSettings
     from bulkdelete.sources import Source
 
 
@@ -87,6 +88,7 @@ class BulkDeleter:
         records: Source | Iterable[Record] | AsyncIterable[Record],
         *,
         ledger: str | os.PathLike[str] | None = None,
+        holds: Source | Iterable[Record] | AsyncIterable[Record] | None = None,
         **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
     ) -> Report:
         """Delete *records* from a table, at most 1000 a request, and return the account of every row.
@@ -98,7 +100,10 @@ class BulkDeleter:
                 iterator is read in a thread of its own, so that it may block.
             ledger: a file that makes the call durable: the same call after a crash goes on where it was. What cannot
                 be read twice, every plain iterable, is first written whole to ``<ledger>.spool``.
-            **stop: ``limit`` and ``max_failures`` in place of those of the settings.
+            holds: records that must not be deleted, whatever *records* say; default: the files that
+                ``settings.holds`` names. They are read whole, and anew for each call, before anything is sent.
+            **stop: ``limit``, ``max_failures``, ``max_records``, ``expect`` and ``max_duration_seconds`` in place of
+                those of the settings.
 
         Returns:
             The report; ``report.raise_for_failures()`` raises where rows are rejected, invalid or left over.
@@ -108,13 +113,13 @@ class BulkDeleter:
             SourceError: the records could not be read to their end.
             SourceChanged: they are not those that the ledger knows.
             LedgerError: the ledger is locked, belongs to another job, or cannot be written.
-            SettingsError: *stop* holds what is no setting.
+            SettingsError: *stop* holds what is no setting, or a hold list cannot be used (``HoldsRefused``).
 
         Each has ``report``, the account so far, where the job had begun. Cancelling stops the reading, gives what is
         in flight ``flow.cancel_grace_seconds``, writes the ledger, and raises ``CancelledError``.
 
         """
-        return await self.job(table_id, records, ledger=ledger, **stop).run()
+        return await self.job(table_id, records, ledger=ledger, holds=holds, **stop).run()
 
     def job(
         self,
@@ -122,20 +127,32 @@ class BulkDeleter:
         records: Source | Iterable[Record] | AsyncIterable[Record],
         *,
         ledger: str | os.PathLike[str] | None = None,
+        holds: Source | Iterable[Record] | AsyncIterable[Record] | None = None,
         **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
     ) -> Job:
         """Return the job that :meth:`delete` runs, to look at or to stop while it runs."""
         if not isinstance(table_id, str) or not table_id:
             raise SettingsError("table_id must be a text that is not empty; nothing was sent")
+        held = hold_sources(self._settings.holds) if holds is None else (_source(holds),)
+        path = None if ledger is None else Path(ledger)
+        return self.job_of(Order(table_id, _source(records), path, held), **stop)
+
+    def job_of(self, order: Order, **stop: Any) -> Job:  # noqa: ANN401 - the fields of StopSettings, validated there
+        """Return the job of an order that is made out already."""
         settings = self._settings
         if stop:
             merged = {**settings.model_dump(), "stop": {**settings.stop.model_dump(), **stop}}
             settings = Settings.from_mapping(merged)
-        return Job(
-            table_id,
-            records if is_source(records) else from_iterable(records),
-            settings,
-            attempts=self._attempts,
-            limiter=self._limiter,
-            ledger=None if ledger is None else Path(ledger),
-        )
+        return Job(order, settings, self._attempts, self._limiter)
+
+
+def hold_sources(settings: HoldsSettings) -> tuple[Source, ...]:
+    """Return the hold lists that *settings* name, each of its own kind; raise :class:`HoldsRefused` for a bad path."""
+    try:
+        return tuple(open_source(path, settings) for path in settings.path)
+    except SourceRefused as refused:
+        raise HoldsRefused(f"the hold list cannot be read: {refused}") from None
+
+
+def _source(records: Source | Iterable[Record] | AsyncIterable[Record]) -> Source:
+    return records if is_source(records) else from_iterable(records)

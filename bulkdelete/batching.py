@@ -15,6 +15,7 @@ from bulkdelete import protocol, screening
 from bulkdelete.digest import digest, digest_of_joined
 from bulkdelete.errors import LedgerMismatch, SourceChanged
 from bulkdelete.records import Batch, Defect, Fate, RowFate
+from bulkdelete.screening import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,8 +83,9 @@ class _Fed:
 class Batcher:
     """Cuts the rows that are fed to it, in order, into batches; no I/O, and memory for the rows of one range."""
 
-    def __init__(self, table_id: str, settings: BatchSettings) -> None:
+    def __init__(self, table_id: str, settings: BatchSettings, screen: Screen | None = None) -> None:
         self._settings = settings
+        self._screen = screen or Screen(settings.max_id_characters)
         self._envelope_bytes = protocol.envelope_bytes(table_id)
         self._fed = _Fed()
         self._draft: _Draft | None = None
@@ -109,7 +111,7 @@ class Batcher:
             if self.rows_left < size and not at_end:
                 return None
             items = self._fed.items(0, size)
-            joined = screening.plain_joined(items, self._settings.max_id_characters) if items else None
+            joined = self._screen.plain_joined(items) if items else None
             if joined is not None and self._fits(joined, len(items)):
                 return self._plain_batch(items, joined)  # type: ignore[arg-type]  # all are str
         return self._cut_row_by_row(size, at_end=at_end)
@@ -151,6 +153,11 @@ class Batcher:
                 f"the ledger does not say which of the rows {stored.first_row} to {stored.end_row - 1} are records; "
                 "nothing more was sent, and this ledger cannot be continued"
             )
+        held = self._held_since(stored, rows, records)  # type: ignore[arg-type]  # no Defect is left
+        if held:
+            now_held = {row_fate.row for row_fate in held}
+            records = [record for row, record in zip(rows, records, strict=True) if row not in now_held]
+            rows = [row for row in rows if row not in now_held]
         self._advance(len(items))
         return Batch(
             stored.first_row,
@@ -158,11 +165,23 @@ class Batcher:
             records,  # type: ignore[arg-type]  # no Defect is left
             rows,
             stored.digest,
+            tuple(held),
             spans=_gaps(rows, stored.settled),
             ambiguous=stored.ambiguous,
             sent=stored.sent or stored.ambiguous,
             stored=True,
         )
+
+    def _held_since(self, stored: StoredRange, rows: Sequence[int], records: Sequence[Record]) -> list[RowFate]:
+        """Return the records of *stored* without a final answer that came to be on hold since it was cut."""
+        if self._screen.plain_joined(records) is not None:
+            return []
+        doubt = "; a request that held it was sent before" if stored.sent or stored.ambiguous else ""
+        return [
+            self._set_aside(row, Fate.HELD, f"{reason}{doubt}", record)
+            for row, record in zip(rows, records, strict=True)
+            if (reason := self._screen.hold(record)) and not any(row in part for part in stored.settled)
+        ]
 
     def _fits(self, joined: bytes, records: int) -> bool:
         """Return whether a body of plain ids is certainly below the cap, each byte taken for an escape of two."""
@@ -184,8 +203,8 @@ class Batcher:
         row = self.next_row + draft.scanned
         if isinstance(item, Defect):
             draft.set_aside.append(self._set_aside(row, Fate.INVALID, item.reason, item.text))
-        elif reason := self._fault(item):
-            draft.set_aside.append(self._set_aside(row, Fate.INVALID, reason, item))
+        elif never := self._never_sent(item):
+            draft.set_aside.append(self._set_aside(row, *never, item))
         elif (identity := screening.identity(item)) in draft.seen:
             draft.set_aside.append(self._set_aside(row, Fate.DUPLICATE, "already in this batch", item))
         else:
@@ -199,11 +218,11 @@ class Batcher:
         draft.scanned += 1
         return True
 
-    def _fault(self, record: Record) -> str:
-        reason = screening.fault(record, self._settings.max_id_characters)
-        if not reason and self._envelope_bytes + protocol.entry_bytes(record) > self._settings.max_body_bytes:
-            return f"its request would pass max_body_bytes ({self._settings.max_body_bytes})"
-        return reason
+    def _never_sent(self, record: Record) -> tuple[Fate, str] | None:
+        never = self._screen.fate(record)
+        if never is None and self._envelope_bytes + protocol.entry_bytes(record) > self._settings.max_body_bytes:
+            return Fate.INVALID, f"its request would pass max_body_bytes ({self._settings.max_body_bytes})"
+        return never
 
     def _set_aside(self, row: int, fate: Fate, reason: str, record: Record) -> RowFate:
         file, line = self._fed.place(row)

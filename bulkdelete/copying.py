@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged
+from bulkdelete.ledger.facts import SPOOL
 from bulkdelete.sources import spooled
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
 
     from bulkdelete.ledger import Ledger
     from bulkdelete.sources import Source
 
-SPOOL: Final = "spool"
-"""The ledger's fact of what the copy holds: the SHA-256 of its bytes."""
 
-
-def spool_of(ledger: Path) -> Path:
+def spool_of(ledger: str | os.PathLike[str]) -> Path:
     """Return where the copy lies: beside the ledger's own file."""
-    real = ledger.resolve()
+    real = Path(ledger).resolve()
     return real.with_name(f"{real.name}.spool")
 
 

@@ -98,6 +98,7 @@ class Deleter:
         self._attempts = attempts
         self._retry = retry
         self._stop, self._tally, self._suspicion = state.stop, state.tally, state.suspicion
+        self._holds = state.holds
         self._pathfinder = Pathfinder(proven=bool(state.tally.acknowledged_before))
         self._split_turns = asyncio.Semaphore(splitting.AT_ONCE)
 
@@ -142,10 +143,11 @@ class Deleter:
 
     async def _until_settled(self, case: _Case, part: _Part) -> Settled:
         batch, span = case.batch, part.span
-        if len(span) == len(batch.records):
-            body = protocol.encode(self._table_id, batch.records, batch.joined)
-        else:
-            body = protocol.encode(self._table_id, batch.records[span.start : span.stop])
+        whole = len(span) == len(batch.records)
+        records = batch.records if whole else batch.records[span.start : span.stop]
+        joined = batch.joined if whole else b""
+        self._holds.check_free(records, joined)
+        body = protocol.encode(self._table_id, records, joined)
 
         async def attempt() -> Attempted:
             attempted = await self._attempts.make(body, self._stop, self._tally)

@@ -2,6 +2,8 @@
 
 BulkDeleteError                 has .report, the report so far, where a job had begun
 |-- SettingsError               a setting, option or confirmation is refused; nothing was sent
+|   `-- HoldsRefused            a hold list cannot be used; nothing was sent
+|-- HoldViolated                a request was about to hold a record on hold, a fault of bulkdelete; it was not sent
 |-- CredentialsError            there is no usable API key; nothing was sent
 |-- SourceError                 the source cannot be read, or broke while it was read
 |   `-- SourceRefused           the source can be read and is not what the job needs; nothing was sent
@@ -32,6 +34,14 @@ class BulkDeleteError(Exception):
 
 class SettingsError(BulkDeleteError):
     """A setting, an option or a confirmation is refused; nothing was sent."""
+
+
+class HoldsRefused(SettingsError):
+    """A hold list cannot be read, or is not what it must be; nothing was sent."""
+
+
+class HoldViolated(BulkDeleteError):
+    """A request was about to hold a record that is on hold: a fault of bulkdelete; it was not sent."""
 
 
 class CredentialsError(BulkDeleteError):

@@ -6,12 +6,13 @@ import asyncio
 import json
 import os
 import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from bulkdelete.accounting import Account
 from bulkdelete.batching import Batcher
-from bulkdelete.copying import copied, spool_of
+from bulkdelete.copying import spool_of
 from bulkdelete.deleter import Deleter
 from bulkdelete.engine import Engine
 from bulkdelete.errors import (
@@ -19,12 +20,16 @@ from bulkdelete.errors import (
     LedgerError,
     LedgerStorageError,
     PauseTooLong,
+    SettingsError,
     SourceChanged,
     SourceError,
+    SourceRefused,
 )
-from bulkdelete.ledger import Totals, UnrecordedLedger, open_ledger
+from bulkdelete.ledger import UnrecordedLedger, open_ledger
+from bulkdelete.ledger.facts import RESUME_AT, SOURCE_PATH, SOURCE_ROWS
 from bulkdelete.merging import Merge
-from bulkdelete.records import Ended, Report
+from bulkdelete.preparing import CapPassed, prepare
+from bulkdelete.records import Ended
 from bulkdelete.retry import Retry
 from bulkdelete.splitting import Suspicion
 from bulkdelete.state import State
@@ -33,65 +38,58 @@ from bulkdelete.tally import Tally
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from bulkdelete.accounting import Snapshot
     from bulkdelete.attempts import Attempts
     from bulkdelete.ledger import Ledger
     from bulkdelete.limiter import Limiter
+    from bulkdelete.preparing import Prepared
+    from bulkdelete.records import Report
     from bulkdelete.settings import Settings
     from bulkdelete.sources import Source
 
-SOURCE_PATH = "source_path"
-"""The ledger's fact of where the source was read from, last time."""
-SOURCE_ROWS = "source_rows"
-"""The ledger's fact that the source was read to its end, and how many rows that were."""
-RESUME_AT = "resume_at_unix_seconds"
-"""The ledger's fact that the API asked to come back not before then."""
-
-
+_REFUSALS = (
+    (SourceChanged, Ended.SOURCE_CHANGED),
+    ((SettingsError, SourceRefused), Ended.REFUSED),
+    (SourceError, Ended.SOURCE_BROKEN),
+)
 _VERDICTS_ON_THE_REST = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """How far a running job is, at one moment; counts are rows unless named otherwise."""
+class Order:
+    """What a caller asks for.
 
-    rows: int
-    settled: int
-    settled_before: int
-    acknowledged: int
-    failed: int
-    requests: int
-    retries: int
-    in_flight: int
-    pause_seconds: float
-    elapsed_seconds: float
+    *holds* are its hold lists, *decisions* what was decided before it, for the ledger: kind and plain values.
+    *one_at_a_time* lets no batch be sent before the one before it has its outcome.
+    """
+
+    table_id: str
+    source: Source
+    ledger: Path | None = None
+    holds: tuple[Source, ...] = ()
+    decisions: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    one_at_a_time: bool = False
 
 
 class Job:
     """One job of a :class:`bulkdelete.BulkDeleter`: run it once, look at it or stop it meanwhile."""
 
-    def __init__(  # noqa: PLR0913 - what a job is made of, each once
-        self,
-        table_id: str,
-        source: Source,
-        settings: Settings,
-        *,
-        attempts: Attempts,
-        limiter: Limiter,
-        ledger: Path | None,
-    ) -> None:
-        self._table_id = table_id
-        self._source = source
+    def __init__(self, order: Order, settings: Settings, attempts: Attempts, limiter: Limiter) -> None:
+        self._order = order
+        self._table_id = order.table_id
+        self._source = order.source
+        self._ledger_path = order.ledger
         self._settings = settings
         self._attempts = attempts
         self._limiter = limiter
-        self._ledger_path = ledger
         self._stop = Stop()
         self._tally = Tally()
         self._engine: Engine | None = None
         self._stopped_early = ""
-        self._began = time.monotonic()
+        self._account = Account(order.table_id, order.ledger, self._tally)
 
     def stop(self, reason: str) -> None:
         """Let the job end soon: what is in flight finishes, the rest stays pending in the ledger."""
@@ -103,25 +101,13 @@ class Job:
 
     def snapshot(self) -> Snapshot:
         """Return how far the job is."""
-        tally = self._tally
-        return Snapshot(
-            rows=max(tally.rows_before, tally.rows),
-            settled=tally.settled,
-            settled_before=tally.settled_before,
-            acknowledged=tally.acknowledged_before + tally.acknowledged,
-            failed=tally.failed,
-            requests=tally.requests,
-            retries=tally.retries,
-            in_flight=self._limiter.in_flight,
-            pause_seconds=self._limiter.pause_seconds,
-            elapsed_seconds=time.monotonic() - self._began,
-        )
+        return self._account.snapshot(self._limiter)
 
     async def run(self) -> Report:
         """Run the job; see :meth:`bulkdelete.BulkDeleter.delete` for what it returns and raises."""
-        self._began = time.monotonic()
+        self._account.begin()
         ledger = await self._open_ledger()
-        self._remember_earlier_runs(ledger.totals)
+        self._account.take_over(ledger.totals)
         ended, reason = Ended.FAULT, "bulkdelete itself failed"
         try:
             report, problem = await self._run(ledger)
@@ -129,9 +115,9 @@ class Job:
         except asyncio.CancelledError:
             ended, reason = Ended.CANCELLED, "the awaiting task was cancelled"
             raise
-        except SourceError as error:
-            changed = isinstance(error, SourceChanged)
-            ended, reason = (Ended.SOURCE_CHANGED if changed else Ended.SOURCE_BROKEN), str(error)
+        except (SettingsError, SourceError) as error:
+            ended = next(ended for kind, ended in _REFUSALS if isinstance(error, kind))
+            reason = str(error)
             raise
         finally:
             await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
@@ -153,33 +139,39 @@ class Job:
         synchronous = self._settings.ledger.synchronous
         return await open_ledger(self._ledger_path, identity, synchronous=synchronous, version=VERSION)
 
-    def _remember_earlier_runs(self, before: Totals) -> None:
-        tally = self._tally
-        tally.rows_before = before.rows
-        tally.settled_before = before.rows - before.unresolved - before.pending
-        tally.acknowledged_before, tally.rejected_before = before.acknowledged, before.rejected
-
     async def _run(self, ledger: Ledger) -> tuple[Report, Exception | None]:
         resume_at = float(ledger.facts.get(RESUME_AT, 0))
         if resume_at > time.time():
             why = "the API asked not to come back before the time given"
-            return self._report(ledger.totals, Ended.QUOTA, why, resume_at), None
+            return self._account.report(ledger.totals, Ended.QUOTA, why, resume_at), None
+        await self._note_beginning(ledger)
         try:
-            source = await self._stop.unless_asked(self._copied(ledger))
+            prepared = await self._stop.unless_asked(
+                prepare(self._table_id, self._source, self._order.holds, self._settings, ledger)
+            )
         except StopAsked:
-            return self._report(await ledger.count(), Ended.SIGNAL, self._stopped_early), None
-        merge = self._merge(ledger)
-        engine = self._engine = self._wire(ledger)
-        if self._stopped_early:
-            engine.halt(Ended.SIGNAL, self._stopped_early)
+            return self._account.report(await ledger.count(), Ended.SIGNAL, self._stopped_early), None
+        except CapPassed as cap:
+            return self._account.report(await ledger.count(), cap.ended, str(cap)), None
+        return await self._send(ledger, prepared)
+
+    async def _note_beginning(self, ledger: Ledger) -> None:
+        for kind, detail in self._order.decisions:
+            await ledger.note(kind, **detail)
+        await ledger.note("settings", **self._settings.model_dump(mode="json", exclude={"api_key_command"}))
         if self._source.replayable:
             await self._remember(ledger, SOURCE_PATH, stored_paths(self._source.paths))
-        await engine.run(merge.batches(source.blocks()), self._settings.flow.cancel_grace_seconds)
-        if not (merge.read_to_end or merge.limited or self._stop.asked or engine.problem):
-            engine.halt(Ended.FAULT, "the source was not read to its end, and nobody said why")
-        if merge.limited:
-            limit = self._settings.stop.limit
-            engine.halt(Ended.LIMIT, f"the limit of {limit} records in this run was reached{merge.limit_note}")
+
+    async def _send(self, ledger: Ledger, prepared: Prepared) -> tuple[Report, Exception | None]:
+        if self._order.holds:
+            await ledger.note("holds", records=len(prepared.holds), digest=prepared.holds.digest)
+        merge = self._merge(ledger, prepared)
+        engine = self._engine = self._wire(ledger, prepared)
+        if self._stopped_early:
+            engine.halt(Ended.SIGNAL, self._stopped_early)
+        with self._for_at_most(self._settings.stop.max_duration_seconds, engine):
+            await engine.run(merge.batches(prepared.source.blocks()), self._settings.flow.cancel_grace_seconds)
+        self._judge(merge, engine, surveyed=prepared.surveyed)
         if merge.read_to_end:
             await self._remember(ledger, SOURCE_ROWS, str(max(self._tally.rows_before, self._tally.rows)))
         report, problem = await self._account_for(ledger, engine, read_to_end=merge.read_to_end)
@@ -187,32 +179,60 @@ class Job:
             self._drop_spool()
         return report, problem
 
+    @contextmanager
+    def _for_at_most(self, seconds: float | None, engine: Engine) -> Iterator[None]:
+        if seconds is None:
+            yield
+            return
+        left = max(0.0, seconds - self._account.elapsed_seconds)
+        reason = f"max_duration_seconds, {seconds:g}, is over"
+        timer = asyncio.get_running_loop().call_later(left, engine.halt, Ended.DURATION, reason)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _judge(self, merge: Merge, engine: Engine, *, surveyed: bool) -> None:
+        """Say why the batches ended where they did."""
+        stop = self._settings.stop
+        if merge.over_cap and stop.expect is not None and merge.records > stop.expect:
+            more = "and nothing more was sent"
+            engine.halt(Ended.UNEXPECTED, f"the source holds more than the {stop.expect:,} records expected, {more}")
+        elif merge.over_cap:
+            engine.halt(Ended.MAX_RECORDS, f"max_records, {stop.max_records:,}, is reached, and nothing more was sent")
+        elif merge.limited:
+            engine.halt(Ended.LIMIT, f"the limit of {stop.limit} records in this run was reached{merge.limit_note}")
+        elif merge.read_to_end and not surveyed and stop.expect not in {None, merge.records}:
+            what = f"the source held {merge.records:,} records, and {stop.expect:,} were expected"
+            engine.halt(Ended.UNEXPECTED, what)
+        elif not (merge.read_to_end or self._stop.asked or engine.problem):
+            engine.halt(Ended.FAULT, "the source was not read to its end, and nobody said why")
+
     @property
     def _spool(self) -> Path | None:
         return None if self._ledger_path is None or self._source.replayable else spool_of(self._ledger_path)
-
-    async def _copied(self, ledger: Ledger) -> Source:
-        return self._source if self._spool is None else await copied(self._source, ledger, self._spool)
 
     def _drop_spool(self) -> None:
         if self._spool is not None:
             self._spool.unlink(missing_ok=True)
 
-    def _merge(self, ledger: Ledger) -> Merge:
-        rows = ledger.facts.get(SOURCE_ROWS)
+    def _merge(self, ledger: Ledger, prepared: Prepared) -> Merge:
+        rows, stop = ledger.facts.get(SOURCE_ROWS), self._settings.stop
+        caps = [cap for cap in (stop.max_records, stop.expect) if cap is not None]
         return Merge(
-            Batcher(self._table_id, self._settings.batch),
+            Batcher(self._table_id, self._settings.batch, prepared.screen),
             ledger.ranges(),
-            limit=self._settings.stop.limit,
+            limit=stop.limit,
             source_rows=None if rows is None else int(rows),
+            most_records=min(caps, default=None),
         )
 
-    def _wire(self, ledger: Ledger) -> Engine:
+    def _wire(self, ledger: Ledger, prepared: Prepared) -> Engine:
         settings = self._settings
-        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally))
+        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally), prepared.holds)
         deleter = Deleter(self._table_id, self._attempts, Retry(settings.retry), state)
-        workers, max_failures = 2 * settings.flow.permits, settings.stop.max_failures
-        return Engine(deleter, ledger, state, workers=workers, max_failures=max_failures)
+        workers = 1 if self._order.one_at_a_time else 2 * settings.flow.permits
+        return Engine(deleter, ledger, state, workers=workers, max_failures=settings.stop.max_failures)
 
     async def _account_for(
         self, ledger: Ledger, engine: Engine, *, read_to_end: bool
@@ -225,49 +245,15 @@ class Job:
         try:
             totals = await ledger.count()
         except LedgerError:
-            totals = self._estimated()
+            totals = self._account.estimated()
         ended, reason = engine.ended, engine.reason
         if ended in _VERDICTS_ON_THE_REST and read_to_end and not (totals.unresolved or totals.pending):
             ended, reason = Ended.COMPLETE, ""
-        return self._report(totals, ended, reason, resume_at), problem
+        return self._account.report(totals, ended, reason, resume_at), problem
 
     async def _remember(self, ledger: Ledger, key: str, value: str) -> None:
         with suppress(LedgerStorageError):  # the engine has seen it too, and says so
             await ledger.remember(key, value)
-
-    def _estimated(self) -> Totals:
-        """Return what this run knows by itself where the ledger cannot be read any more; the rest is unresolved."""
-        tally = self._tally
-        rows = max(tally.rows_before, tally.rows)
-        acknowledged = tally.acknowledged_before + tally.acknowledged
-        rejected = tally.rejected_before + tally.rejected
-        invalid = tally.settled - acknowledged - rejected
-        return Totals(
-            rows=rows,
-            batches=tally.batches,
-            acknowledged=acknowledged,
-            rejected=rejected,
-            invalid=invalid,
-            held=0,
-            duplicate=0,
-            unresolved=rows - tally.settled,
-            pending=0,
-        )
-
-    def _report(self, totals: Totals, ended: Ended, reason: str, resume_at: float | None = None) -> Report:
-        return Report(
-            table_id=self._table_id,
-            **asdict(totals),
-            requests=self._tally.requests,
-            retries=self._tally.retries,
-            elapsed_seconds=time.monotonic() - self._began,
-            ended=ended,
-            reason=reason,
-            settled_before=self._tally.settled_before,
-            ledger=None if self._ledger_path is None else str(self._ledger_path),
-            resume_at_unix_seconds=resume_at,
-            failures=tuple(self._tally.failures),
-        )
 
 
 def stored_paths(paths: tuple[str, ...]) -> str:

@@ -22,7 +22,9 @@ class Merge:
     """The batches still to be sent of the rows in *blocks*, of which *ranges* are stored already.
 
     *limit* ends them after so many records. ``source_rows`` is what an earlier run counted to the source's end;
-    afterwards, :attr:`read_to_end`, :attr:`limited` and :attr:`limit_note` say how the batches ended.
+    No batch is begun that would make more than *most_records* over the job's life. Afterwards, :attr:`read_to_end`,
+    :attr:`limited`, :attr:`limit_note` and :attr:`over_cap` say how the batches ended, and :attr:`records` how many
+    records they and the stored ranges hold.
     """
 
     def __init__(
@@ -32,11 +34,15 @@ class Merge:
         *,
         limit: int | None = None,
         source_rows: int | None = None,
+        most_records: int | None = None,
     ) -> None:
         self._batcher = batcher
         self._ranges = ranges
         self._limit = self._left = limit
         self._source_rows = source_rows
+        self._most_records = most_records
+        self.records = 0
+        self.over_cap = False
         self.read_to_end = False
         self.limited = False
         self.limit_note = ""
@@ -62,19 +68,20 @@ class Merge:
                     stored = await anext(self._ranges, None)
                 for batch in () if stored else self._cut(at_end=False):
                     yield batch
-                if self.limited:
+                if self.limited or self.over_cap:
                     return
         if stored is not None:
             raise self._ends_early(stored)
         for batch in self._cut(at_end=True):
             yield batch
-        self.read_to_end = not self.limited
+        self.read_to_end = not (self.limited or self.over_cap)
 
     def _has(self, stored: StoredRange) -> bool:
         return self._batcher.rows_left >= stored.end_row - stored.first_row
 
     def _take(self, stored: StoredRange) -> Batch | None:
         batch = self._batcher.take(stored)
+        self.records += stored.records if batch is None else len(batch.records)
         if batch is None or self._left is None:
             return batch
         if batch.open_records > self._left:
@@ -105,6 +112,10 @@ class Merge:
         while self._left != 0:
             batch = self._batcher.cut(at_end=at_end, most_records=self._left)
             if batch is None:
+                return
+            self.records += len(batch.records)
+            if self._most_records is not None and self.records > self._most_records:
+                self.over_cap = True
                 return
             if self._left is not None:
                 self._left -= len(batch.records)

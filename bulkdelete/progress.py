@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bulkdelete.job import Job, Snapshot
+    from bulkdelete.accounting import Snapshot
+    from bulkdelete.job import Job
     from bulkdelete.sources import Source
 
 LINE_SECONDS: Final = 10.0

@@ -38,8 +38,13 @@ class Ended(StrEnum):
     SIGNAL = "signal"  #: asked to stop (SIGINT, SIGTERM, or Job.stop())
     CANCELLED = "cancelled"  #: the awaiting task was cancelled
     FATAL_ANSWER = "fatal_answer"  #: the API refused the table, the key or the plan
+    DURATION = "duration"  #: max_duration_seconds is over
+    MAX_RECORDS = "max_records"  #: the source holds more records than max_records allows
+    UNEXPECTED = "unexpected"  #: the source does not hold exactly as many records as expected
+    CANARY = "canary"  #: nobody said that what the canary showed is right
     MAX_FAILURES = "max_failures"  #: more rejected and unresolved rows than allowed
     WHOLLY_WRONG = "wholly_wrong"  #: the API refuses whole batches: wrong column, wrong table, wrong kind of id
+    REFUSED = "refused"  #: a hold list, a setting or the source was refused before anything was sent in this run
     SOURCE_BROKEN = "source_broken"  #: the source broke while it was read
     SOURCE_CHANGED = "source_changed"  #: the source is not the one whose rows the ledger holds
     STORAGE = "storage"  #: the ledger could not be written

@@ -6,13 +6,15 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete.holds import Holds
 from bulkdelete.ids import Ids
-from bulkdelete.records import Filter
+from bulkdelete.records import Fate, Filter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bulkdelete.records import Item, Record
+    from bulkdelete.settings import IdentifierSettings
 
 _NOT_IN_AN_ID: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _NOT_IN_A_VALUE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]|^\s|\s\Z")
@@ -27,6 +29,54 @@ _DIGITS: Final = b"0123456789"
 _INT64: Final = range(-(2**63), 2**64)
 _EXACT_UP_TO: Final = 2.0**53
 _MOST_COLUMN_CHARACTERS: Final = 256
+
+
+class Screen:
+    """What a job screens away: what can be no record, what does not look like an id of the table, what is on hold."""
+
+    def __init__(
+        self, most_characters: int, identifiers: IdentifierSettings | None = None, holds: Holds | None = None
+    ) -> None:
+        self._most_characters = most_characters
+        self._identifiers = identifiers
+        self._pattern = re.compile(identifiers.pattern) if identifiers is not None and identifiers.pattern else None
+        self._holds = holds or Holds()
+
+    def plain_joined(self, items: Sequence[Item]) -> bytes | None:
+        """Return the ids joined by line breaks if every one is to be sent: a look at all of them at once.
+
+        ``None`` says only that the rows must be looked at one by one.
+        """
+        joined = plain_joined(items, self._most_characters)
+        if joined is None or not self._holds.spare_none_of(joined):
+            return None
+        if self._identifiers is not None and any(map(self._misfit, items)):  # type: ignore[arg-type]  # all are str
+            return None
+        return joined
+
+    def fate(self, record: Record) -> tuple[Fate, str] | None:
+        """Return the fate and the reason of a record that is never sent; ``None`` for one that may be."""
+        reason = fault(record, self._most_characters)
+        if not reason and self._identifiers is not None and isinstance(record, str):
+            reason = self._misfit(record)
+        return (Fate.INVALID, reason) if reason else self._holds.fate(record)
+
+    def hold(self, record: Record) -> str:
+        """Return why *record* is held back, or an empty string."""
+        held = self._holds.fate(record)
+        return "" if held is None else held[1]
+
+    def _misfit(self, record_id: str) -> str:
+        rules = self._identifiers
+        if rules is None:
+            return ""
+        if rules.lengths and len(record_id) not in rules.lengths:
+            return f"{len(record_id)} characters; ids of this table have {' or '.join(map(str, rules.lengths))}"
+        if rules.prefixes and not record_id.startswith(rules.prefixes):
+            return f"ids of this table begin with {' or '.join(map(repr, rules.prefixes))}"
+        if self._pattern is not None and not self._pattern.fullmatch(record_id):
+            return f"ids of this table match {rules.pattern}"
+        return ""
 
 
 def plain_joined(items: Sequence[Item], most_characters: int) -> bytes | None:

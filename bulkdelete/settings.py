@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import difflib
 import ipaddress
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -72,6 +73,14 @@ def _check_encoding(encoding: str) -> str:
     raise ValueError(f"{encoding!r} is no text encoding; well-known ones are utf-8, utf-16, latin-1 and cp1252")
 
 
+def _check_pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    return pattern
+
+
 CodeMeaning = Literal["invalid", "retry", "unknown", "pause", "too_large", "unauthorized", "fatal"]
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 
@@ -110,6 +119,26 @@ class SourceSettings(ReadingSettings):
     sanity_check: bool = True
     """Whether the first 10,000 ids are looked at before the first delete, and refused when they look like another
     column: all equal, dates, e-mail addresses, row numbers, ids whose digits a spreadsheet has rounded."""
+
+
+class HoldsSettings(ReadingSettings):
+    """Hold lists: records that are never sent, whatever the source says."""
+
+    allow_empty: bool = False
+    """Whether a hold list may hold nothing; otherwise an empty one stops the job before anything is sent."""
+    max_age_seconds: float | None = Field(default=None, gt=0)
+    """A hold list that was last written longer ago stops the job before anything is sent. Unset: any age."""
+
+
+class IdentifierSettings(_Section):
+    """What the record ids of one table look like; a row that does not is set aside as invalid."""
+
+    pattern: Annotated[str, AfterValidator(_check_pattern)] = ""
+    """A regular expression that matches the whole id."""
+    lengths: tuple[int, ...] = ()
+    """The numbers of characters that an id may have."""
+    prefixes: tuple[str, ...] = ()
+    """What an id may begin with."""
 
 
 class BatchSettings(_Section):
@@ -180,6 +209,12 @@ class StopSettings(_Section):
     """Send at most so many records in this run, then stop with exit code 75. Unset: no limit."""
     max_failures: int | None = Field(default=None, ge=0)
     """Stop when more rows than this are rejected or unresolved. Unset: the larger of 100 and 0.1 % of those sent."""
+    max_records: int | None = Field(default=None, ge=0)
+    """Never send more records than this in the whole life of the job. Unset: no cap."""
+    expect: int | None = Field(default=None, ge=0)
+    """The source must hold exactly so many records, or nothing is sent. Unset: any number."""
+    max_duration_seconds: float | None = Field(default=None, gt=0)
+    """Stop after so long in this run, with exit code 75. Unset: no limit."""
 
 
 class LedgerSettings(_Section):
@@ -205,7 +240,11 @@ class Settings(_Section):
     """A command, as a list of words, that prints the API key."""
     codes: dict[int, CodeMeaning] = Field(default_factory=dict)
     """Other meanings for codes of the API: invalid, retry, unknown, pause, too_large, unauthorized or fatal."""
+    identifiers: dict[str, IdentifierSettings] = Field(default_factory=dict)
+    """What record ids look like, by table id: pattern (a regular expression for the whole id), lengths, prefixes; as
+    in [identifiers.673af861ed69656ac0895b07] and then lengths = [18]. Rows that do not fit are set aside."""
     source: SourceSettings = SourceSettings()
+    holds: HoldsSettings = HoldsSettings()
     batch: BatchSettings = BatchSettings()
     http: HttpSettings = HttpSettings()
     retry: RetrySettings = RetrySettings()

@@ -1,9 +1,11 @@
-"""What the rooms of one run share: that it was asked to stop, what it has counted, what it suspects."""
+"""What the rooms of one run share: that it was asked to stop, what it has counted, what it suspects, what is held."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from bulkdelete.holds import Holds
 
 if TYPE_CHECKING:
     from bulkdelete.splitting import Suspicion
@@ -13,8 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One run's stop, counts and suspicion; the three are changed in place, by the engine and the deleter."""
+    """One run's stop, counts and suspicion, which the engine and the deleter change in place; and its hold list."""
 
     stop: Stop
     tally: Tally
     suspicion: Suspicion
+    holds: Holds = field(default_factory=Holds)

@@ -14,7 +14,8 @@ from rich.text import Text
 from bulkdelete.progress import Pace, phrases
 
 if TYPE_CHECKING:
-    from bulkdelete.job import Job, Snapshot
+    from bulkdelete.accounting import Snapshot
+    from bulkdelete.job import Job
     from bulkdelete.progress import Expected
 
 FRAME_SECONDS: Final = 0.2

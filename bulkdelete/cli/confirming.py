@@ -13,8 +13,8 @@ import click
 
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.errors import LedgerMismatch, SettingsError
-from bulkdelete.job import SOURCE_ROWS
 from bulkdelete.ledger import read_ledger
+from bulkdelete.ledger.facts import SOURCE_ROWS
 from bulkdelete.records import Defect, Filter
 from bulkdelete.sources import FILES
 

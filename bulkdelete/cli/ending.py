@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import signal
     from pathlib import Path
 
-    from bulkdelete.job import Snapshot
+    from bulkdelete.accounting import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,10 @@ _BY_ENDING: Final = {
     Ended.SIGNAL: SIGINT_EXIT,
     Ended.CANCELLED: SIGINT_EXIT,
     Ended.SOURCE_CHANGED: REFUSED,
+    Ended.REFUSED: REFUSED,
     Ended.LIMIT: RUN_AGAIN,
     Ended.QUOTA: RUN_AGAIN,
+    Ended.DURATION: RUN_AGAIN,
 }
 _BY_ERROR: Final[tuple[tuple[type[BulkDeleteError], int], ...]] = (
     (SettingsError, REFUSED),

@@ -23,10 +23,16 @@ SETTINGS: Final[Mapping[str, str]] = {
     "--filter-column": "source.filter_column",
     "--delimiter": "source.delimiter",
     "--encoding": "source.encoding",
+    "--holds-column": "holds.column",
+    "--holds-filter-column": "holds.filter_column",
+    "--holds-max-age": "holds.max_age_seconds",
     "--ledger": "ledger.path",
     "--synchronous": "ledger.synchronous",
     "--limit": "stop.limit",
     "--max-failures": "stop.max_failures",
+    "--max-records": "stop.max_records",
+    "--expect": "stop.expect",
+    "--max-duration": "stop.max_duration_seconds",
     "--batch-size": "batch.size",
     "--permits": "flow.permits",
     "--answer-timeout": "http.answer_timeout_seconds",
@@ -37,12 +43,18 @@ SETTINGS: Final[Mapping[str, str]] = {
 SWITCHES: Final[Mapping[str, str]] = {
     "--header/--no-header": "source.header",
     "--sanity-check/--no-sanity-check": "source.sanity_check",
+    "--allow-empty-holds/--no-empty-holds": "holds.allow_empty",
 }
 """The same for settings that are on or off."""
 
 
+_HOLDS: Final = "holds.path"
+
+
 def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add every option of :data:`SETTINGS` and :data:`SWITCHES` to a click command."""
+    about = "A list of records that are never sent; may be given several times."
+    command = click.option("--holds", _parameter(_HOLDS), metavar="FILE", multiple=True, help=about)(command)
     for flags, name in reversed(list(SWITCHES.items())):
         about = _flat(field_of(name).description)
         command = click.option(flags, _parameter(name), default=None, help=about)(command)
@@ -64,6 +76,8 @@ def settings_from(config: str | None, sources: Sequence[str], given: Mapping[str
         Settings.from_mapping(values, config)
     names = [*SETTINGS.values(), *SWITCHES.values()]
     overrides = {name: given[_parameter(name)] for name in names if given.get(_parameter(name)) is not None}
+    if given.get(_parameter(_HOLDS)):
+        overrides[_HOLDS] = list(given[_parameter(_HOLDS)])
     if sources:
         overrides["source.path"] = list(sources)
     if overrides.get("source.delimiter") == "\\t":

@@ -28,17 +28,22 @@ _ENDINGS: Final = {
     Ended.COMPLETE: "every row of the source was read and tried",
     Ended.LIMIT: "the limit of records for this run was reached",
     Ended.QUOTA: "the API asks to come back later",
+    Ended.DURATION: "max_duration_seconds is over",
+    Ended.MAX_RECORDS: "the source holds more records than max_records allows",
+    Ended.UNEXPECTED: "the source does not hold exactly the number of records that is expected",
+    Ended.CANARY: "nobody said that what the canary showed is right",
     Ended.SIGNAL: "it was asked to stop",
     Ended.CANCELLED: "it was stopped at once",
     Ended.FATAL_ANSWER: "the API refused the table, the key or the plan",
     Ended.MAX_FAILURES: "more rows failed than max_failures allows",
     Ended.WHOLLY_WRONG: "the API refuses whole batches",
+    Ended.REFUSED: "it was refused before anything was sent",
     Ended.SOURCE_BROKEN: "the source broke while it was read; what was read before is accounted for",
     Ended.SOURCE_CHANGED: "the source is not the one whose rows the ledger holds",
     Ended.STORAGE: "the ledger could not be written; nothing more was sent",
     Ended.FAULT: "a fault of bulkdelete itself",
 }
-_GOES_ON: Final = frozenset({Ended.SIGNAL, Ended.CANCELLED, Ended.LIMIT, Ended.QUOTA, Ended.COMPLETE})
+_GOES_ON: Final = frozenset({Ended.SIGNAL, Ended.CANCELLED, Ended.LIMIT, Ended.DURATION, Ended.QUOTA, Ended.COMPLETE})
 
 
 def as_text(report: Report, resume_command: str = "") -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.digest import digest
 from bulkdelete.errors import SettingsError, SourceChanged, SourceError
-from bulkdelete.job import SOURCE_PATH
+from bulkdelete.ledger.facts import SOURCE_PATH
 from bulkdelete.records import Defect, Fate, RowFate
 from bulkdelete.settings import Settings, SourceSettings
 from bulkdelete.sources import from_iterable, open_source, spooled

@@ -11,7 +11,7 @@ from bulkdelete.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_PATHS: Final = (("source", "path"), ("ledger", "path"), ("api_key_file",), ("http", "ca_file"))
+_PATHS: Final = (("source", "path"), ("holds", "path"), ("ledger", "path"), ("api_key_file",), ("http", "ca_file"))
 _SECRETS: Final = frozenset({"api_key", "apikey", "api_token", "key", "token", "password", "authorization", "bearer"})
 _STDIN: Final = "-"
 

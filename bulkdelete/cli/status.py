@@ -11,8 +11,8 @@ import click
 
 from bulkdelete.cli import reporting
 from bulkdelete.cli.terminal import harmless
-from bulkdelete.job import RESUME_AT, SOURCE_PATH, SOURCE_ROWS
 from bulkdelete.ledger import read_ledger
+from bulkdelete.ledger.facts import RESUME_AT, SOURCE_PATH, SOURCE_ROWS
 from bulkdelete.records import FATES
 
 if TYPE_CHECKING:

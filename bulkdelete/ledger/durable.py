@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bulkdelete.errors import LedgerError, LedgerStorageError
-from bulkdelete.ledger import opening, ranges, runs, totals, writes
+from bulkdelete.ledger import events, opening, ranges, runs, totals, writes
 from bulkdelete.ledger.finishing import to_its_end
 from bulkdelete.ledger.lock import LedgerLock
 from bulkdelete.ledger.writer import Writer
@@ -62,6 +62,10 @@ class DurableLedger:
     def remember(self, key: str, value: str) -> asyncio.Future[None]:
         """Write a fact of the job."""
         return self._submit(partial(writes.remember, key, value))
+
+    def note(self, kind: str, **detail: Any) -> asyncio.Future[None]:  # noqa: ANN401 - plain values
+        """Write down that something happened in this run: a decision, or what it began with."""
+        return self._submit(partial(events.add, self._run, kind, detail))
 
     async def ranges(self) -> AsyncGenerator[StoredRange, None]:
         """Yield every stored range in row order; those not finished with their settled parts and set-aside rows."""
@@ -138,6 +142,7 @@ def _open(path: Path, identity: Mapping[str, str], synchronous: str, version: st
 def _begin(connection: sqlite3.Connection, path: Path, identity: Mapping[str, str], version: str) -> int:
     connection.execute("BEGIN IMMEDIATE")
     opening.check_identity(connection, path, identity)
+    opening.upgrade(connection)
     run = runs.begin(connection, version)
     connection.execute("COMMIT")
     return run

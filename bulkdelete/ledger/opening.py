@@ -88,15 +88,18 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 
 def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping[str, str]) -> None:
-    """Store *identity* in a new ledger; raise :class:`LedgerMismatch` where an old one has another."""
+    """Store *identity* in a new ledger; raise :class:`LedgerMismatch` where an old one has another.
+
+    A ledger without batches is new: its job was refused before the first one, and was corrected since.
+    """
     facts = writes.facts(connection)
     stored = {key.removeprefix(_IDENTITY): value for key, value in facts.items() if key.startswith(_IDENTITY)}
-    if not stored:
+    differing = [key for key in sorted({*stored, *identity}) if stored.get(key) != identity.get(key)]
+    if differing and connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone() is None:
+        connection.execute("DELETE FROM job")
         for key, value in identity.items():
             writes.remember(_IDENTITY + key, value, connection)
-        return
-    differing = [key for key in sorted({*stored, *identity}) if stored.get(key) != identity.get(key)]
-    if differing:
+    elif differing:
         lines = [f"  {key}: {_difference(identity.get(key, 'none'), stored.get(key, 'none'))}" for key in differing]
         raise LedgerMismatch(
             f"{path}: this ledger belongs to another job:\n"
@@ -119,6 +122,15 @@ def _difference(given: str, stored: str) -> str:
     return "; ".join(changes) or "the same in another order"
 
 
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Make a ledger of an older version one of this one, in the transaction that is open."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    while version in schema.UPGRADES:
+        connection.execute(schema.UPGRADES[version])
+        version += 1
+        connection.execute(f"PRAGMA user_version={version}")
+
+
 def not_a_ledger(path: Path) -> LedgerMismatch:
     """Return the error for a file that is something else."""
     return LedgerMismatch(f"{path}: this file is no ledger of bulkdelete; it is left as it is, and nothing was sent")
@@ -129,9 +141,9 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application_id != schema.APPLICATION_ID:
         raise not_a_ledger(path)
-    if version != schema.SCHEMA_VERSION:
+    if version != schema.SCHEMA_VERSION and version not in schema.UPGRADES:
         raise LedgerMismatch(
-            f"{path}: this ledger has schema version {version}; this bulkdelete knows {schema.SCHEMA_VERSION}. "
+            f"{path}: this ledger has schema version {version}; this bulkdelete knows up to {schema.SCHEMA_VERSION}. "
             "Use the version of bulkdelete that made it; nothing was sent"
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
-from bulkdelete.ledger import opening, ranges, runs, schema, texts, totals, writes
+from bulkdelete.ledger import events, opening, ranges, runs, schema, texts, totals, writes
 from bulkdelete.ledger.lock import holder
 from bulkdelete.records import Fate
 
@@ -71,6 +71,11 @@ class LedgerReader:
         """Return the runs, the last one first."""
         with self._at_one_moment() as connection:
             return runs.read(connection)
+
+    def events(self) -> list[events.Event]:
+        """Return what was decided, and what each run began with, in the order of its happening."""
+        with self._at_one_moment() as connection:
+            return events.read(connection)
 
     def running(self) -> int | None:
         """Return the id of the process that writes the ledger now, 0 where it is not known, or ``None``."""

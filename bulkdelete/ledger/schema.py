@@ -1,4 +1,4 @@
-"""The ledger's tables and version: ``PRAGMA application_id`` is 0x62756C6B, ``PRAGMA user_version`` is 1.
+"""The ledger's tables and version: ``PRAGMA application_id`` is 0x62756C6B, ``PRAGMA user_version`` is 2.
 
 ====== ==========================================================================================================
 table  one row is
@@ -8,6 +8,7 @@ run    a run of the command: when, who, where, which versions, why it ended (no 
 batch  a range of rows ``[first_row, end_row)``: its counts, its digest, its state, and the last answer if it failed
 part   a part of a batch that was split and has its final fate
 row    a row that is not acknowledged, with the reason: invalid, held, duplicate or rejected
+event  what an operator decided and what a run began with, in the order of its happening; ``detail`` is JSON
 ====== ==========================================================================================================
 
 States of a batch: 0 open (intent on disk, no result yet), 1 acknowledged (by one answer), 2 settled (its parts cover
@@ -25,11 +26,16 @@ from __future__ import annotations
 from typing import Final
 
 APPLICATION_ID: Final = 0x62756C6B  # "bulk"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 OPEN, ACKNOWLEDGED, SETTLED, UNRESOLVED, PENDING = range(5)
 
-TABLES: Final = """
+_EVENT: Final = """
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, run INTEGER NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL
+) STRICT;
+"""
+TABLES: Final = f"""
 CREATE TABLE job (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE run (
     id INTEGER PRIMARY KEY, started_ms INTEGER NOT NULL, ended_ms INTEGER, ended TEXT, reason TEXT,
@@ -51,4 +57,7 @@ CREATE TABLE row (
     record ANY NOT NULL, filter_column ANY, file ANY NOT NULL, line INTEGER, code INTEGER,
     request_id ANY
 ) STRICT;
+{_EVENT}
 """
+UPGRADES: Final = {1: _EVENT}
+"""What makes a ledger of an older version one of the next."""

@@ -49,6 +49,10 @@ class UnrecordedLedger:
         self.facts[key] = value
         return self._done
 
+    def note(self, kind: str, **detail: object) -> asyncio.Future[None]:  # noqa: ARG002 - nobody is there to read it
+        """Forget what happened."""
+        return self._done
+
     async def ranges(self) -> AsyncGenerator[StoredRange, None]:
         """Yield nothing: no run was before this one."""
         nothing: tuple[StoredRange, ...] = ()

@@ -54,6 +54,11 @@ class FileSource:
         """The file's path, as it was given."""
         return () if self.path is None else (self.name,)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file that it reads."""
+        return () if self.path is None else (str(self.path),)
+
     def blocks(self) -> AsyncGenerator[Rows, None]:
         """Yield the rows; the file is read, and its lines are parsed, in a thread of their own."""
         self._begin()

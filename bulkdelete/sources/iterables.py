@@ -51,6 +51,7 @@ class IterableSource:
 
     name = "an iterable"
     paths = ()
+    files = ()
     replayable = False
     size_bytes = None
     position_bytes = 0

@@ -112,6 +112,11 @@ class SeveralFiles:
         return f"<{len(self._files)} files: {self.name}>"
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The files that it reads, in their order."""
+        return tuple(path for file in self._files for path in file.files)
+
+    @property
     def size_bytes(self) -> int | None:
         """The size of all files as they lie on disk."""
         return sum(file.size_bytes or 0 for file in self._files)

@@ -28,6 +28,10 @@ class Source(Protocol):
         """Where it was opened: files, directories, globs; nothing for what has no path."""
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The files that it reads; nothing for what has no path."""
+
+    @property
     def identity(self) -> Mapping[str, str]:
         """What makes it the same source besides its rows: its kind and its parser's options, never its path."""
 

@@ -47,7 +47,7 @@ async def work(ledger, numbers):
         await send(ledger, batch_of(3 * number, "rri"), range(2))
 
 async def again(ledger, stored):
-    batch = replace(batch_of(stored.first_row, "rri"), stored=True, ambiguous=stored.ambiguous)
+    batch = replace(batch_of(stored.first_row, "rri"), set_aside=(), stored=True, ambiguous=stored.ambiguous)
     await send(ledger, batch, range(2))
 
 async def main(path, batches):

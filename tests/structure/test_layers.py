@@ -12,11 +12,12 @@ PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
     ["records", "settings", "waiting", "stopping", "ids"],
-    ["protocol", "screening", "digest", "channel", "tally"],
+    ["holds"],
+    ["protocol", "screening", "sanity", "digest", "channel", "tally"],
     ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
-    ["attempts", "merging", "copying", "state"],
-    ["deleter"],
-    ["engine"],
+    ["attempts", "merging", "copying", "holding", "state", "surveying"],
+    ["deleter", "preparing"],
+    ["engine", "accounting"],
     ["job"],
     ["api", "progress"],
     ["cli"],
@@ -24,7 +25,7 @@ FLOORS = [
 ]
 LEVELS = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 ISLAND = "emulator"
-ISLAND_MAY_USE_BELOW = 3
+ISLAND_MAY_USE_BELOW = 4
 BRIDGE = "cli"
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials
 from bulkdelete.errors import FatalAnswer, LedgerStorageError, SourceError
-from bulkdelete.job import Job
+from bulkdelete.job import Job, Order
 from bulkdelete.ledger import read_ledger
 from bulkdelete.limiter import Limiter
 from bulkdelete.records import FATES, Ended
@@ -37,7 +37,7 @@ def job(api, records, ledger=None, **sections) -> Job:
     limiter = Limiter(chosen.flow)
     attempts = Attempts(api, limiter, Credentials("key"))
     source = records if is_source(records) else from_iterable(records)
-    return Job(TABLE_ID, source, chosen, attempts=attempts, limiter=limiter, ledger=ledger)
+    return Job(Order(TABLE_ID, source, ledger), chosen, attempts, limiter)
 
 
 def fates(report) -> dict[str, int]:

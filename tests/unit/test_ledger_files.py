@@ -40,12 +40,31 @@ async def test_the_schema_says_what_it_is(tmp_path):
         pass
     path = tmp_path / "a.db"
     assert columns_of(path, "PRAGMA application_id") == [(0x62756C6B,)]
-    assert columns_of(path, "PRAGMA user_version") == [(1,)]
+    assert columns_of(path, "PRAGMA user_version") == [(2,)]
     assert columns_of(path, "PRAGMA journal_mode") == [("wal",)]
     tables = columns_of(
         path, "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
     )
-    assert dict(tables) == {"job": 1, "run": 1, "batch": 1, "part": 1, "row": 1}
+    assert dict(tables) == {"job": 1, "run": 1, "batch": 1, "part": 1, "row": 1, "event": 1}
+
+
+async def test_a_ledger_of_the_first_version_can_be_read_and_goes_on(tmp_path):
+    path = tmp_path / "a.db"
+    async with opened(path) as ledger:
+        await ledger.intend(batch_of(0, "r"))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE event; PRAGMA user_version=1")
+    with read_ledger(path) as reader:
+        assert reader.events() == []
+        assert reader.totals().rows == 1
+    async with opened(path) as ledger:
+        assert ledger.totals.unresolved == 1
+        await ledger.note("confirmation", by="option")
+    with read_ledger(path) as reader:
+        assert [(event.kind, event.run, event.detail) for event in reader.events()] == [
+            ("confirmation", 2, {"by": "option"})
+        ]
+    assert columns_of(path, "PRAGMA user_version") == [(2,)]
 
 
 async def test_what_is_open_is_found_by_the_partial_index(tmp_path):
@@ -104,7 +123,7 @@ def another_application(path):
 def newer(path):
     asyncio.run(make(path))
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version=2")
+        connection.execute("PRAGMA user_version=99")
 
 
 async def make(path):
@@ -116,9 +135,9 @@ def test_a_file_that_is_no_ledger_of_this_version_is_refused_and_left_as_it_is(t
     path = tmp_path / "a.db"
     made(path)
     before = path.read_bytes()
-    with pytest.raises(LedgerMismatch, match=r"no ledger|version 2"):
+    with pytest.raises(LedgerMismatch, match=r"no ledger|version 99"):
         asyncio.run(open_ledger(path, IDENTITY))
-    with pytest.raises(LedgerMismatch, match=r"no ledger|version 2"):
+    with pytest.raises(LedgerMismatch, match=r"no ledger|version 99"):
         read_ledger(path)
     assert path.read_bytes() == before
 

@@ -89,5 +89,5 @@ def test_an_identity_is_compared_by_every_character(tmp_path):
 
 
 async def _make(path: Path) -> None:
-    async with opened(path):
-        pass
+    async with opened(path) as ledger:
+        await ledger.intend(batch_of(0, "r"))

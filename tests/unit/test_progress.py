@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import pytest
 from rich.console import Console
 
+from bulkdelete.accounting import Snapshot
 from bulkdelete.cli.bar import Bar
-from bulkdelete.job import Snapshot
 from bulkdelete.progress import Expected, Lines, Pace, Silent, following, phrases, why_it_waits
 
 NOW = Snapshot(

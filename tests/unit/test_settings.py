@@ -55,6 +55,9 @@ RANGES = {
     "batch.max_id_characters": (1, 4096),
     "source.max_line_bytes": (1024, 16 * 1024 * 1024),
     "source.max_expansion": (1, None),
+    "holds.max_line_bytes": (1024, 16 * 1024 * 1024),
+    "holds.max_expansion": (1, None),
+    "holds.max_age_seconds": (0.001, None),
     "http.connect_timeout_seconds": (0.001, 600),
     "http.answer_timeout_seconds": (0.001, 3600),
     "retry.max_attempts": (1, 100),
@@ -68,6 +71,9 @@ RANGES = {
     "splitting.max_requests_per_job": (0, None),
     "stop.limit": (1, None),
     "stop.max_failures": (0, None),
+    "stop.max_records": (0, None),
+    "stop.expect": (0, None),
+    "stop.max_duration_seconds": (0.001, None),
 }
 
 
@@ -88,7 +94,7 @@ def test_every_number_of_the_settings_stands_in_the_table_of_ranges():
         f"{name}.{key}"
         for name, section in sections.items()
         for key, field in type(section).model_fields.items()
-        if field.annotation in {int, float, int | None}
+        if field.annotation in {int, float, int | None, float | None}
     }
     assert numbers == set(RANGES)
 

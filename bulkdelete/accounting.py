@@ -1,0 +1,110 @@
+"""The account of one job: what earlier runs did, what this one has done, and the report of both."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from bulkdelete.ledger import Totals
+from bulkdelete.records import Report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bulkdelete.limiter import Limiter
+    from bulkdelete.records import Ended
+    from bulkdelete.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How far a running job is, at one moment; counts are rows unless named otherwise."""
+
+    rows: int
+    settled: int
+    settled_before: int
+    acknowledged: int
+    failed: int
+    requests: int
+    retries: int
+    in_flight: int
+    pause_seconds: float
+    elapsed_seconds: float
+
+
+class Account:
+    """Keeps the account of a job on *table_id* with the ledger at *path*, as *tally* counts it."""
+
+    def __init__(self, table_id: str, path: Path | None, tally: Tally) -> None:
+        self._table_id = table_id
+        self._path = path
+        self._tally = tally
+        self._began = time.monotonic()
+
+    def begin(self) -> None:
+        """Let the run's time begin now."""
+        self._began = time.monotonic()
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """How long the run has taken."""
+        return time.monotonic() - self._began
+
+    def take_over(self, before: Totals) -> None:
+        """Take note of what earlier runs did."""
+        tally = self._tally
+        tally.rows_before = before.rows
+        tally.settled_before = before.rows - before.unresolved - before.pending
+        tally.acknowledged_before, tally.rejected_before = before.acknowledged, before.rejected
+
+    def snapshot(self, limiter: Limiter) -> Snapshot:
+        """Return how far the job is."""
+        tally = self._tally
+        return Snapshot(
+            rows=max(tally.rows_before, tally.rows),
+            settled=tally.settled,
+            settled_before=tally.settled_before,
+            acknowledged=tally.acknowledged_before + tally.acknowledged,
+            failed=tally.failed,
+            requests=tally.requests,
+            retries=tally.retries,
+            in_flight=limiter.in_flight,
+            pause_seconds=limiter.pause_seconds,
+            elapsed_seconds=self.elapsed_seconds,
+        )
+
+    def estimated(self) -> Totals:
+        """Return what this run knows by itself where the ledger cannot be read any more; the rest is unresolved."""
+        tally = self._tally
+        rows = max(tally.rows_before, tally.rows)
+        acknowledged = tally.acknowledged_before + tally.acknowledged
+        rejected = tally.rejected_before + tally.rejected
+        invalid = tally.settled - acknowledged - rejected
+        return Totals(
+            rows=rows,
+            batches=tally.batches,
+            acknowledged=acknowledged,
+            rejected=rejected,
+            invalid=invalid,
+            held=0,
+            duplicate=0,
+            unresolved=rows - tally.settled,
+            pending=0,
+        )
+
+    def report(self, totals: Totals, ended: Ended, reason: str, resume_at: float | None = None) -> Report:
+        """Return the report of the job, whose rows are *totals*."""
+        return Report(
+            table_id=self._table_id,
+            **asdict(totals),
+            requests=self._tally.requests,
+            retries=self._tally.retries,
+            elapsed_seconds=self.elapsed_seconds,
+            ended=ended,
+            reason=reason,
+            settled_before=self._tally.settled_before,
+            ledger=None if self._path is None else str(self._path),
+            resume_at_unix_seconds=resume_at,
+            failures=tuple(self._tally.failures),
+        )

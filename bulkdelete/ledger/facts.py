@@ -1,0 +1,18 @@
+"""The names of the facts that a ledger keeps of its job, beside the identity under ``identity.*``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SOURCE_PATH: Final = "source_path"
+"""Where the source was read from, last time: absolute; as JSON where there are several."""
+SOURCE_ROWS: Final = "source_rows"
+"""That the source was read to its end, and how many rows that were."""
+RESUME_AT: Final = "resume_at_unix_seconds"
+"""That the API asked to come back not before then."""
+SPOOL: Final = "spool"
+"""What the copy of a source that can be read only once holds: the SHA-256 of its bytes."""
+SURVEYED: Final = "surveyed_records"
+"""How many records the source was found to hold, before anything was sent."""
+HOLDS: Final = "holds"
+"""What was on hold in the last run that had hold lists: their digest."""

@@ -1,0 +1,109 @@
+"""What must be true before a job sends its first batch: holds read, source copied, looked at and counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulkdelete.copying import copied, spool_of
+from bulkdelete.errors import HoldsRefused, SourceRefused
+from bulkdelete.holding import read_holds
+from bulkdelete.ledger.facts import HOLDS, SURVEYED
+from bulkdelete.records import Ended
+from bulkdelete.sanity import ROWS_LOOKED_AT, looks_wrong
+from bulkdelete.screening import Screen
+from bulkdelete.sources import first_records
+from bulkdelete.surveying import survey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bulkdelete.holds import Holds
+    from bulkdelete.ledger import Ledger
+    from bulkdelete.settings import Settings, StopSettings
+    from bulkdelete.sources import Source
+
+
+class CapPassed(Exception):
+    """A cap says that nothing may be sent; ``ended`` is which."""
+
+    def __init__(self, ended: Ended, reason: str) -> None:
+        super().__init__(reason)
+        self.ended = ended
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a run reads and screens away; ``surveyed`` says that its caps were compared with the whole source."""
+
+    source: Source
+    holds: Holds
+    screen: Screen
+    surveyed: bool
+
+
+async def prepare(
+    table_id: str, source: Source, holds: Sequence[Source], settings: Settings, ledger: Ledger
+) -> Prepared:
+    """Return *source*, or its copy beside *ledger*, and the screen that *holds* and *settings* make.
+
+    Raises:
+        HoldsRefused: a hold list cannot be used.
+        SourceRefused: the ids look like another column, or cannot be read.
+        CapPassed: ``max_records`` or ``expect`` does not fit what the source holds.
+
+    """
+    held = await _held(holds, settings, ledger)
+    screen = Screen(settings.batch.max_id_characters, settings.identifiers.get(table_id), held)
+    if not source.replayable and ledger.path is not None:
+        source = await copied(source, ledger, spool_of(ledger.path))
+    if source.replayable and not ledger.totals.acknowledged:
+        await look(source, settings)
+    caps = settings.stop
+    surveyed = source.replayable and not (caps.max_records is None and caps.expect is None)
+    if surveyed:
+        known = ledger.facts.get(SURVEYED)
+        records = (await survey(table_id, source, settings.batch, screen)).records if known is None else int(known)
+        check_caps(records, caps)
+        if known is None:
+            await ledger.remember(SURVEYED, str(records))
+    return Prepared(source, held, screen, surveyed)
+
+
+async def _held(sources: Sequence[Source], settings: Settings, ledger: Ledger) -> Holds:
+    """Return what is on hold; the ledger keeps that there were hold lists, so that no resume forgets to give them."""
+    if ledger.facts.get(HOLDS) and not sources:
+        raise HoldsRefused(
+            "an earlier run of this job had hold lists, and this one has none. Nothing was sent. Give them again with "
+            "--holds; to go on without, give an empty list and --allow-empty-holds"
+        )
+    held = await read_holds(sources, settings.holds)
+    if sources:
+        await ledger.remember(HOLDS, held.digest or "empty")
+    return held
+
+
+async def look(source: Source, settings: Settings) -> None:
+    """Return if the first ids of *source* look like ids; raise :class:`SourceRefused` where they do not."""
+    if not settings.source.sanity_check:
+        return
+    wrong = looks_wrong(await first_records(source, ROWS_LOOKED_AT))
+    if wrong:
+        raise SourceRefused(
+            f"{source.name}: {wrong}. This does not look like the column of record ids. Nothing was sent. If it is "
+            "what you mean, say so with --no-sanity-check (source.sanity_check = false)"
+        )
+
+
+def check_caps(records: int, caps: StopSettings) -> None:
+    """Return if a job of so many *records* may begin; raise :class:`CapPassed` where it may not."""
+    if caps.expect is not None and records != caps.expect:
+        raise CapPassed(
+            Ended.UNEXPECTED,
+            f"the source holds {records:,} records, and {caps.expect:,} are expected: nothing was sent",
+        )
+    if caps.max_records is not None and records > caps.max_records:
+        raise CapPassed(
+            Ended.MAX_RECORDS,
+            f"the source holds {records:,} records, and max_records is {caps.max_records:,}: nothing more was sent",
+        )

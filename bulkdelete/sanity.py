@@ -1,0 +1,74 @@
+"""A look at the first ids of a source: whether they look like another column, or like what a spreadsheet left of them.
+
+A wrong column is the commonest way to delete what nobody meant; each of these patterns was seen in files of ids.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bulkdelete.records import Item
+
+ROWS_LOOKED_AT: Final = 10_000
+_DATE: Final = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T_].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
+_E_MAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_LONG_ID: Final = re.compile(r"\d{16,}")
+_ROUNDED: Final = "000"
+_MOST_ROUNDED_SHARE: Final = 0.01
+_FEWEST_ROUNDED: Final = 3
+_FEWEST_EQUAL: Final = 3
+_FEWEST_NUMBERS: Final = 10
+_SHARE: Final = 0.5
+
+
+def looks_wrong(items: Sequence[Item]) -> str:
+    """Return what is wrong with the ids among *items*, the first rows of a source; an empty string where nothing is."""
+    ids = [item for item in items if isinstance(item, str)]
+    if not ids:
+        return ""
+    return _equal(ids) or _numbers(ids) or _dates(ids) or _addresses(ids) or _rounded(ids)
+
+
+def _equal(ids: Sequence[str]) -> str:
+    if len(ids) < _FEWEST_EQUAL or len(set(ids)) > 1:
+        return ""
+    return f"all of the first {len(ids):,} ids are {ids[0]!r}"
+
+
+def _numbers(ids: Sequence[str]) -> str:
+    for first in (0, 1):
+        if len(ids) >= _FEWEST_NUMBERS and all(one == str(number) for number, one in enumerate(ids, first)):
+            return f"the ids are the row numbers {first} to {first + len(ids) - 1:,}"
+    return ""
+
+
+def _dates(ids: Sequence[str]) -> str:
+    return _mostly(ids, "dates", (one for one in ids if _DATE.fullmatch(one)))
+
+
+def _addresses(ids: Sequence[str]) -> str:
+    return _mostly(ids, "e-mail addresses", (one for one in ids if _E_MAIL.fullmatch(one)))
+
+
+def _mostly(ids: Sequence[str], what: str, those: Iterable[str]) -> str:
+    found = list(those)
+    if len(found) <= _SHARE * len(ids):
+        return ""
+    return f"{len(found):,} of the first {len(ids):,} ids look like {what}, such as {found[0]!r}"
+
+
+def _rounded(ids: Sequence[str]) -> str:
+    """A spreadsheet keeps 15 digits and writes zeros for the rest; of untouched ids one in a thousand ends so."""
+    long_ids = [one for one in ids if _LONG_ID.fullmatch(one)]
+    rounded = [one for one in long_ids if one.endswith(_ROUNDED)]
+    all_of_few = len(rounded) == len(long_ids) > 1
+    if len(rounded) <= _MOST_ROUNDED_SHARE * len(long_ids) or (len(rounded) < _FEWEST_ROUNDED and not all_of_few):
+        return ""
+    return (
+        f"{len(rounded):,} of the first {len(long_ids):,} long ids end in {_ROUNDED}, such as {rounded[0]}, as a "
+        "spreadsheet leaves them: they may name other records"
+    )
