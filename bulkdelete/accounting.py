@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from bulkdelete.ledger import Totals
+from bulkdelete.ledger.facts import COUNT_AFTER, COUNT_BEFORE
 from bulkdelete.records import Report
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bulkdelete.limiter import Limiter
@@ -40,6 +42,7 @@ class Account:
         self._table_id = table_id
         self._path = path
         self._tally = tally
+        self._facts: Mapping[str, str] = {}
         self._began = time.monotonic()
 
     def begin(self) -> None:
@@ -51,8 +54,9 @@ class Account:
         """How long the run has taken."""
         return time.monotonic() - self._began
 
-    def take_over(self, before: Totals) -> None:
-        """Take note of what earlier runs did."""
+    def take_over(self, before: Totals, facts: Mapping[str, str]) -> None:
+        """Take note of what earlier runs did; *facts* are the ledger's, which may come to be more."""
+        self._facts = facts
         tally = self._tally
         tally.rows_before = before.rows
         tally.settled_before = before.rows - before.unresolved - before.pending
@@ -106,5 +110,11 @@ class Account:
             settled_before=self._tally.settled_before,
             ledger=None if self._path is None else str(self._path),
             resume_at_unix_seconds=resume_at,
+            total_count_before=self._counted(COUNT_BEFORE),
+            total_count_after=self._counted(COUNT_AFTER),
             failures=tuple(self._tally.failures),
         )
+
+    def _counted(self, fact: str) -> int | None:
+        counted = self._facts.get(fact)
+        return None if counted is None else int(counted)

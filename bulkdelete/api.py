@@ -9,8 +9,9 @@ from bulkdelete import protocol
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials, credentials_from
 from bulkdelete.errors import HoldsRefused, SettingsError, SourceRefused
-from bulkdelete.job import Job, Order
+from bulkdelete.job import Job
 from bulkdelete.limiter import Limiter
+from bulkdelete.orders import Order
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable, is_source, open_source
 from bulkdelete.transport import HttpTransport
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from bulkdelete.credentials import ReadKey
+    from bulkdelete.orders import Check
     from bulkdelete.records import Record, Report
     from bulkdelete.settings import HoldsSettings
     from bulkdelete.sources import Source
@@ -89,6 +91,7 @@ class BulkDeleter:
         *,
         ledger: str | os.PathLike[str] | None = None,
         holds: Source | Iterable[Record] | AsyncIterable[Record] | None = None,
+        check: Check | None = None,
         **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
     ) -> Report:
         """Delete *records* from a table, at most 1000 a request, and return the account of every row.
@@ -102,6 +105,8 @@ class BulkDeleter:
                 be read twice, every plain iterable, is first written whole to ``<ledger>.spool``.
             holds: records that must not be deleted, whatever *records* say; default: the files that
                 ``settings.holds`` names. They are read whole, and anew for each call, before anything is sent.
+            check: where ``settings.canary.records`` is set: an async function that is called with the report once so
+                many records were sent, and that returns ``True`` for the job to go on.
             **stop: ``limit``, ``max_failures``, ``max_records``, ``expect`` and ``max_duration_seconds`` in place of
                 those of the settings.
 
@@ -119,7 +124,7 @@ class BulkDeleter:
         in flight ``flow.cancel_grace_seconds``, writes the ledger, and raises ``CancelledError``.
 
         """
-        return await self.job(table_id, records, ledger=ledger, holds=holds, **stop).run()
+        return await self.job(table_id, records, ledger=ledger, holds=holds, check=check, **stop).run()
 
     def job(
         self,
@@ -128,6 +133,7 @@ class BulkDeleter:
         *,
         ledger: str | os.PathLike[str] | None = None,
         holds: Source | Iterable[Record] | AsyncIterable[Record] | None = None,
+        check: Check | None = None,
         **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
     ) -> Job:
         """Return the job that :meth:`delete` runs, to look at or to stop while it runs."""
@@ -135,14 +141,24 @@ class BulkDeleter:
             raise SettingsError("table_id must be a text that is not empty; nothing was sent")
         held = hold_sources(self._settings.holds) if holds is None else (_source(holds),)
         path = None if ledger is None else Path(ledger)
-        return self.job_of(Order(table_id, _source(records), path, held), **stop)
+        return self.job_of(Order(table_id, _source(records), path, held, check=check), **stop)
 
     def job_of(self, order: Order, **stop: Any) -> Job:  # noqa: ANN401 - the fields of StopSettings, validated there
-        """Return the job of an order that is made out already."""
+        """Return the job of an order that is made out already.
+
+        Raises:
+            SettingsError: *stop* holds what is no setting, or a canary is wanted and there is nobody to ask about it.
+
+        """
         settings = self._settings
         if stop:
             merged = {**settings.model_dump(), "stop": {**settings.stop.model_dump(), **stop}}
             settings = Settings.from_mapping(merged)
+        if settings.canary.records is not None and (order.check is None or order.ledger is None):
+            raise SettingsError(
+                "canary.records: a canary needs a ledger, so that nothing is sent twice, and a check, which is asked "
+                "before the rest is sent. Nothing was sent"
+            )
         return Job(order, settings, self._attempts, self._limiter)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.credentials import Credentials
     from bulkdelete.limiter import Limiter
+    from bulkdelete.protocol import Call
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
     from bulkdelete.transport import Transport
@@ -42,8 +43,8 @@ class Attempts:
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
-    async def make(self, body: bytes, stop: Stop, tally: Tally) -> Attempted:
-        """Send *body* and return the verdict; what the API asks to pause for, everybody waits for.
+    async def make(self, body: bytes, stop: Stop, tally: Tally, call: Call = protocol.DELETE) -> Attempted:
+        """Send *body*, as *call* says, and return the verdict; what the API asks to pause for, everybody waits for.
 
         Raises:
             PauseTooLong: the pause is longer than ``max_pause_seconds``.
@@ -61,7 +62,7 @@ class Attempts:
                 tally.requests += 1
                 sent_at = now()
                 request_id = f"{self._prefix}-{next(self._numbers):x}"
-                verdict = await self._post(body, api_key, request_id)
+                verdict, answer = await self._post(body, api_key, request_id, call)
                 seconds = now() - sent_at
             self._heed(verdict, sent_at)
             if verdict.kind is VerdictKind.PAUSE:
@@ -70,20 +71,21 @@ class Attempts:
                 renewed = True
                 if await stop.unless_asked(self._credentials.renew(api_key)):
                     continue
-            return Attempted(verdict, request_id, seconds)
+            return Attempted(verdict, request_id, seconds, answer)
 
-    async def _post(self, body: bytes, api_key: str, request_id: str) -> Verdict:
+    async def _post(self, body: bytes, api_key: str, request_id: str, call: Call) -> tuple[Verdict, bytes]:
         try:
-            reply = await self._transport.post(body, api_key, request_id)
+            reply = await self._transport.post(body, api_key, request_id, call.path)
         except NotSent as error:
-            return Verdict(VerdictKind.RETRY, message=str(error))
+            return Verdict(VerdictKind.RETRY, message=str(error)), b""
         except AnswerLost as error:
-            return Verdict(VerdictKind.RETRY, message=str(error), ambiguous=True)
+            return Verdict(VerdictKind.RETRY, message=str(error), ambiguous=True), b""
         except ConnectionRefusedForGood as error:
-            return Verdict(VerdictKind.FATAL, message=str(error))
+            return Verdict(VerdictKind.FATAL, message=str(error)), b""
         now = self._wall_clock()
         body_of_reply = reply.body.replace(api_key.encode(), b"***")  # some servers echo what they were sent
-        return protocol.classify(reply.status, reply.headers, body_of_reply, self._codes, now_unix_seconds=now)
+        verdict = call.classify(reply.status, reply.headers, body_of_reply, self._codes, now)
+        return verdict, body_of_reply
 
     def _heed(self, verdict: Verdict, sent_at: float) -> None:
         if verdict.kind is VerdictKind.PAUSE or verdict.retry_after_seconds:

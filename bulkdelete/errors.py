@@ -2,6 +2,7 @@
 
 BulkDeleteError                 has .report, the report so far, where a job had begun
 |-- SettingsError               a setting, option or confirmation is refused; nothing was sent
+|   |-- PlanRefused             what would be deleted is not what the plan says; nothing was sent
 |   `-- HoldsRefused            a hold list cannot be used; nothing was sent
 |-- HoldViolated                a request was about to hold a record on hold, a fault of bulkdelete; it was not sent
 |-- CredentialsError            there is no usable API key; nothing was sent
@@ -38,6 +39,10 @@ class SettingsError(BulkDeleteError):
 
 class HoldsRefused(SettingsError):
     """A hold list cannot be read, or is not what it must be; nothing was sent."""
+
+
+class PlanRefused(SettingsError):
+    """What would be deleted is not what was approved; nothing was sent."""
 
 
 class HoldViolated(BulkDeleteError):

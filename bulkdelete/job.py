@@ -1,4 +1,4 @@
-"""One job, wired: opens its ledger, joins it with its source, runs the engine, returns the report."""
+"""One job, wired: opens its ledger, prepares, sweeps over its source, returns the report."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import json
 import os
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bulkdelete.accounting import Account
-from bulkdelete.batching import Batcher
 from bulkdelete.copying import spool_of
+from bulkdelete.counting import total_count
 from bulkdelete.deleter import Deleter
-from bulkdelete.engine import Engine
 from bulkdelete.errors import (
     BulkDeleteError,
     LedgerError,
@@ -26,29 +24,30 @@ from bulkdelete.errors import (
     SourceRefused,
 )
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
-from bulkdelete.ledger.facts import RESUME_AT, SOURCE_PATH, SOURCE_ROWS
-from bulkdelete.merging import Merge
+from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
+from bulkdelete.orders import identity
 from bulkdelete.preparing import CapPassed, prepare
 from bulkdelete.records import Ended
 from bulkdelete.retry import Retry
 from bulkdelete.splitting import Suspicion
 from bulkdelete.state import State
 from bulkdelete.stopping import Stop, StopAsked
+from bulkdelete.sweeping import Means, Sweep
 from bulkdelete.tally import Tally
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from bulkdelete.accounting import Snapshot
     from bulkdelete.attempts import Attempts
-    from bulkdelete.ledger import Ledger
+    from bulkdelete.engine import Engine
+    from bulkdelete.ledger import Ledger, Totals
     from bulkdelete.limiter import Limiter
+    from bulkdelete.orders import Order
     from bulkdelete.preparing import Prepared
     from bulkdelete.records import Report
     from bulkdelete.settings import Settings
-    from bulkdelete.sources import Source
 
 _REFUSALS = (
     (SourceChanged, Ended.SOURCE_CHANGED),
@@ -58,46 +57,23 @@ _REFUSALS = (
 _VERDICTS_ON_THE_REST = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a caller asks for.
-
-    *holds* are its hold lists, *decisions* what was decided before it, for the ledger: kind and plain values.
-    *one_at_a_time* lets no batch be sent before the one before it has its outcome.
-    """
-
-    table_id: str
-    source: Source
-    ledger: Path | None = None
-    holds: tuple[Source, ...] = ()
-    decisions: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-    one_at_a_time: bool = False
-
-
 class Job:
     """One job of a :class:`bulkdelete.BulkDeleter`: run it once, look at it or stop it meanwhile."""
 
     def __init__(self, order: Order, settings: Settings, attempts: Attempts, limiter: Limiter) -> None:
         self._order = order
-        self._table_id = order.table_id
-        self._source = order.source
-        self._ledger_path = order.ledger
         self._settings = settings
         self._attempts = attempts
         self._limiter = limiter
         self._stop = Stop()
         self._tally = Tally()
         self._engine: Engine | None = None
-        self._stopped_early = ""
+        self._stopped_early: tuple[Ended, str] | None = None
         self._account = Account(order.table_id, order.ledger, self._tally)
 
     def stop(self, reason: str) -> None:
         """Let the job end soon: what is in flight finishes, the rest stays pending in the ledger."""
-        if self._engine is None:
-            self._stopped_early = reason
-            self._stop.ask()
-        else:
-            self._engine.halt(Ended.SIGNAL, reason)
+        self._halt(Ended.SIGNAL, reason)
 
     def snapshot(self) -> Snapshot:
         """Return how far the job is."""
@@ -106,11 +82,12 @@ class Job:
     async def run(self) -> Report:
         """Run the job; see :meth:`bulkdelete.BulkDeleter.delete` for what it returns and raises."""
         self._account.begin()
-        ledger = await self._open_ledger()
-        self._account.take_over(ledger.totals)
+        content = await self._order.source.fingerprint()
+        ledger = await self._open_ledger(content)
+        self._account.take_over(ledger.totals, ledger.facts)
         ended, reason = Ended.FAULT, "bulkdelete itself failed"
         try:
-            report, problem = await self._run(ledger)
+            report, problem = await self._run(ledger, content)
             ended, reason = report.ended, report.reason
         except asyncio.CancelledError:
             ended, reason = Ended.CANCELLED, "the awaiting task was cancelled"
@@ -125,118 +102,132 @@ class Job:
             raise _with_report(problem, report)
         return report
 
-    async def _open_ledger(self) -> Ledger:
-        content = await self._source.fingerprint()
-        if self._ledger_path is None:
+    async def _open_ledger(self, content: str) -> Ledger:
+        order, settings = self._order, self._settings
+        if order.ledger is None:
             return UnrecordedLedger()
-        identity = {
-            "table_id": self._table_id,
-            "base_url": self._settings.base_url,
-            **{f"source {key}": value for key, value in self._source.identity.items()},
-        }
-        if content:
-            identity["source content"] = content
-        synchronous = self._settings.ledger.synchronous
-        return await open_ledger(self._ledger_path, identity, synchronous=synchronous, version=VERSION)
+        known_by = identity(order, settings.base_url, content)
+        return await open_ledger(order.ledger, known_by, synchronous=settings.ledger.synchronous, version=VERSION)
 
-    async def _run(self, ledger: Ledger) -> tuple[Report, Exception | None]:
+    async def _run(self, ledger: Ledger, content: str) -> tuple[Report, Exception | None]:
         resume_at = float(ledger.facts.get(RESUME_AT, 0))
         if resume_at > time.time():
             why = "the API asked not to come back before the time given"
             return self._account.report(ledger.totals, Ended.QUOTA, why, resume_at), None
         await self._note_beginning(ledger)
         try:
-            prepared = await self._stop.unless_asked(
-                prepare(self._table_id, self._source, self._order.holds, self._settings, ledger)
-            )
+            with self._for_at_most(self._settings.stop.max_duration_seconds):
+                prepared = await self._stop.unless_asked(prepare(self._order, self._settings, ledger, content))
+                if COUNT_BEFORE not in ledger.facts:
+                    await self._count(ledger, COUNT_BEFORE, self._stop)
+                sweep = await self._sweep(ledger, prepared)
         except StopAsked:
-            return self._account.report(await ledger.count(), Ended.SIGNAL, self._stopped_early), None
+            return self._account.report(await ledger.count(), *(self._stopped_early or (Ended.SIGNAL, ""))), None
         except CapPassed as cap:
             return self._account.report(await ledger.count(), cap.ended, str(cap)), None
-        return await self._send(ledger, prepared)
+        return await self._conclude(ledger, sweep)
 
     async def _note_beginning(self, ledger: Ledger) -> None:
         for kind, detail in self._order.decisions:
             await ledger.note(kind, **detail)
         await ledger.note("settings", **self._settings.model_dump(mode="json", exclude={"api_key_command"}))
-        if self._source.replayable:
-            await self._remember(ledger, SOURCE_PATH, stored_paths(self._source.paths))
+        if self._order.source.replayable:
+            await self._remember(ledger, SOURCE_PATH, stored_paths(self._order.source.paths))
 
-    async def _send(self, ledger: Ledger, prepared: Prepared) -> tuple[Report, Exception | None]:
+    async def _run_one(self, sweep: Sweep) -> Sweep:
+        before, self._engine = self._engine, sweep.engine
+        if self._stopped_early is not None:
+            sweep.engine.halt(*self._stopped_early)
+        elif before is not None and before.ended is not Ended.COMPLETE:
+            sweep.engine.halt(before.ended, before.reason, before.problem)
+        await sweep.run(self._settings.flow.cancel_grace_seconds)
+        return sweep
+
+    async def _sweep(self, ledger: Ledger, prepared: Prepared) -> Sweep:
+        """Send the canary, where one is asked for, and the rest; return the sweep that ended it."""
+        settings = self._settings
         if self._order.holds:
             await ledger.note("holds", records=len(prepared.holds), digest=prepared.holds.digest)
-        merge = self._merge(ledger, prepared)
-        engine = self._engine = self._wire(ledger, prepared)
-        if self._stopped_early:
-            engine.halt(Ended.SIGNAL, self._stopped_early)
-        with self._for_at_most(self._settings.stop.max_duration_seconds, engine):
-            await engine.run(merge.batches(prepared.source.blocks()), self._settings.flow.cancel_grace_seconds)
-        self._judge(merge, engine, surveyed=prepared.surveyed)
-        if merge.read_to_end:
+        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally), prepared.holds)
+        deleter = Deleter(self._order.table_id, self._attempts, Retry(settings.retry), state)
+        means = Means(settings, prepared, ledger, state, deleter)
+        limit = settings.stop.limit
+        if settings.canary.records is not None and CANARY not in ledger.facts:
+            before = ledger.totals.sent
+            wanted = max(0, settings.canary.records - before)
+            canary = await self._run_one(Sweep(means, wanted if limit is None else min(limit, wanted), 1))
+            totals = await ledger.count()
+            limit = None if limit is None else limit - (totals.sent - before)
+            if not canary.reached_its_limit or limit == 0 or not await self._is_approved(ledger, canary, totals):
+                canary.judge()
+                return canary
+            self._tally.begin_again()
+        sweep = await self._run_one(Sweep(means, limit, 2 * settings.flow.permits))
+        sweep.judge()
+        return sweep
+
+    async def _is_approved(self, ledger: Ledger, canary: Sweep, totals: Totals) -> bool:
+        """Ask the check about the canary; where it does not say yes, the job ends."""
+        check = self._order.check
+        assert check is not None  # noqa: S101 - BulkDeleter.job_of has looked
+        what = f"{totals.sent:,} records were sent first, and the rest waits for the check"
+        try:
+            said = await self._stop.unless_asked(check(self._account.report(totals, Ended.CANARY, what)))
+        except StopAsked:
+            return False
+        await ledger.note("canary", sent=totals.sent, approved=said is True)
+        if said is True:
+            await ledger.remember(CANARY, str(totals.sent))
+            return True
+        canary.engine.halt(Ended.CANARY, f"the check did not approve of the first {totals.sent:,} records sent")
+        return False
+
+    async def _count(self, ledger: Ledger, fact: str, stop: Stop) -> None:
+        """Ask the API how many records the table holds, and keep what it says; that it does not harms no job."""
+        if not self._order.count:
+            return
+        retry = Retry(self._settings.retry)
+        found = await total_count(self._attempts, retry, self._order.table_id, stop, self._tally)
+        if isinstance(found, int):
+            await self._remember(ledger, fact, str(found))
+        with suppress(LedgerStorageError):
+            await ledger.note(fact, found=found)
+
+    async def _conclude(self, ledger: Ledger, sweep: Sweep) -> tuple[Report, Exception | None]:
+        if sweep.read_to_end:
             await self._remember(ledger, SOURCE_ROWS, str(max(self._tally.rows_before, self._tally.rows)))
-        report, problem = await self._account_for(ledger, engine, read_to_end=merge.read_to_end)
+        if sweep.engine.problem is None and sweep.engine.ended is not Ended.SIGNAL:
+            await self._count(ledger, COUNT_AFTER, Stop())
+        report, problem = await self._account_for(ledger, sweep)
         if report.ended is Ended.COMPLETE and not report.remaining:
             self._drop_spool()
         return report, problem
 
     @contextmanager
-    def _for_at_most(self, seconds: float | None, engine: Engine) -> Iterator[None]:
+    def _for_at_most(self, seconds: float | None) -> Iterator[None]:
         if seconds is None:
             yield
             return
-        left = max(0.0, seconds - self._account.elapsed_seconds)
         reason = f"max_duration_seconds, {seconds:g}, is over"
-        timer = asyncio.get_running_loop().call_later(left, engine.halt, Ended.DURATION, reason)
+        timer = asyncio.get_running_loop().call_later(seconds, self._halt, Ended.DURATION, reason)
         try:
             yield
         finally:
             timer.cancel()
 
-    def _judge(self, merge: Merge, engine: Engine, *, surveyed: bool) -> None:
-        """Say why the batches ended where they did."""
-        stop = self._settings.stop
-        if merge.over_cap and stop.expect is not None and merge.records > stop.expect:
-            more = "and nothing more was sent"
-            engine.halt(Ended.UNEXPECTED, f"the source holds more than the {stop.expect:,} records expected, {more}")
-        elif merge.over_cap:
-            engine.halt(Ended.MAX_RECORDS, f"max_records, {stop.max_records:,}, is reached, and nothing more was sent")
-        elif merge.limited:
-            engine.halt(Ended.LIMIT, f"the limit of {stop.limit} records in this run was reached{merge.limit_note}")
-        elif merge.read_to_end and not surveyed and stop.expect not in {None, merge.records}:
-            what = f"the source held {merge.records:,} records, and {stop.expect:,} were expected"
-            engine.halt(Ended.UNEXPECTED, what)
-        elif not (merge.read_to_end or self._stop.asked or engine.problem):
-            engine.halt(Ended.FAULT, "the source was not read to its end, and nobody said why")
-
-    @property
-    def _spool(self) -> Path | None:
-        return None if self._ledger_path is None or self._source.replayable else spool_of(self._ledger_path)
+    def _halt(self, ended: Ended, reason: str) -> None:
+        if self._engine is not None:
+            self._engine.halt(ended, reason)
+        elif self._stopped_early is None:
+            self._stopped_early = (ended, reason)
+            self._stop.ask()
 
     def _drop_spool(self) -> None:
-        if self._spool is not None:
-            self._spool.unlink(missing_ok=True)
+        if self._order.ledger is not None and not self._order.source.replayable:
+            spool_of(self._order.ledger).unlink(missing_ok=True)
 
-    def _merge(self, ledger: Ledger, prepared: Prepared) -> Merge:
-        rows, stop = ledger.facts.get(SOURCE_ROWS), self._settings.stop
-        caps = [cap for cap in (stop.max_records, stop.expect) if cap is not None]
-        return Merge(
-            Batcher(self._table_id, self._settings.batch, prepared.screen),
-            ledger.ranges(),
-            limit=stop.limit,
-            source_rows=None if rows is None else int(rows),
-            most_records=min(caps, default=None),
-        )
-
-    def _wire(self, ledger: Ledger, prepared: Prepared) -> Engine:
-        settings = self._settings
-        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally), prepared.holds)
-        deleter = Deleter(self._table_id, self._attempts, Retry(settings.retry), state)
-        workers = 1 if self._order.one_at_a_time else 2 * settings.flow.permits
-        return Engine(deleter, ledger, state, workers=workers, max_failures=settings.stop.max_failures)
-
-    async def _account_for(
-        self, ledger: Ledger, engine: Engine, *, read_to_end: bool
-    ) -> tuple[Report, Exception | None]:
+    async def _account_for(self, ledger: Ledger, sweep: Sweep) -> tuple[Report, Exception | None]:
+        engine = sweep.engine
         problem, resume_at = engine.problem, engine.resume_at_unix_seconds
         if resume_at is not None:
             await self._remember(ledger, RESUME_AT, repr(resume_at))
@@ -247,7 +238,7 @@ class Job:
         except LedgerError:
             totals = self._account.estimated()
         ended, reason = engine.ended, engine.reason
-        if ended in _VERDICTS_ON_THE_REST and read_to_end and not (totals.unresolved or totals.pending):
+        if ended in _VERDICTS_ON_THE_REST and sweep.read_to_end and not (totals.unresolved or totals.pending):
             ended, reason = Ended.COMPLETE, ""
         return self._account.report(totals, ended, reason, resume_at), problem
 
@@ -257,7 +248,7 @@ class Job:
 
 
 def stored_paths(paths: tuple[str, ...]) -> str:
-    """Return *paths* for :data:`SOURCE_PATH`: absolute; as JSON where there are several."""
+    """Return *paths* for ``source_path``: absolute; as JSON where there are several."""
     absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - asks no disk
     return absolute[0] if len(absolute) == 1 else json.dumps(absolute)
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulkdelete.copying import copied, spool_of
-from bulkdelete.errors import HoldsRefused, SourceRefused
+from bulkdelete.errors import HoldsRefused, PlanRefused, SourceRefused
 from bulkdelete.holding import read_holds
 from bulkdelete.ledger.facts import HOLDS, SURVEYED
+from bulkdelete.orders import differences, what_is_deleted
 from bulkdelete.records import Ended
 from bulkdelete.sanity import ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
@@ -16,10 +17,11 @@ from bulkdelete.sources import first_records
 from bulkdelete.surveying import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bulkdelete.holds import Holds
     from bulkdelete.ledger import Ledger
+    from bulkdelete.orders import Order
     from bulkdelete.settings import Settings, StopSettings
     from bulkdelete.sources import Source
 
@@ -36,24 +38,28 @@ class CapPassed(Exception):
 class Prepared:
     """What a run reads and screens away; ``surveyed`` says that its caps were compared with the whole source."""
 
+    table_id: str
     source: Source
     holds: Holds
     screen: Screen
     surveyed: bool
 
 
-async def prepare(
-    table_id: str, source: Source, holds: Sequence[Source], settings: Settings, ledger: Ledger
-) -> Prepared:
-    """Return *source*, or its copy beside *ledger*, and the screen that *holds* and *settings* make.
+async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str = "") -> Prepared:
+    """Return the source of *order*, or its copy beside *ledger*, and the screen that its holds and *settings* make.
+
+    *content* is the source's fingerprint.
 
     Raises:
         HoldsRefused: a hold list cannot be used.
         SourceRefused: the ids look like another column, or cannot be read.
+        PlanRefused: what would be deleted is not what was approved.
         CapPassed: ``max_records`` or ``expect`` does not fit what the source holds.
 
     """
-    held = await _held(holds, settings, ledger)
+    table_id, source = order.table_id, order.source
+    held = await _held(order.holds, settings, ledger)
+    _compare(order, what_is_deleted(order, settings, content, held.digest))
     screen = Screen(settings.batch.max_id_characters, settings.identifiers.get(table_id), held)
     if not source.replayable and ledger.path is not None:
         source = await copied(source, ledger, spool_of(ledger.path))
@@ -67,7 +73,17 @@ async def prepare(
         check_caps(records, caps)
         if known is None:
             await ledger.remember(SURVEYED, str(records))
-    return Prepared(source, held, screen, surveyed)
+    return Prepared(table_id, source, held, screen, surveyed)
+
+
+def _compare(order: Order, now: Mapping[str, str]) -> None:
+    different = [] if order.approved is None else differences(order.approved, now)
+    if different:
+        lines = "\n".join(f"  {line}" for line in different)
+        raise PlanRefused(
+            f"what would be deleted is not what the plan says:\n{lines}\nNothing was sent. Make everything as it "
+            "was, or make a new plan and have it approved"
+        )
 
 
 async def _held(sources: Sequence[Source], settings: Settings, ledger: Ledger) -> Holds:

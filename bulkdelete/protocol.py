@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -17,7 +17,7 @@ from bulkdelete.records import Filter, Verdict, VerdictKind
 from bulkdelete.waiting import wait_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bulkdelete.records import Record
 
@@ -139,7 +139,6 @@ def classify(
     headers: Mapping[str, str],
     body: bytes,
     codes: Mapping[int, VerdictKind] = CODES,
-    *,
     now_unix_seconds: float = 0.0,
 ) -> Verdict:
     """Return what an answer means: *codes* decide where they know the code, else the HTTP status does.
@@ -151,6 +150,47 @@ def classify(
     kind = _kind(status, code, codes)
     wait = wait_seconds(headers, now_unix_seconds) if kind in {VerdictKind.PAUSE, VerdictKind.RETRY} else None
     return Verdict(kind, code, message, status, kind in _AMBIGUOUS, wait)
+
+
+def encode_count(table_id: str) -> bytes:
+    """Return the body that asks for the first record of a table, because ``total_count`` comes with it."""
+    return _dumps({"table_id": table_id, "page": 1, "page_size": 1})
+
+
+def read_count(body: bytes) -> int | None:
+    """Return the ``total_count`` in an answer, plain or wrapped in ``data``; ``None`` where there is none."""
+    answer = _parse(body) or {}
+    data = answer.get("data")
+    counted = (data if isinstance(data, dict) else answer).get("total_count")
+    return counted if type(counted) is int and counted >= 0 else None
+
+
+def classify_count(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    codes: Mapping[int, VerdictKind] = CODES,
+    now_unix_seconds: float = 0.0,
+) -> Verdict:
+    """Return what an answer to :func:`encode_count` means: acknowledged is a 2xx status and a ``total_count``."""
+    verdict = classify(status, headers, body, codes, now_unix_seconds)
+    counts = status in _OK_STATUSES and verdict.code in {None, 0} and read_count(body) is not None
+    if counts:
+        return Verdict(VerdictKind.ACKNOWLEDGED, 0, http_status=status)
+    if verdict.kind is VerdictKind.ACKNOWLEDGED:
+        return Verdict(VerdictKind.UNKNOWN, verdict.code, "there is no total_count in the answer", status)
+    return verdict
+
+
+class Call(NamedTuple):
+    """A call of the API: where it goes, and what its answers mean."""
+
+    path: str
+    classify: Callable[[int, Mapping[str, str], bytes, Mapping[int, VerdictKind], float], Verdict]
+
+
+DELETE: Final = Call(PATH, classify)
+COUNT: Final = Call("/v1/database/records/page", classify_count)
 
 
 def advice(verdict: Verdict) -> str:

@@ -210,7 +210,8 @@ class Report:
     The seven fates count rows and add up to ``rows``. ``requests``, ``retries`` and ``elapsed_seconds`` are those of
     this run; ``settled_before`` are the rows that earlier runs had settled. ``failures`` are the first rows, at most
     1000, that this run found invalid, duplicate or rejected. ``resume_at_unix_seconds`` is set when the API asked to
-    come back later.
+    come back later. ``total_count_before`` and ``_after`` are the records that the API counted in the table before the
+    job's first run and after this one, where it was asked to; whoever else writes to the table changes them too.
     """
 
     table_id: str
@@ -231,6 +232,8 @@ class Report:
     settled_before: int = 0
     ledger: str | None = None
     resume_at_unix_seconds: float | None = None
+    total_count_before: int | None = None
+    total_count_after: int | None = None
     failures: tuple[RowFate, ...] = field(default=(), repr=False)
 
     @property

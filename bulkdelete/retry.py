@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -29,11 +29,12 @@ ATTEMPTS_AT_UNKNOWN: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """One attempt: its verdict, its request id and how long it was on the wire."""
+    """One attempt: its verdict, its request id, how long it was on the wire, and the answer's body."""
 
     verdict: Verdict
     request_id: str
     seconds: float
+    answer: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,10 @@ class Tally:
         if outcome.row_fate is not None:
             self.note(outcome.row_fate)
 
+    def begin_again(self) -> None:
+        """Let what could not be resolved so far be no failure: it is sent once more in this run."""
+        self.failed_now = self.rejected
+
     def note(self, row_fate: RowFate) -> None:
         """Keep *row_fate* for the report, unless there are many already."""
         if len(self.failures) < MOST_FAILURES:

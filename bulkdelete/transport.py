@@ -40,8 +40,8 @@ class Reply(NamedTuple):
 class Transport(Protocol):
     """One HTTP attempt."""
 
-    async def post(self, body: bytes, api_key: str, request_id: str) -> Reply:
-        """Send *body*; return the reply.
+    async def post(self, body: bytes, api_key: str, request_id: str, path: str = protocol.PATH) -> Reply:
+        """Send *body* to *path*; return the reply.
 
         Raises:
             NotSent: the request never left.
@@ -60,19 +60,20 @@ class HttpTransport:
     """The real thing: one ``aiohttp.ClientSession``, made at the first attempt, for one base URL."""
 
     def __init__(self, base_url: str, settings: HttpSettings, connections: int) -> None:
-        self._url = base_url + protocol.PATH
+        self._base_url = base_url
         self._settings = settings
         self._connections = connections
         self._tls = _tls(settings.ca_file) if base_url.startswith("https:") else True
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, body: bytes, api_key: str, request_id: str) -> Reply:
+    async def post(self, body: bytes, api_key: str, request_id: str, path: str = protocol.PATH) -> Reply:
         """Send *body*; see :meth:`Transport.post`."""
         session = self._session or self._open()
         headers = {"Authorization": f"Bearer {api_key}", "X-Request-Id": request_id}
         try:
             data = io.BytesIO(body) if len(body) > _MOST_BYTES_IN_ONE_WRITE else body
-            async with session.post(self._url, data=data, headers=headers, allow_redirects=False) as response:
+            url = self._base_url + path
+            async with session.post(url, data=data, headers=headers, allow_redirects=False) as response:
                 return Reply(response.status, response.headers, await _read(response))
         except aiohttp.ClientConnectorCertificateError:
             raise ConnectionRefusedForGood(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from bulkdelete import protocol
 from bulkdelete.errors import AnswerLost, NotSent
 from bulkdelete.transport import Reply
 
@@ -31,7 +32,7 @@ class ApiModel:
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
 
-    async def post(self, body: bytes, api_key: str, request_id: str) -> Reply:
+    async def post(self, body: bytes, api_key: str, request_id: str, path: str = protocol.PATH) -> Reply:
         await asyncio.sleep(0)
         ids = [entry["record_id"] for entry in orjson.loads(body)["delete_data"]]
         self.requests.append(ids)

@@ -61,6 +61,7 @@ class DurableLedger:
 
     def remember(self, key: str, value: str) -> asyncio.Future[None]:
         """Write a fact of the job."""
+        self.facts[key] = value
         return self._submit(partial(writes.remember, key, value))
 
     def note(self, kind: str, **detail: Any) -> asyncio.Future[None]:  # noqa: ANN401 - plain values

@@ -23,6 +23,11 @@ class Totals:
     unresolved: int = 0
     pending: int = 0
 
+    @property
+    def sent(self) -> int:
+        """Rows that were sent, or may have been."""
+        return self.acknowledged + self.rejected + self.unresolved
+
 
 _BATCHES: Final = """
 SELECT coalesce(sum(end_row - first_row), 0), count(*), coalesce(sum(records) FILTER (WHERE state = 1), 0),

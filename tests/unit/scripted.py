@@ -74,7 +74,7 @@ class ScriptedTransport:
         self.in_flight = 0
         self.most_in_flight = 0
 
-    async def post(self, body: bytes, api_key: str, request_id: str) -> Reply:
+    async def post(self, body: bytes, api_key: str, request_id: str, path: str = protocol.PATH) -> Reply:
         request = Request(
             len(self.requests), _records(body), api_key, request_id, asyncio.get_running_loop().time(), body
         )

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials
 from bulkdelete.errors import FatalAnswer, LedgerStorageError, SourceError
-from bulkdelete.job import Job, Order
+from bulkdelete.job import Job
 from bulkdelete.ledger import read_ledger
 from bulkdelete.limiter import Limiter
+from bulkdelete.orders import Order
 from bulkdelete.records import FATES, Ended
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable, is_source, open_source
@@ -115,7 +116,7 @@ async def test_a_source_that_breaks_is_raised_after_what_was_read_is_settled():
 
 async def test_a_fatal_answer_is_raised_with_the_report_so_far():
     class Gone(ApiModel):
-        async def post(self, body, api_key, request_id):
+        async def post(self, body, api_key, request_id, path):
             self.requests.append([])
             return Reply(200, {}, b'{"code": 403106, "message": "Table not found"}')
 
@@ -132,7 +133,7 @@ async def test_a_fatal_answer_is_raised_with_the_report_so_far():
 
 async def test_one_unresolved_row_too_many_ends_the_job():
     class Broken(ApiModel):
-        async def post(self, body, api_key, request_id):
+        async def post(self, body, api_key, request_id, path):
             return Reply(200, {}, b'{"code": 50000, "message": "Internal system error"}')
 
     records = [f"{number + 10**17}" for number in range(5_000)]
@@ -191,7 +192,7 @@ async def test_a_few_refused_records_are_no_wholly_wrong_file():
 
 async def test_a_fault_of_ours_ends_the_job_and_is_raised_and_the_ledger_can_go_on(tmp_path):
     class Faulty(ApiModel):
-        async def post(self, body, api_key, request_id):
+        async def post(self, body, api_key, request_id, path):
             raise ZeroDivisionError("a fault")
 
     records = [f"{number + 10**17}" for number in range(3_000)]

@@ -1,0 +1,72 @@
+"""What a caller asks for, what makes it the same job, and what decides which records it deletes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from bulkdelete.records import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bulkdelete.settings import Settings
+    from bulkdelete.sources import Source
+
+Check: TypeAlias = Callable[[Report], Awaitable[bool]]
+"""Is given the report of a canary, and returns whether the job may go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a caller asks for.
+
+    *holds* are its hold lists, *decisions* what was decided before it, for the ledger: kind and plain values.
+    *approved* is what a plan says of it (:func:`what_is_deleted`), and must be so still. *check* is asked after the
+    canary. With *count* the API is asked for the table's number of records, before and after.
+    """
+
+    table_id: str
+    source: Source
+    ledger: Path | None = None
+    holds: tuple[Source, ...] = ()
+    decisions: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    approved: Mapping[str, str] | None = None
+    check: Check | None = None
+    count: bool = False
+
+
+def identity(order: Order, base_url: str, content: str) -> dict[str, str]:
+    """Return what makes a job the same at its next run; *content* is the fingerprint of its source, if it has one."""
+    known = {
+        "table_id": order.table_id,
+        "base_url": base_url,
+        **{f"source {key}": value for key, value in order.source.identity.items()},
+    }
+    return {**known, "source content": content} if content else known
+
+
+def what_is_deleted(order: Order, settings: Settings, content: str, holds_digest: str) -> dict[str, str]:
+    """Return all that decides which records *order* deletes, by name; what decides only how fast is not in it."""
+    rules = settings.identifiers.get(order.table_id)
+    caps = settings.stop
+    return {
+        **identity(order, settings.base_url, content),
+        "holds": holds_digest or "none",
+        f"identifiers.{order.table_id}": "none" if rules is None else rules.model_dump_json(),
+        "batch.max_id_characters": str(settings.batch.max_id_characters),
+        "batch.max_body_bytes": str(settings.batch.max_body_bytes),
+        "stop.max_records": "none" if caps.max_records is None else str(caps.max_records),
+        "stop.expect": "none" if caps.expect is None else str(caps.expect),
+    }
+
+
+def differences(approved: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return a line for each thing that is not as it was approved, with both values."""
+    return [
+        f"{name}: is {now.get(name, 'none')}, was {approved.get(name, 'none')} in the plan"
+        for name in sorted({*approved, *now})
+        if now.get(name) != approved.get(name)
+    ]

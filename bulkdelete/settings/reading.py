@@ -1,0 +1,66 @@
+"""How files are read, what is on hold, and what ids of a table look like."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from bulkdelete.settings.checks import Encoding, Pattern, Section
+
+
+def _listed(paths: object) -> object:
+    """Return one path as a list of one."""
+    return ((paths,) if paths else ()) if isinstance(paths, str) else paths
+
+
+class ReadingSettings(Section):
+    """How the rows of files are read."""
+
+    path: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """The files: one, or a list of them, directories and globs such as "ids/*.csv.gz"; "-" is standard input."""
+    format: Literal["auto", "text", "csv", "tsv", "jsonl"] = "auto"
+    """text (one id a line), csv, tsv or jsonl; auto goes by the name: .csv, .tsv, .jsonl or .ndjson, else text."""
+    column: str = ""
+    """The column (csv, tsv: name, or number from 1) or field (jsonl) that holds the record_id. Empty: "record_id"."""
+    filter_column: str = ""
+    """The unique custom column whose value names the record, where there is no record_id; goes out as a filter."""
+    delimiter: str = Field(default="", max_length=1)
+    """The character between csv fields. Empty: a comma for csv, a tab for tsv."""
+    header: bool = True
+    """Whether the first csv or tsv line holds the column names. Without a header, columns are numbers."""
+    encoding: Encoding = "utf-8"
+    """How the text is encoded: utf-8, utf-16, latin-1, cp1252 or any other that Python knows."""
+    max_line_bytes: int = Field(default=65_536, ge=1024, le=16 * 1024 * 1024)
+    """A longer line is set aside as invalid."""
+    max_expansion: float = Field(default=250.0, ge=1)
+    """A packed file (gzip, bzip2, xz, zstandard) may unpack to so many times its size, or to 64 MiB; else it is
+    taken for a decompression bomb and refused."""
+
+
+class SourceSettings(ReadingSettings):
+    """The records to delete, and how they are read."""
+
+    sanity_check: bool = True
+    """Whether the first 10,000 ids are looked at before the first delete, and refused when they look like another
+    column: all equal, dates, e-mail addresses, row numbers, ids whose digits a spreadsheet has rounded."""
+
+
+class HoldsSettings(ReadingSettings):
+    """Hold lists: records that are never sent, whatever the source says."""
+
+    allow_empty: bool = False
+    """Whether a hold list may hold nothing; otherwise an empty one stops the job before anything is sent."""
+    max_age_seconds: float | None = Field(default=None, gt=0)
+    """A hold list that was last written longer ago stops the job before anything is sent. Unset: any age."""
+
+
+class IdentifierSettings(Section):
+    """What the record ids of one table look like; a row that does not is set aside as invalid."""
+
+    pattern: Pattern = ""
+    """A regular expression that matches the whole id."""
+    lengths: tuple[int, ...] = ()
+    """The numbers of characters that an id may have."""
+    prefixes: tuple[str, ...] = ()
+    """What an id may begin with."""

@@ -1,0 +1,107 @@
+"""How a job runs: its batches, calls, retries and stops, its canary and its ledger."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bulkdelete.settings.checks import Section
+
+MAX_RECORDS_PER_REQUEST = 1000
+"""The API's own limit (the API document, first paragraph)."""
+
+
+class BatchSettings(Section):
+    """How records are screened and cut into batches."""
+
+    size: int = Field(default=1000, ge=1, le=MAX_RECORDS_PER_REQUEST)
+    """Records in a request; the API takes at most 1000, and its quotas count requests."""
+    max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=4096)
+    """A request body is at most this large; a batch is cut shorter to fit."""
+    max_id_characters: int = Field(default=256, ge=1, le=4096)
+    """A longer record_id or filter value is set aside as invalid."""
+
+
+class HttpSettings(Section):
+    """How the API is called."""
+
+    connect_timeout_seconds: float = Field(default=10.0, gt=0, le=600)
+    """How long opening a connection may take."""
+    answer_timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
+    """How long one attempt may take from its start to the end of its answer."""
+    ca_file: str = ""
+    """A PEM file with the certificate authorities to trust in place of the system's own."""
+    use_environment_proxies: bool = False
+    """Whether HTTPS_PROXY and the like are obeyed."""
+    keep_cookies: bool = False
+    """Whether cookies that the server sets are sent back."""
+
+
+class RetrySettings(Section):
+    """When an attempt is repeated: code 50000, 5xx, 408, 425 and lost answers."""
+
+    max_attempts: int = Field(default=8, ge=1, le=100)
+    """HTTP calls for one batch, the first included. A pause asked for by the API is no attempt."""
+    max_elapsed_seconds: float = Field(default=900.0, gt=0)
+    """No retry starts after a batch has spent so long in attempts and backoff; pauses do not count."""
+    first_backoff_seconds: float = Field(default=0.5, ge=0)
+    """The wait before retry n is random between 0 and this times 2^(n-1), as full jitter has it."""
+    max_backoff_seconds: float = Field(default=30.0, ge=0)
+    """The random wait never exceeds this; a Retry-After of the server may."""
+
+
+class FlowSettings(Section):
+    """How much happens at once."""
+
+    permits: int = Field(default=16, ge=1, le=1024)
+    """Attempts that may be in flight at once."""
+    max_pause_seconds: float = Field(default=900.0, ge=0)
+    """When the API asks for a longer pause, the job stops with exit code 75 and says when to come back."""
+    cancel_grace_seconds: float = Field(default=5.0, ge=0)
+    """How long requests in flight may take to finish after the job is cancelled."""
+
+
+class SplittingSettings(Section):
+    """How far a batch that the API refuses (40000) is split to find the records it refuses."""
+
+    max_requests_per_batch: int = Field(default=1400, ge=1)
+    """Requests for the parts of one batch; 1000 refused records out of 1000 take 1336."""
+    max_requests_per_job: int = Field(default=2000, ge=0)
+    """Requests for parts in one run; or five times the batches of the run, where that is more."""
+    stop_when_wholly_wrong: bool = True
+    """Whether the job stops when whole batches are refused: the wrong column, table or kind of id."""
+
+
+class StopSettings(Section):
+    """When a job stops by itself."""
+
+    limit: int | None = Field(default=None, ge=1)
+    """Send at most so many records in this run, then stop with exit code 75. Unset: no limit."""
+    max_failures: int | None = Field(default=None, ge=0)
+    """Stop when more rows than this are rejected or unresolved. Unset: the larger of 100 and 0.1 % of those sent."""
+    max_records: int | None = Field(default=None, ge=0)
+    """Never send more records than this in the whole life of the job. Unset: no cap."""
+    expect: int | None = Field(default=None, ge=0)
+    """The source must hold exactly so many records, or nothing is sent. Unset: any number."""
+    max_duration_seconds: float | None = Field(default=None, gt=0)
+    """Stop after so long in this run, with exit code 75. Unset: no limit."""
+
+
+class CanarySettings(Section):
+    """A few records first, and a look at what came of them before the rest is sent."""
+
+    records: int | None = Field(default=None, ge=1)
+    """Send so many records first, one batch at a time, and go on only when they were approved of. Unset: none."""
+    check_command: tuple[str, ...] = ()
+    """A command, as a list of words, that gets the report as JSON on its standard input; exit code 0 approves. Empty:
+    a person at the terminal is asked."""
+
+
+class LedgerSettings(Section):
+    """The durable record of every batch."""
+
+    path: str = ""
+    """The ledger's file. Empty: ./<source>.<table_id>.bulkdelete.db"""
+    synchronous: Literal["full", "normal"] = "full"
+    """full survives power cuts; normal survives a killed process, and may repeat batches after a power cut."""
