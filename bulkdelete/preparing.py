@@ -58,9 +58,11 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
 
     """
     table_id, source = order.table_id, order.source
-    held = await _held(order.holds, settings, ledger)
+    _refuse_to_forget(order.holds, ledger)
+    screen, held = await screen_of(order, settings)
+    if order.holds:
+        await ledger.remember(HOLDS, held.digest or "empty")
     _compare(order, what_is_deleted(order, settings, content, held.digest))
-    screen = Screen(settings.batch.max_id_characters, settings.identifiers.get(table_id), held)
     if not source.replayable and ledger.path is not None:
         source = await copied(source, ledger, spool_of(ledger.path))
     if source.replayable and not ledger.totals.acknowledged:
@@ -86,17 +88,19 @@ def _compare(order: Order, now: Mapping[str, str]) -> None:
         )
 
 
-async def _held(sources: Sequence[Source], settings: Settings, ledger: Ledger) -> Holds:
-    """Return what is on hold; the ledger keeps that there were hold lists, so that no resume forgets to give them."""
-    if ledger.facts.get(HOLDS) and not sources:
+async def screen_of(order: Order, settings: Settings) -> tuple[Screen, Holds]:
+    """Return what screens the rows of *order*, and its hold lists, read whole; raises as :func:`read_holds` does."""
+    held = await read_holds(order.holds, settings.holds)
+    return Screen(settings.batch.max_id_characters, settings.identifiers.get(order.table_id), held), held
+
+
+def _refuse_to_forget(holds: Sequence[Source], ledger: Ledger) -> None:
+    """Raise :class:`HoldsRefused` where an earlier run had hold lists and this one has none."""
+    if ledger.facts.get(HOLDS) and not holds:
         raise HoldsRefused(
             "an earlier run of this job had hold lists, and this one has none. Nothing was sent. Give them again with "
             "--holds; to go on without, give an empty list and --allow-empty-holds"
         )
-    held = await read_holds(sources, settings.holds)
-    if sources:
-        await ledger.remember(HOLDS, held.digest or "empty")
-    return held
 
 
 async def look(source: Source, settings: Settings) -> None:

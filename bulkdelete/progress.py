@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from bulkdelete.accounting import Snapshot
     from bulkdelete.job import Job
@@ -34,6 +34,10 @@ class Progress(Protocol):
 
     def say(self, line: str) -> None:
         """Show one line beside the progress, whatever else is hidden."""
+        ...
+
+    def hidden(self) -> AbstractContextManager[None]:
+        """While entered, show nothing: somebody is asked something."""
         ...
 
 
@@ -87,6 +91,8 @@ class Pace:
 class Silent:
     """Shows no progress."""
 
+    is_hidden = False
+
     async def follow(self, job: Job, expected: Expected) -> None:
         """Show nothing."""
 
@@ -94,11 +100,21 @@ class Silent:
         """Write *line* to stderr."""
         print(line, file=sys.stderr, flush=True)  # noqa: T201 - stderr is the place for talk
 
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Show nothing meanwhile."""
+        self.is_hidden = True
+        try:
+            yield
+        finally:
+            self.is_hidden = False
+
 
 class Lines(Silent):
     """Writes a plain line now and then, for logs."""
 
     def __init__(self, every_seconds: float = LINE_SECONDS) -> None:
+        super().__init__()
         self._every_seconds = every_seconds
 
     async def follow(self, job: Job, expected: Expected) -> None:
@@ -109,7 +125,12 @@ class Lines(Silent):
             await asyncio.sleep(self._every_seconds)
             now = job.snapshot()
             pace.take(now)
-            self.say(", ".join(phrases(now, pace, expected.rows(now.rows))))
+            if not self.is_hidden:
+                self.tell(now, phrases(now, pace, expected.rows(now.rows)))
+
+    def tell(self, now: Snapshot, said: list[str]) -> None:  # noqa: ARG002 - those who log it want it
+        """Say how far the job is."""
+        self.say(", ".join(said))
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -14,6 +15,8 @@ from rich.text import Text
 from bulkdelete.progress import Pace, phrases
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bulkdelete.accounting import Snapshot
     from bulkdelete.job import Job
     from bulkdelete.progress import Expected
@@ -28,14 +31,17 @@ class Bar:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+        self._is_hidden = False
 
     async def follow(self, job: Job, expected: Expected) -> None:
         """Draw *job* a few times a second."""
         pace = Pace()
-        with Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+        with self._live as live:
             try:
                 while True:
-                    _draw(live, job.snapshot(), pace, expected)
+                    if not self._is_hidden:
+                        _draw(live, job.snapshot(), pace, expected)
                     await asyncio.sleep(FRAME_SECONDS)
             finally:
                 _draw(live, job.snapshot(), pace, expected)
@@ -43,6 +49,17 @@ class Bar:
     def say(self, line: str) -> None:
         """Write *line* above the live line."""
         self._console.print(Text(line), soft_wrap=True)
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Take the live line from the terminal meanwhile."""
+        self._is_hidden = True
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
+            self._is_hidden = False
 
 
 def _draw(live: Live, now: Snapshot, pace: Pace, expected: Expected) -> None:

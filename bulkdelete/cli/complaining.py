@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 
-import click
-
+from bulkdelete.cli import talking
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.errors import BulkDeleteError, LedgerError, SettingsError
 
@@ -15,8 +15,8 @@ _MOST_CHARACTERS = 2000
 def complain(error: BaseException) -> None:
     """Say on stderr what went wrong: one message for what bulkdelete raises on purpose, else a traceback, a fault."""
     if not isinstance(error, BulkDeleteError):
-        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-    click.echo(f"bulkdelete: {message_of(error)}", err=True)
+        talking.say("".join(traceback.format_exception(error)).rstrip(), logging.ERROR)
+    talking.say(f"bulkdelete: {message_of(error)}", logging.ERROR, error=type(error).__name__)
 
 
 def message_of(error: BaseException) -> str:

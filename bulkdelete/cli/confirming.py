@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bulkdelete.ledger import Totals
+    from bulkdelete.planning import Plan
     from bulkdelete.records import Item
     from bulkdelete.settings import Settings
     from bulkdelete.sources import Source
@@ -69,16 +70,29 @@ def earlier_runs(ledger: Path) -> Earlier | None:
         return None
 
 
-def summary(
-    settings: Settings, source: Source, first: Sequence[Item] | None, ledger: Path, earlier: Earlier | None
+def said_of(source: Source) -> Iterator[tuple[str, str]]:
+    """Yield what there is to say of *source*: a word for each, and the text."""
+    yield "source", f"{source.name}, {_size(source.size_bytes)}"
+    yield from _files(source)
+    yield "read as", ", ".join(_read_as(source))
+
+
+def summary(  # noqa: PLR0913 - each is a line of it
+    settings: Settings,
+    source: Source,
+    first: Sequence[Item] | None,
+    ledger: Path,
+    earlier: Earlier | None,
+    *,
+    plan: Plan | None = None,
 ) -> str:
     """Return what is about to happen, for people; *first* is ``None`` where the rows are not known before reading."""
     lines = [
         ("table", settings.table_id),
         ("base URL", settings.base_url),
-        ("source", f"{source.name}, {_size(source.size_bytes)}"),
-        *_files(source),
-        ("read as", ", ".join(_read_as(source))),
+        *said_of(source),
+        ("holds", ", ".join(settings.holds.path) or "none"),
+        *([] if plan is None else [("plan", f"{plan.records:,} records, made {plan.made_at}, {plan.digest}")]),
         ("ledger", f"{ledger}{'' if earlier else ' (new)'}"),
     ]
     if earlier is not None:

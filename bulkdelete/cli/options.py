@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 import click
@@ -33,6 +34,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "--max-records": "stop.max_records",
     "--expect": "stop.expect",
     "--max-duration": "stop.max_duration_seconds",
+    "--canary": "canary.records",
     "--batch-size": "batch.size",
     "--permits": "flow.permits",
     "--answer-timeout": "http.answer_timeout_seconds",
@@ -64,14 +66,18 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def settings_from(config: str | None, sources: Sequence[str], given: Mapping[str, Any]) -> Settings:
+def settings_from(
+    config: str | None, sources: Sequence[str], given: Mapping[str, Any], planned: Mapping[str, Any] | None = None
+) -> Settings:
     """Return the settings: the defaults, under the file *config*, under *sources* and the options *given*.
+
+    Without a *config* those of a plan, *planned*, are in its place.
 
     Raises:
         SettingsError: naming the file and key, or the option, that is refused.
 
     """
-    values = settings_file.load(config) if config is not None else {}
+    values = settings_file.load(config) if config is not None else copy.deepcopy(dict(planned or {}))
     if config is not None:
         Settings.from_mapping(values, config)
     names = [*SETTINGS.values(), *SWITCHES.values()]
@@ -88,6 +94,17 @@ def settings_from(config: str | None, sources: Sequence[str], given: Mapping[str
         return Settings.from_mapping(values)
     except SettingsError as error:
         raise SettingsError("\n".join(map(_by_option, str(error).splitlines()))) from None
+
+
+def require(settings: Settings) -> None:
+    """Return if *settings* name a source and a table; raise :class:`SettingsError` where they do not."""
+    missing = []
+    if not settings.source.path:
+        missing.append("SOURCE (or source.path in the configuration)")
+    if not settings.table_id:
+        missing.append("--table-id (or table_id in the configuration)")
+    if missing:
+        raise SettingsError(f"missing: {' and '.join(missing)}; see --help. Nothing was sent")
 
 
 def field_of(name: str) -> FieldInfo:

@@ -6,31 +6,36 @@ import asyncio
 import gc
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkdelete.api import BulkDeleter
-from bulkdelete.cli import exits, reporting
+from bulkdelete.api import BulkDeleter, hold_sources
+from bulkdelete.cli import exits, plan_files, reporting, talking
+from bulkdelete.cli.canary import check_of
 from bulkdelete.cli.complaining import complain, message_of
 from bulkdelete.cli.confirming import Earlier, confirm, default_ledger, earlier_runs, summary
 from bulkdelete.cli.ending import Ending, ending_of
-from bulkdelete.cli.options import setting_options, settings_from
+from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.signals import Signals
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.credentials import credentials_from
-from bulkdelete.errors import BulkDeleteError, SettingsError, SourceRefused
+from bulkdelete.errors import BulkDeleteError, SourceRefused
+from bulkdelete.orders import Order
 from bulkdelete.progress import Expected, Lines, Silent, following
 from bulkdelete.records import Ended
 from bulkdelete.sources import first_records, open_source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bulkdelete.accounting import Snapshot
+    from bulkdelete.planning import Plan
     from bulkdelete.progress import Progress
     from bulkdelete.records import Report
     from bulkdelete.settings import Settings
-    from bulkdelete.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class _Manner:
 
     yes: bool
     allow_empty: bool
+    count: bool
     quiet: bool
     json: bool
 
@@ -47,34 +53,44 @@ class _Manner:
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @click.option("-c", "--config", metavar="FILE", help="A TOML file; config.example.toml shows every setting.")
 @setting_options
+@click.option("--plan", "plan_file", metavar="FILE", help="Send only if what would be deleted is what this plan says.")
+@click.option("--count", is_flag=True, help="Ask the API for the table's number of records, before and after.")
 @click.option("--yes", is_flag=True, help="Do not ask for the table id to be typed.")
 @click.option("--allow-empty", is_flag=True, help="Take an empty source for a job that is done.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", is_flag=True, help="Print the report as one JSON object.")
+@talking.log_options
 @click.pass_context
 def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Delete the records that SOURCE names from a table: files, directories or globs, or "-", standard input.
 
     The same command again goes on where an earlier one was stopped or killed. The API key comes from the environment
-    variable BULKDELETE_API_KEY, or from api_key_file or api_key_command in the configuration.
+    variable BULKDELETE_API_KEY, or from api_key_file or api_key_command in the configuration. With --plan and without
+    -c, everything is as it was when the plan was made, but for options given here.
 
     Exit codes: 0 all acknowledged, held or duplicate; 1 rows rejected or invalid; 2 refused; 3 a person is needed;
     75 run it again; 130 and 143 stopped by a signal.
     """
-    manner = _Manner(**{name: given.pop(name) for name in ("yes", "allow_empty", "quiet", "json")})
+    talking.begin(given.pop("log_format"), given.pop("log_level"))
+    manner = _Manner(**{name: given.pop(name) for name in ("yes", "allow_empty", "count", "quiet", "json")})
     try:
-        ending = _run(settings_from(config, sources, given), manner)
+        plan_file = given.pop("plan_file")
+        plan = None if plan_file is None else plan_files.read(plan_file)
+        settings = settings_from(config, sources, given, None if plan is None else plan.settings)
+        ending = _run(settings, manner, plan)
     except BulkDeleteError as error:
         ending = Ending(error=error)
     ctx.exit(_tell(ending, manner))
 
 
-def _run(settings: Settings, manner: _Manner) -> Ending:
+def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
     """Do everything up to the report."""
-    _require(settings)
+    require(settings)
     credentials_from(settings)
     source = open_source(settings.source.path, settings.source)
     ledger = Path(settings.ledger.path or default_ledger(settings.source.path[0], settings.table_id))
+    progress = _progress(quiet=manner.quiet)
+    check = check_of(settings.canary, progress)
     earlier = earlier_runs(ledger)
     _spare_the_collector()
     with asyncio.Runner() as runner:
@@ -82,22 +98,39 @@ def _run(settings: Settings, manner: _Manner) -> Ending:
         if first == [] and not manner.allow_empty and not (earlier and earlier.totals.rows):
             raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
         if not (manner.quiet and manner.yes):
-            click.echo(summary(settings, source, first, ledger, earlier), err=True)
+            talking.say(summary(settings, source, first, ledger, earlier, plan=plan))
         if earlier is None or not earlier.complete:
             confirm(settings, source, yes=manner.yes)
-        return runner.run(_purge(settings, source, ledger, earlier, _progress(quiet=manner.quiet)))
+        order = Order(
+            settings.table_id,
+            source,
+            ledger,
+            hold_sources(settings.holds),
+            decisions=tuple(_decisions(manner, plan)),
+            approved=None if plan is None else plan.what,
+            check=check,
+            count=manner.count,
+        )
+        return runner.run(_purge(settings, order, earlier, progress))
 
 
-async def _purge(
-    settings: Settings, source: Source, ledger: Path, earlier: Earlier | None, progress: Progress
-) -> Ending:
+def _decisions(manner: _Manner, plan: Plan | None) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield what was decided before the job, for its ledger; the run that it belongs to says who, where and when."""
+    yield "confirmation", {"by": "--yes" if manner.yes else "the table id was typed"}
+    if plan is not None:
+        yield "plan", {"digest": plan.digest, "made_by": plan.made_by, "made_at": plan.made_at}
+
+
+async def _purge(settings: Settings, order: Order, earlier: Earlier | None, progress: Progress) -> Ending:
+    source, ledger = order.source, order.ledger
+    assert ledger is not None  # noqa: S101 - the command line's jobs have one
     async with BulkDeleter(settings=settings) as deleter:
-        job = deleter.job(settings.table_id, source, ledger=ledger)
+        job = deleter.job_of(order)
         task = asyncio.create_task(job.run(), name="bulkdelete job")
         expected = Expected(source)
         if earlier is not None:
             expected = Expected(source, rows_before=earlier.totals.rows, total_rows=earlier.source_rows)
-        with Signals(job, task, progress.say) as signals:
+        with Signals(job, task, progress.say) as signals, talking.through(progress.say):
             async with following(progress, job, expected):
                 await asyncio.wait({task})
     return ending_of(task, job.snapshot(), settings.table_id, ledger, signals.received)
@@ -105,6 +138,8 @@ async def _purge(
 
 def _progress(*, quiet: bool) -> Progress:
     """Return what suits stderr: a bar on a terminal, lines elsewhere, nothing when *quiet*."""
+    if talking.is_json():
+        return JsonLines(quiet=quiet)
     if quiet:
         return Silent()
     if not sys.stderr.isatty():
@@ -114,20 +149,27 @@ def _progress(*, quiet: bool) -> Progress:
     return Bar()
 
 
+class JsonLines(Lines):
+    """Logs how far the job is, now and then."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        super().__init__()
+        self._quiet = quiet
+
+    def say(self, line: str) -> None:
+        """Log *line*."""
+        talking.say(line)
+
+    def tell(self, now: Snapshot, said: list[str]) -> None:
+        """Log *now*, with its numbers."""
+        if not self._quiet:
+            talking.say(", ".join(said), **asdict(now))
+
+
 def _spare_the_collector() -> None:
     """Let the garbage collector pass over what start-up made, and look less often: a sixth of a long job's CPU time."""
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
-
-
-def _require(settings: Settings) -> None:
-    missing = []
-    if not settings.source.path:
-        missing.append("SOURCE (or source.path in the configuration)")
-    if not settings.table_id:
-        missing.append("--table-id (or table_id in the configuration)")
-    if missing:
-        raise SettingsError(f"missing: {' and '.join(missing)}; see: bulkdelete run --help. Nothing was sent")
 
 
 def _tell(ending: Ending, manner: _Manner) -> int:
@@ -139,22 +181,22 @@ def _tell(ending: Ending, manner: _Manner) -> int:
     elif ending.report is not None and (manner.json or not sys.stdout.isatty()):
         _explain(ending.report, code)
     if ending.signal is not None and code >= exits.SIGNAL_BASE:
-        click.echo(f"to go on, run the same command again:\n  {harmless(resume, most=8192)}", err=True)
+        talking.say(f"to go on, run the same command again:\n  {harmless(resume, most=8192)}")
     try:
         click.echo(_printed(ending, manner, resume, code), nl=False)
     except BrokenPipeError:
         pass
     except OSError as error:
-        click.echo(f"bulkdelete: the report cannot be printed: {error.strerror}; the ledger has it", err=True)
+        talking.say(f"bulkdelete: the report cannot be printed: {error.strerror}; the ledger has it")
     return code
 
 
 def _explain(report: Report, code: int) -> None:
     """Say why a job ended before its time, to those who do not see the report."""
     if report.ended is not Ended.COMPLETE:
-        click.echo(f"bulkdelete: {report.ended.value}: {harmless(report.reason, most=1000)}", err=True)
+        talking.say(f"bulkdelete: {report.ended.value}: {harmless(report.reason, most=1000)}")
     elif not report.rows and code == exits.REFUSED:
-        click.echo("bulkdelete: the source is empty: if that is meant, use --allow-empty", err=True)
+        talking.say("bulkdelete: the source is empty: if that is meant, use --allow-empty")
 
 
 def _printed(ending: Ending, manner: _Manner, resume: str, code: int) -> str:

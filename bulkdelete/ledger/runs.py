@@ -68,7 +68,7 @@ def begin(connection: sqlite3.Connection, version: str) -> int:
     A killed run's unresolved ranges count too: it may have been sending a further part of one.
     """
     connection.execute(_MAY_HAVE_BEEN_SENT, (last_has_no_end(connection),))
-    machine = (os.getpid(), texts.clean(platform.node()), texts.clean(_user()))
+    machine = (os.getpid(), texts.clean(platform.node()), texts.clean(user_name()))
     versions = (version, platform.python_version(), sqlite3.sqlite_version)
     run = connection.execute(_BEGIN, (now_ms(), *machine, *versions)).lastrowid
     assert run is not None  # noqa: S101 - an INSERT has a row id
@@ -93,7 +93,8 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return who runs this process."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # a container's user id without a name

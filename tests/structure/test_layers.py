@@ -11,14 +11,14 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
-    ["records", "settings", "waiting", "stopping", "ids"],
+    ["records", "settings", "waiting", "stopping", "ids", "forecasting"],
     ["holds"],
     ["protocol", "screening", "sanity", "digest", "channel", "tally"],
     ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
     ["attempts", "merging", "copying", "holding", "state", "surveying", "orders", "accounting"],
     ["deleter", "preparing", "counting"],
     ["engine"],
-    ["sweeping"],
+    ["sweeping", "planning"],
     ["job"],
     ["api", "progress"],
     ["cli"],

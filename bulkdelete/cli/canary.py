@@ -1,0 +1,87 @@
+"""Whether what the canary showed is right: a person at the terminal says so, or a command's exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.cli import exits, reporting, talking
+from bulkdelete.cli.terminal import harmless
+from bulkdelete.errors import SettingsError
+
+if TYPE_CHECKING:
+    from bulkdelete.orders import Check
+    from bulkdelete.progress import Progress
+    from bulkdelete.records import Report
+    from bulkdelete.settings import CanarySettings
+
+_YES: Final = "yes"
+_STDERR: Final = 2
+
+
+def check_of(settings: CanarySettings, progress: Progress) -> Check | None:
+    """Return who is asked about the canary that *settings* want, if they want one.
+
+    Raises:
+        SettingsError: nobody can be asked.
+
+    """
+    if settings.records is None:
+        return None
+    if settings.check_command:
+        words = settings.check_command
+
+        async def by_command(report: Report) -> bool:
+            with progress.hidden():
+                return await _run(words, reporting.as_json(report, exits.of_report(report)))
+
+        return by_command
+    if not sys.stdin.isatty():
+        raise SettingsError(
+            "a canary is looked at before the rest is sent, and there is no terminal to ask: set canary.check_command "
+            "in the configuration. Nothing was sent"
+        )
+
+    async def by_person(report: Report) -> bool:
+        with progress.hidden():
+            talking.say(reporting.as_text(report))
+            return await _ask("Is this right, and should the rest be sent? Type yes: ") == _YES
+
+    return by_person
+
+
+async def _run(words: tuple[str, ...], report: str) -> bool:
+    """Return whether the command *words*, with *report* on its standard input, ends with exit code 0."""
+    try:
+        process = await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.PIPE, stdout=_STDERR)
+    except OSError as error:
+        talking.say(f"canary.check_command: {harmless(words[0])} cannot be run: {error.strerror}")
+        return False
+    try:
+        await process.communicate(report.encode() + b"\n")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    talking.say(f"canary.check_command: {harmless(words[0])} ended with exit code {process.returncode}")
+    return process.returncode == 0
+
+
+async def _ask(question: str) -> str:
+    """Return the line that is typed at the terminal; an empty one at its end."""
+    loop = asyncio.get_running_loop()
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    typed: asyncio.Future[str] = loop.create_future()
+    terminal = sys.stdin.fileno()
+
+    def take() -> None:
+        if not typed.done():
+            typed.set_result(sys.stdin.readline())
+
+    loop.add_reader(terminal, take)
+    try:
+        return (await typed).strip()
+    finally:
+        loop.remove_reader(terminal)

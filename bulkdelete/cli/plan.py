@@ -1,0 +1,142 @@
+"""``bulkdelete plan``: everything that ``run`` would do, read and screened, and nothing sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from bulkdelete.api import hold_sources
+from bulkdelete.cli import exits, plan_files
+from bulkdelete.cli.confirming import default_ledger, said_of
+from bulkdelete.cli.options import require, setting_options, settings_from
+from bulkdelete.cli.reporting import duration
+from bulkdelete.cli.terminal import harmless
+from bulkdelete.errors import SourceRefused
+from bulkdelete.forecasting import PLANS, Quota, read_quota, unhindered_seconds
+from bulkdelete.orders import Order
+from bulkdelete.planning import Plan, make_plan
+from bulkdelete.records import Fate
+from bulkdelete.sources import open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bulkdelete.settings import Settings
+    from bulkdelete.sources import Source
+
+_FATES: Final = (
+    (Fate.INVALID, "never sent: they cannot be records"),
+    (Fate.HELD, "never sent: on a hold list"),
+    (Fate.DUPLICATE, "not sent again: already in the same batch"),
+)
+
+
+@click.command("plan", short_help="Show what run would do; nothing is sent.")
+@click.argument("sources", nargs=-1, metavar="SOURCE...")
+@click.option("-c", "--config", metavar="FILE", help="A TOML file; config.example.toml shows every setting.")
+@setting_options
+@click.option("-o", "--output", metavar="FILE", help="Write the plan there, for: bulkdelete run --plan FILE")
+@click.option("--quota", "quotas", multiple=True, metavar="N/UNIT", help="Forecast at this quota, such as 1000/hour.")
+@click.option("--latency", type=click.FloatRange(0, min_open=True), default=0.2, show_default=True, metavar="SECONDS")
+@click.option("--allow-empty", is_flag=True, help="Take an empty source for what is meant.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as one JSON object.")
+@click.pass_context
+def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None, **given: Any) -> None:  # noqa: ANN401 - click's values
+    """Read and screen all that SOURCE holds, and show what run would do; nothing is sent, and no key is needed.
+
+    --latency is how long the API takes for one answer, for the forecast. Exit codes: 0 planned; 2 refused; 3 a cap
+    (max_records, expect) is passed, and run would send nothing.
+    """
+    own = {name: given.pop(name) for name in ("output", "quotas", "latency", "allow_empty", "as_json")}
+    quotas = [read_quota(quota) for quota in own["quotas"]] or PLANS
+    settings = _with_ledger(settings_from(config, sources, given))
+    source = open_source(settings.source.path, settings.source)
+    plan = asyncio.run(make_plan(Order(settings.table_id, source, holds=hold_sources(settings.holds)), settings))
+    if not (plan.rows or own["allow_empty"]):
+        raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
+    if own["output"] is not None:
+        plan_files.write(plan, own["output"])
+    lines = [*_text(plan, settings, source), *_forecast(plan, settings, quotas, own["latency"])]
+    click.echo(plan.as_json() if own["as_json"] else "\n".join([*lines, *_next(plan, own["output"])]))
+    ctx.exit(exits.PERSON_NEEDED if plan.passes else exits.DONE)
+
+
+def _with_ledger(settings: Settings) -> Settings:
+    """Return *settings* as a plan keeps them: every path absolute, so that it can be applied from anywhere."""
+    require(settings)
+    ledger = settings.ledger.path or default_ledger(settings.source.path[0], settings.table_id)
+    changes = {
+        "source": settings.source.model_copy(update={"path": tuple(map(_absolute, settings.source.path))}),
+        "holds": settings.holds.model_copy(update={"path": tuple(map(_absolute, settings.holds.path))}),
+        "ledger": settings.ledger.model_copy(update={"path": _absolute(ledger)}),
+        "http": settings.http.model_copy(update={"ca_file": _absolute(settings.http.ca_file)}),
+        "api_key_file": _absolute(settings.api_key_file),
+    }
+    return settings.model_copy(update=changes)
+
+
+def _absolute(path: str | Path) -> str:
+    return str(path) if path in {"", "-"} else str(Path(path).absolute())
+
+
+def _text(plan: Plan, settings: Settings, source: Source) -> Iterator[str]:
+    yield f"plan for table {harmless(settings.table_id)} at {settings.base_url}: nothing is sent"
+    for name, text in said_of(source):
+        yield _line(name, text)
+    yield _line("holds", ", ".join(settings.holds.path) or "none")
+    yield f"{'rows':<16}{plan.rows:>13,}"
+    yield f"{'  records':<16}{plan.records:>13,}  would be sent"
+    for fate, meaning in _FATES:
+        rows: int = getattr(plan, fate.value)
+        yield f"  {fate.value:<14}{rows:>13,}{f'  {meaning}' if rows else ''}"
+        yield from map(_example, plan.set_aside.get(fate.value, []))
+    yield f"{'batches':<16}{plan.batches:>13,}"
+    yield f"{'requests':<16}{plan.batches:>13,}  if nothing has to be tried again"
+    yield _line("samples", ", ".join(map(_record, plan.samples)) or "none")
+    yield _line("caps", "; ".join(_caps(settings)))
+    if plan.passes:
+        yield _line("CAP PASSED", plan.passes)
+    yield "what decides what is deleted:"
+    yield from (f"  {harmless(name)}: {harmless(value, most=1000)}" for name, value in plan.what.items())
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:<16}{harmless(text, most=4096)}".rstrip()
+
+
+def _example(told: dict[str, Any]) -> str:
+    place = f"{told['file']} line {told['line']}" if told["line"] is not None else f"row {told['row']}"
+    return harmless(f"      {place}: {_record(told['record'])}: {told['reason']}", most=500)
+
+
+def _record(record: Any) -> str:  # noqa: ANN401 - as a plan keeps it
+    return record if isinstance(record, str) else json.dumps(record.get("filter"))
+
+
+def _caps(settings: Settings) -> Iterator[str]:
+    for name in ("max_records", "expect", "max_failures", "limit", "max_duration_seconds"):
+        cap = getattr(settings.stop, name)
+        if cap is not None:
+            yield f"{name} {cap:,}"
+    if settings.stop.max_records is None and settings.stop.expect is None:
+        yield "no cap on the number of records (--max-records, --expect)"
+
+
+def _forecast(plan: Plan, settings: Settings, quotas: Iterable[Quota], latency_seconds: float) -> Iterator[str]:
+    permits = settings.flow.permits
+    unhindered = unhindered_seconds(plan.batches, permits, latency_seconds)
+    yield "forecast, without retries:"
+    yield f"  {duration(unhindered)} without a quota, with {permits} permits and {duration(latency_seconds)} an answer"
+    for quota in quotas:
+        name = f" ({quota.name})" if quota.name else ""
+        yield f"  {duration(max(unhindered, quota.seconds(plan.batches)))} at {quota}{name}"
+
+
+def _next(plan: Plan, output: str | None) -> Iterator[str]:
+    yield _line("plan digest", plan.digest)
+    if output is not None:
+        yield _line("to apply it", f"bulkdelete run --plan {output}")

@@ -1,0 +1,34 @@
+"""Plan files: written whole or not at all, for their owner only, and read again."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from bulkdelete.errors import PlanRefused, SettingsError
+from bulkdelete.planning import MOST_PLAN_BYTES, Plan
+
+
+def write(plan: Plan, path: str) -> None:
+    """Write *plan* to the file *path*; raise :class:`SettingsError` where that cannot be done."""
+    new = Path(f"{path}.new")
+    try:
+        with suppress(FileNotFoundError):
+            new.unlink()
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{plan.as_json()}\n")
+        new.replace(path)
+    except OSError as error:
+        raise SettingsError(f"{path}: the plan cannot be written: {error.strerror}. Nothing was sent") from None
+
+
+def read(path: str) -> Plan:
+    """Return the plan in the file *path*; raise :class:`PlanRefused` where there is none."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - reads no more than a plan may have
+            data = file.read(MOST_PLAN_BYTES)
+    except OSError as error:
+        raise PlanRefused(f"{path}: the plan cannot be read: {error.strerror}. Nothing was sent") from None
+    return Plan.from_json(data, path)
