@@ -9,6 +9,7 @@ The names are imported when they are first used, so that ``import bulkdelete`` s
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING
 
 from bulkdelete.version import VERSION as __version__  # noqa: N811 - the name Python expects
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from bulkdelete.records import Ended, Fate, Filter, Report, RowFate
     from bulkdelete.settings import Settings
     from bulkdelete.sources import open_source
+
+logging.getLogger("bulkdelete").addHandler(logging.NullHandler())
 
 _HOMES = {
     "accounting": ("Snapshot",),

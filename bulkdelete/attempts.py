@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import secrets
 import time
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
     from bulkdelete.transport import Transport
+
+
+_log = logging.getLogger(__name__)
 
 
 class Attempts:
@@ -64,12 +68,16 @@ class Attempts:
                 request_id = f"{self._prefix}-{next(self._numbers):x}"
                 verdict, answer = await self._post(body, api_key, request_id, call)
                 seconds = now() - sent_at
+            if verdict.kind is not VerdictKind.ACKNOWLEDGED:
+                told = verdict.kind.value, verdict.code, verdict.http_status, verdict.message
+                _log.info("request %s: %s (code %s, HTTP %s): %r", request_id, *told)
             self._heed(verdict, sent_at)
             if verdict.kind is VerdictKind.PAUSE:
                 continue
             if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:
                 renewed = True
                 if await stop.unless_asked(self._credentials.renew(api_key)):
+                    _log.info("the API key was read again, and is another one")
                     continue
             return Attempted(verdict, request_id, seconds, answer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bulkdelete.records import Batch
     from bulkdelete.state import State
 
+_log = logging.getLogger(__name__)
 _ENDINGS: Final[tuple[tuple[type[Exception], Ended], ...]] = (
     (PauseTooLong, Ended.QUOTA),
     (FatalAnswer, Ended.FATAL_ANSWER),
@@ -86,6 +88,7 @@ class Engine:
         """Let nothing new be sent; what is in flight finishes. The first reason given stays."""
         if self.ended is Ended.COMPLETE:
             self.ended, self.reason, self.problem = ended, reason, problem
+            _log.info("nothing new is sent: %s %r", ended.value, reason)
         if isinstance(problem, PauseTooLong):
             self.resume_at_unix_seconds = problem.until_unix_seconds
         self._unsent += [batch for batch, _ in self._channel.drain()]
@@ -126,6 +129,7 @@ class Engine:
                     async for outcome in outcomes:
                         await self._ledger.record(outcome)
                         self._tally.settle(outcome)
+                        _tell(outcome)
                         self._look_at_failures()
         except ChannelClosed:
             pass
@@ -162,6 +166,19 @@ class Engine:
         await asyncio.gather(*tasks, return_exceptions=True)
         records = [self._ledger.record(outcome) for batch in self._unsent for outcome in _not_sent(batch)]
         await asyncio.gather(*records, return_exceptions=True)
+
+
+def _tell(outcome: Outcome) -> None:
+    """Log *outcome*: what is not acknowledged by its rows; its ids at DEBUG only."""
+    rows = outcome.first_row, outcome.end_row - 1
+    if outcome.fate is Fate.ACKNOWLEDGED:
+        _log.debug("rows %d to %d are acknowledged", *rows)
+        return
+    told = outcome.fate.value, outcome.code, outcome.http_status, outcome.request_id, outcome.message
+    level = logging.WARNING if outcome.failed and outcome.fate is not Fate.REJECTED else logging.INFO
+    _log.log(level, "rows %d to %d are %s (code %s, HTTP %s, request %s): %r", *rows, *told)
+    if outcome.row_fate is not None:
+        _log.debug("row %d is %r", outcome.first_row, outcome.row_fate.record)
 
 
 def _ending_of(problem: Exception) -> Ended:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import time
 from contextlib import contextmanager, suppress
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from bulkdelete.records import Report
     from bulkdelete.settings import Settings
 
+_log = logging.getLogger(__name__)
 _REFUSALS = (
     (SourceChanged, Ended.SOURCE_CHANGED),
     ((SettingsError, SourceRefused), Ended.REFUSED),
@@ -98,6 +100,8 @@ class Job:
             raise
         finally:
             await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
+        counts = report.acknowledged, report.rows, report.ended.value, report.reason
+        _log.info("%d of %d rows are acknowledged; the job ended: %s %r", *counts)
         if problem is not None:
             raise _with_report(problem, report)
         return report
@@ -114,6 +118,8 @@ class Job:
         if resume_at > time.time():
             why = "the API asked not to come back before the time given"
             return self._account.report(ledger.totals, Ended.QUOTA, why, resume_at), None
+        table, settled = self._order.table_id, self._tally.settled_before
+        _log.info("a job on table %s begins: %s, %d rows settled before", table, self._order.source.name, settled)
         await self._note_beginning(ledger)
         try:
             with self._for_at_most(self._settings.stop.max_duration_seconds):
@@ -190,6 +196,8 @@ class Job:
         found = await total_count(self._attempts, retry, self._order.table_id, stop, self._tally)
         if isinstance(found, int):
             await self._remember(ledger, fact, str(found))
+        else:
+            _log.warning("the records of table %s were not counted: %r", self._order.table_id, found)
         with suppress(LedgerStorageError):
             await ledger.note(fact, found=found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from bulkdelete.settings import FlowSettings
     from bulkdelete.stopping import Stop
 
+_log = logging.getLogger(__name__)
 FIRST_PAUSE_SECONDS: Final = 1.0
 """The pause when the API says "too many requests" without saying for how long; doubled while it goes on saying so."""
 MOST_PAUSE_SECONDS: Final = 60.0
@@ -87,6 +89,8 @@ class Limiter:
             self._next_pause_seconds = min(2 * seconds, MOST_PAUSE_SECONDS)
         if self._streak_began is None:
             self._streak_began = now
+        if not self._is_paused:
+            _log.warning("the API asks for a pause: nothing is sent for %.1f s", seconds)
         self._pause_began = now
         self._paused_until = max(self._paused_until, now + seconds)
         self._is_paused = True

@@ -16,7 +16,7 @@ def complain(error: BaseException) -> None:
     """Say on stderr what went wrong: one message for what bulkdelete raises on purpose, else a traceback, a fault."""
     if not isinstance(error, BulkDeleteError):
         talking.say("".join(traceback.format_exception(error)).rstrip(), logging.ERROR)
-    talking.say(f"bulkdelete: {message_of(error)}", logging.ERROR, error=type(error).__name__)
+    talking.say(f"bulkdelete: {message_of(error)}", logging.ERROR, {"error": type(error).__name__})
 
 
 def message_of(error: BaseException) -> str:

@@ -85,8 +85,8 @@ def summary(  # noqa: PLR0913 - each is a line of it
     earlier: Earlier | None,
     *,
     plan: Plan | None = None,
-) -> str:
-    """Return what is about to happen, for people; *first* is ``None`` where the rows are not known before reading."""
+) -> dict[str, str]:
+    """Return what is about to happen, by a word for each; *first* is ``None`` where no row is known before reading."""
     lines = [
         ("table", settings.table_id),
         ("base URL", settings.base_url),
@@ -98,7 +98,7 @@ def summary(  # noqa: PLR0913 - each is a line of it
     if earlier is not None:
         lines.append(("so far", _so_far(earlier)))
     lines.append(("first rows", "not known before it is read" if first is None else ", ".join(_shown(first))))
-    return "\n".join(f"  {name:<11}{harmless(text, most=1000)}" for name, text in lines)
+    return {name: harmless(text, most=1000) for name, text in lines}
 
 
 def confirm(settings: Settings, source: Source, *, yes: bool) -> None:

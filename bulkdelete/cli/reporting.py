@@ -48,7 +48,7 @@ _GOES_ON: Final = frozenset({Ended.SIGNAL, Ended.CANCELLED, Ended.LIMIT, Ended.D
 
 def as_text(report: Report, resume_command: str = "") -> str:
     """Return *report* for people: each fate on a line of its own, what it means, and what to do next."""
-    return "\n".join([*_head(report), *_counts(report), *_next(report, resume_command)])
+    return "\n".join([*_head(report), *_counts(report), *_table(report), *_next(report, resume_command)])
 
 
 def as_json(report: Report, exit_code: int) -> str:
@@ -103,6 +103,16 @@ def _counts(report: Report) -> Iterator[str]:
     for name, count, meaning in counts:
         yield f"{name:<16}{count:>{width},}  {meaning}".rstrip()
     yield f"{'elapsed':<16}{duration(report.elapsed_seconds)}"
+
+
+def _table(report: Report) -> Iterator[str]:
+    """Say what the API counted, which proves nothing of single records: others may write to the table too."""
+    before, after = report.total_count_before, report.total_count_after
+    if before is not None:
+        yield f"{'table before':<16}{before:,} records, as the API counted them before the first run"
+    if after is not None:
+        change = "" if before is None else f": {abs(before - after):,} {'fewer' if after <= before else 'more'}"
+        yield f"{'table after':<16}{after:,}{change}. Whoever else writes to the table changes that too"
 
 
 def _next(report: Report, resume_command: str) -> Iterator[str]:

@@ -29,7 +29,7 @@ from bulkdelete.records import Ended
 from bulkdelete.sources import first_records, open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bulkdelete.accounting import Snapshot
     from bulkdelete.planning import Plan
@@ -98,7 +98,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
         if first == [] and not manner.allow_empty and not (earlier and earlier.totals.rows):
             raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
         if not (manner.quiet and manner.yes):
-            talking.say(summary(settings, source, first, ledger, earlier, plan=plan))
+            _announce(summary(settings, source, first, ledger, earlier, plan=plan))
         if earlier is None or not earlier.complete:
             confirm(settings, source, yes=manner.yes)
         order = Order(
@@ -112,6 +112,13 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
             count=manner.count,
         )
         return runner.run(_purge(settings, order, earlier, progress))
+
+
+def _announce(told: Mapping[str, str]) -> None:
+    if talking.is_json():
+        talking.say("about to delete", fields={name.replace(" ", "_"): text for name, text in told.items()})
+    else:
+        talking.say("\n".join(f"  {name:<11}{text}" for name, text in told.items()))
 
 
 def _decisions(manner: _Manner, plan: Plan | None) -> Iterator[tuple[str, dict[str, str]]]:
@@ -163,7 +170,7 @@ class JsonLines(Lines):
     def tell(self, now: Snapshot, said: list[str]) -> None:
         """Log *now*, with its numbers."""
         if not self._quiet:
-            talking.say(", ".join(said), **asdict(now))
+            talking.say(", ".join(said), fields=asdict(now))
 
 
 def _spare_the_collector() -> None:

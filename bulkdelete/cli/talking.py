@@ -13,7 +13,7 @@ import click
 from bulkdelete.cli.terminal import harmless
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 _MOST_CHARACTERS: Final = 4000
 _ours: Final = logging.getLogger("bulkdelete")
@@ -79,10 +79,10 @@ def is_json() -> bool:
     return any(isinstance(handler, Handler) and handler.as_json for handler in _ours.handlers)
 
 
-def say(text: str, level: int = logging.INFO, **fields: object) -> None:
+def say(text: str, level: int = logging.INFO, fields: Mapping[str, object] | None = None) -> None:
     """Say *text*, which may have several lines, with *fields* for machines."""
     if is_json():
-        _talk.log(level, "%s", text, extra={"fields": fields})
+        _talk.log(level, "%s", text, extra={"fields": fields or {}})
     else:
         _write(text)
 

@@ -21,6 +21,10 @@ TABLE_ID = "673af861ed69656ac0895b07"
 SETTINGS = Settings.from_mapping({"table_id": TABLE_ID, "base_url": "http://127.0.0.1:8080"})
 
 
+def shown_summary(*about) -> str:
+    return "\n".join(f"{name} {text}" for name, text in summary(*about).items())
+
+
 @pytest.fixture
 def source(tmp_path):
     (tmp_path / "ids.txt").write_text("541278230707963208\n" * 3)
@@ -69,7 +73,7 @@ def test_yes_asks_nothing(source):
 
 def test_the_summary_shows_what_is_about_to_happen(source):
     first = ["541278230707963208", Filter("email", "a@b.c"), Defect("holds a space", "x", b"")]
-    shown = summary(SETTINGS, source, first, Path("purge.db"), None)
+    shown = shown_summary(SETTINGS, source, first, Path("purge.db"), None)
     for part in (
         TABLE_ID,
         "http://127.0.0.1:8080",
@@ -83,23 +87,23 @@ def test_the_summary_shows_what_is_about_to_happen(source):
 
 
 def test_an_id_cannot_move_the_cursor_of_who_looks_at_it(source):
-    assert "\x1b" not in summary(SETTINGS, source, ["\x1b[2Jid"], Path("purge.db"), None)
+    assert "\x1b" not in shown_summary(SETTINGS, source, ["\x1b[2Jid"], Path("purge.db"), None)
 
 
 def test_a_resume_says_what_was_done_already(source):
     totals = Totals(rows=1_000_000, acknowledged=899_990, rejected=10, pending=100_000)
-    shown = summary(SETTINGS, source, [], Path("purge.db"), Earlier(totals, None))
+    shown = shown_summary(SETTINGS, source, [], Path("purge.db"), Earlier(totals, None))
     assert "900,000 rows settled, of them 899,990 acknowledged; remaining: 100,000 rows, and what was not read" in shown
 
 
 def test_a_complete_ledger_says_that_everything_is_done(source):
     earlier = Earlier(Totals(rows=5, acknowledged=4, rejected=1), 5)
     assert earlier.complete
-    assert "everything is done already" in summary(SETTINGS, source, [], Path("purge.db"), earlier)
+    assert "everything is done already" in shown_summary(SETTINGS, source, [], Path("purge.db"), earlier)
 
 
 def test_rows_of_a_pipe_are_not_known_before():
-    assert "not known before it is read" in summary(SETTINGS, from_iterable(["1"]), None, Path("purge.db"), None)
+    assert "not known before it is read" in shown_summary(SETTINGS, from_iterable(["1"]), None, Path("purge.db"), None)
 
 
 def test_what_is_not_there_or_no_ledger_has_no_earlier_runs(tmp_path):
