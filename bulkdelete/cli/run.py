@@ -29,7 +29,7 @@ from bulkdelete.records import Ended
 from bulkdelete.sources import first_records, open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bulkdelete.accounting import Snapshot
     from bulkdelete.planning import Plan
@@ -71,7 +71,11 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
     Exit codes: 0 all acknowledged, held or duplicate; 1 rows rejected or invalid; 2 refused; 3 a person is needed;
     75 run it again; 130 and 143 stopped by a signal.
     """
-    talking.begin(given.pop("log_format"), given.pop("log_level"))
+    with talking.logged(given.pop("log_format"), given.pop("log_level")):
+        ctx.exit(_run_and_tell(sources, config, given))
+
+
+def _run_and_tell(sources: Sequence[str], config: str | None, given: dict[str, Any]) -> int:
     manner = _Manner(**{name: given.pop(name) for name in ("yes", "allow_empty", "count", "quiet", "json")})
     try:
         plan_file = given.pop("plan_file")
@@ -80,7 +84,7 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
         ending = _run(settings, manner, plan)
     except BulkDeleteError as error:
         ending = Ending(error=error)
-    ctx.exit(_tell(ending, manner))
+    return _tell(ending, manner)
 
 
 def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:

@@ -50,21 +50,26 @@ def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def begin(log_format: str, log_level: str | None) -> None:
-    """Log as the options say from now on; called again, anew."""
-    as_json = log_format == "json"
-    for handler in [handler for handler in _ours.handlers if isinstance(handler, Handler)]:
-        _ours.removeHandler(handler)
-    _ours.addHandler(Handler(as_json=as_json))
-    _ours.setLevel((log_level or ("info" if as_json else "warning")).upper())
+@contextmanager
+def logged(log_format: str, log_level: str | None) -> Iterator[None]:
+    """While entered, log as the options say."""
+    handler = Handler(as_json=log_format == "json")
+    before = _ours.level, _talk.level, _ours.propagate
+    _ours.addHandler(handler)
+    _ours.setLevel((log_level or ("info" if handler.as_json else "warning")).upper())
     _talk.setLevel(logging.INFO)
     _ours.propagate = False
+    try:
+        yield
+    finally:
+        _ours.removeHandler(handler)
+        _ours.level, _talk.level, _ours.propagate = before
 
 
 @contextmanager
 def through(write: Callable[[str], None]) -> Iterator[None]:
-    """While entered, *write* shows the log's lines: nobody writes into the middle of a live line."""
-    handlers = [handler for handler in _ours.handlers if isinstance(handler, Handler)]
+    """While entered, *write* shows the log's lines of text: nobody writes into the middle of a live line."""
+    handlers = [handler for handler in _ours.handlers if isinstance(handler, Handler) and not handler.as_json]
     for handler in handlers:
         handler.write = write
     try:

@@ -42,12 +42,12 @@ class Command:
     def __init__(
         self, folder: Path, *words: object, key: str | None = CANARY_KEY, most_file_bytes: int | None = None
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._most_file_bytes = most_file_bytes
         self.words = [str(word) for word in words]
-        self._env = {name: value for name, value in os.environ.items() if not name.startswith("BULKDELETE_")}
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("BULKDELETE_")}
         if key is not None:
-            self._env["BULKDELETE_API_KEY"] = key
+            self.env["BULKDELETE_API_KEY"] = key
 
     @asynccontextmanager
     async def started(self, stdin: bytes | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -56,8 +56,8 @@ class Command:
             "-m",
             "bulkdelete",
             *self.words,
-            cwd=self._folder,
-            env=self._env,
+            cwd=self.folder,
+            env=self.env,
             stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

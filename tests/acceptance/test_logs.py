@@ -1,0 +1,66 @@
+"""``--log-format`` and ``--log-level``: what is said on stderr, for people and for machines."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bulkdelete.emulator import Emulator, Faults
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, ids, write_csv
+
+
+@pytest.fixture
+async def emulator():
+    async with Emulator() as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, ids(2_500))
+        emulator.poison(TABLE_ID, ids(2_500)[1_234:1_235])
+        emulator.faults = Faults(script=["50000", "429"])
+        yield emulator
+
+
+def purge(folder, emulator, *more) -> Command:
+    write_csv(folder / "ids.csv", ids(2_500))
+    words = ("run", "ids.csv", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db")
+    return Command(folder, *words, "--yes", *more)
+
+
+async def test_as_json_every_line_on_stderr_is_an_object_with_time_level_and_message(tmp_path, emulator):
+    done = await purge(tmp_path, emulator, "--log-format", "json", "--json").run()
+    assert done.code == 1
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    assert lines[0]["message"] == "about to delete"
+    assert lines[0]["table"] == TABLE_ID
+    messages = "\n".join(line["message"] for line in lines)
+    assert "the API asks for a pause" in messages
+    assert "retry (code 50000, HTTP 200): 'Internal system error'" in messages
+    assert "rows 1234 to 1234 are rejected (code 40000" in messages
+    assert "the job ended: complete" in messages
+    assert CANARY_KEY not in done.everything
+
+
+async def test_a_refusal_is_a_line_of_json_too(tmp_path, emulator):
+    done = await purge(tmp_path, emulator, "--log-format", "json", "--expect", "7").run()
+    assert done.code == 3
+    assert "7 are expected" in json.loads(done.stderr.splitlines()[-1])["message"]
+
+
+async def test_ids_are_logged_at_debug_only(tmp_path, emulator):
+    rejected = ids(2_500)[1_234]
+    done = await purge(tmp_path, emulator, "--log-level", "info").run()
+    assert done.code == 1
+    assert "INFO bulkdelete.engine: rows 1234 to 1234 are rejected" in done.stderr
+    assert rejected not in done.stderr
+    write_csv(tmp_path / "ids.csv", ids(2_500))
+    (tmp_path / "purge.db").unlink()
+    again = await purge(tmp_path, emulator, "--log-level", "debug").run()
+    assert rejected in again.stderr
+
+
+async def test_by_default_people_see_no_log_of_what_goes_well(tmp_path, emulator):
+    emulator.faults = Faults()
+    done = await purge(tmp_path, emulator).run()
+    assert " INFO " not in done.stderr
+    assert " DEBUG " not in done.stderr
