@@ -25,7 +25,8 @@ from tests.api_model import ApiModel
 from tests.unit.test_engine import QUICK, TABLE_ID, fates, rows
 
 
-def job(api, records, ledger, check=None, *, count=False, held=(), **sections) -> Job:
+def job(api, records, ledger, check=None, **sections) -> Job:
+    count, held = sections.pop("count", False), sections.pop("held", ())
     chosen = Settings.from_mapping({**QUICK, "source": {"sanity_check": False}, **sections})
     limiter = Limiter(chosen.flow)
     holds = (from_iterable(held),) if held else ()
