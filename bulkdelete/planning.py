@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bulkdelete.errors import PlanRefused, SourceRefused
-from bulkdelete.ledger.runs import user_name
+from bulkdelete.ledger import user_name
 from bulkdelete.orders import what_is_deleted
 from bulkdelete.preparing import CapPassed, check_caps, look, screen_of
 from bulkdelete.records import Filter

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bulkdelete.api import hold_sources
-from bulkdelete.cli import exits, plan_files
+from bulkdelete.cli import exits, plan_files, talking
 from bulkdelete.cli.confirming import default_ledger, said_of
 from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.reporting import duration
@@ -44,6 +44,7 @@ _FATES: Final = (
 @click.option("--latency", type=click.FloatRange(0, min_open=True), default=0.2, show_default=True, metavar="SECONDS")
 @click.option("--allow-empty", is_flag=True, help="Take an empty source for what is meant.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as one JSON object.")
+@talking.log_options
 @click.pass_context
 def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Read and screen all that SOURCE holds, and show what run would do; nothing is sent, and no key is needed.
@@ -51,6 +52,11 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
     --latency is how long the API takes for one answer, for the forecast. Exit codes: 0 planned; 2 refused; 3 a cap
     (max_records, expect) is passed, and run would send nothing.
     """
+    with talking.logged(given.pop("log_format"), given.pop("log_level")):
+        ctx.exit(_plan(sources, config, given))
+
+
+def _plan(sources: tuple[str, ...], config: str | None, given: dict[str, Any]) -> int:
     own = {name: given.pop(name) for name in ("output", "quotas", "latency", "allow_empty", "as_json")}
     quotas = [read_quota(quota) for quota in own["quotas"]] or PLANS
     settings = _with_ledger(settings_from(config, sources, given))
@@ -62,7 +68,7 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
         plan_files.write(plan, own["output"])
     lines = [*_text(plan, settings, source), *_forecast(plan, settings, quotas, own["latency"])]
     click.echo(plan.as_json() if own["as_json"] else "\n".join([*lines, *_next(plan, own["output"])]))
-    ctx.exit(exits.PERSON_NEEDED if plan.passes else exits.DONE)
+    return exits.PERSON_NEEDED if plan.passes else exits.DONE
 
 
 def _with_ledger(settings: Settings) -> Settings:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import platform
 import shlex
 import sys
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +26,15 @@ from bulkdelete.cli.signals import Signals
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.credentials import credentials_from
 from bulkdelete.errors import BulkDeleteError, SourceRefused
+from bulkdelete.ledger import sqlite_version, user_name
 from bulkdelete.orders import Order
 from bulkdelete.progress import Expected, Lines, Silent, following
 from bulkdelete.records import Ended
 from bulkdelete.sources import first_records, open_source
+from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from bulkdelete.accounting import Snapshot
     from bulkdelete.planning import Plan
@@ -118,16 +123,25 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
         return runner.run(_purge(settings, order, earlier, progress))
 
 
-def _announce(told: Mapping[str, str]) -> None:
+def _versions() -> dict[str, str]:
+    packages = ("aiohttp", "tenacity", "orjson")
+    ours = {"bulkdelete": VERSION, "python": platform.python_version(), "sqlite": sqlite_version()}
+    return ours | {package: metadata.version(package) for package in packages}
+
+
+def _announce(told: dict[str, str]) -> None:
     if talking.is_json():
+        if not talking.shows_ids():
+            told.pop("first rows")
         talking.say("about to delete", fields={name.replace(" ", "_"): text for name, text in told.items()})
     else:
         talking.say("\n".join(f"  {name:<11}{text}" for name, text in told.items()))
 
 
-def _decisions(manner: _Manner, plan: Plan | None) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield what was decided before the job, for its ledger; the run that it belongs to says who, where and when."""
-    yield "confirmation", {"by": "--yes" if manner.yes else "the table id was typed"}
+def _decisions(manner: _Manner, plan: Plan | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what was decided before the job, for its ledger: by whom, where, and with which versions."""
+    by = "--yes" if manner.yes else "the table id was typed"
+    yield "confirmation", {"by": by, "user": user_name(), "host": platform.node(), "pid": os.getpid(), **_versions()}
     if plan is not None:
         yield "plan", {"digest": plan.digest, "made_by": plan.made_by, "made_at": plan.made_at}
 

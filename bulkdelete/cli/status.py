@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
 @click.command("status", short_help="Say how far a job is.")
 @click.argument("ledger", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(ledger: Path, *, as_json: bool) -> None:
+@click.option("--events", is_flag=True, help="Print what was decided and what each run began with, as JSON Lines.")
+def command(ledger: Path, *, as_json: bool, events: bool) -> None:
     """Say what the file LEDGER holds about its job: how far it is, and whether it runs now."""
     with read_ledger(ledger) as reader:
+        if events:
+            click.echo("".join(f"{json.dumps(asdict(event))}\n" for event in reader.events()), nl=False)
+            return
         status = _status(ledger, reader)
     click.echo(json.dumps(status) if as_json else "\n".join(_lines(status)))
 

@@ -84,6 +84,11 @@ def is_json() -> bool:
     return any(isinstance(handler, Handler) and handler.as_json for handler in _ours.handlers)
 
 
+def shows_ids() -> bool:
+    """Return whether the log is as talkative as it must be for ids."""
+    return _ours.isEnabledFor(logging.DEBUG)
+
+
 def say(text: str, level: int = logging.INFO, fields: Mapping[str, object] | None = None) -> None:
     """Say *text*, which may have several lines, with *fields* for machines."""
     if is_json():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bulkdelete.ledger.durable import DurableLedger, open_ledger
 from bulkdelete.ledger.reading import LedgerReader, read_ledger
-from bulkdelete.ledger.runs import RunRow
+from bulkdelete.ledger.runs import RunRow, sqlite_version, user_name
 from bulkdelete.ledger.totals import Totals
 from bulkdelete.ledger.unrecorded import UnrecordedLedger
 
@@ -22,4 +22,6 @@ __all__ = [
     "UnrecordedLedger",
     "open_ledger",
     "read_ledger",
+    "sqlite_version",
+    "user_name",
 ]

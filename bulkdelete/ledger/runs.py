@@ -69,7 +69,7 @@ def begin(connection: sqlite3.Connection, version: str) -> int:
     """
     connection.execute(_MAY_HAVE_BEEN_SENT, (last_has_no_end(connection),))
     machine = (os.getpid(), texts.clean(platform.node()), texts.clean(user_name()))
-    versions = (version, platform.python_version(), sqlite3.sqlite_version)
+    versions = (version, platform.python_version(), sqlite_version())
     run = connection.execute(_BEGIN, (now_ms(), *machine, *versions)).lastrowid
     assert run is not None  # noqa: S101 - an INSERT has a row id
     return run
@@ -91,6 +91,11 @@ def read(connection: sqlite3.Connection) -> list[RunRow]:
 def now_ms() -> int:
     """Return the time now, in Unix milliseconds."""
     return int(time.time() * 1000)
+
+
+def sqlite_version() -> str:
+    """Return the version of the SQLite that writes ledgers."""
+    return sqlite3.sqlite_version
 
 
 def user_name() -> str:
