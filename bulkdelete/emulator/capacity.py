@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class Capacity:
-    """The server's power; *switches* gives those in force."""
+    """The server's power, and how many requests are ``served`` just now; *switches* gives those in force."""
 
     def __init__(self, switches: Callable[[], Switches]) -> None:
         self._switches = switches
-        self._served = 0
+        self.served = 0
         self._line: deque[asyncio.Future[None]] = deque()
         self._thrashing = Thrashing()
 
     async def serve(self, latency_seconds: float) -> bool:
         """Return once a request of *latency_seconds* was served; at once and ``False`` where it is refused."""
         switches = self._switches()
-        if switches.beyond_capacity == "cliff" and self._served >= _most(switches):
+        if switches.beyond_capacity == "cliff" and self.served >= _most(switches):
             return False
         await self._enter()
         try:
@@ -51,16 +51,16 @@ class Capacity:
             raise
 
     def _leave(self) -> None:
-        self._served -= 1
+        self.served -= 1
         self._call_next()
 
     def _call_next(self) -> None:
         switches = self._switches()
         most = _most(switches) if switches.beyond_capacity == "queue" else math.inf
-        while self._line and self._served < most:
+        while self._line and self.served < most:
             turn = self._line.popleft()
             if not turn.done():
-                self._served += 1
+                self.served += 1
                 turn.set_result(None)
 
 

@@ -88,7 +88,7 @@ class Store:
         try:
             with transaction(self._database):
                 if values is None:
-                    added = self._add(table, ids)
+                    added = self._add(table, ids, self._now_milliseconds())
                 else:
                     added = self._load_values(table, zip(ids, values, strict=True))
         except sqlite3.IntegrityError:
@@ -142,19 +142,21 @@ class Store:
         ).fetchone()
         return None if found is None else str(found[0])
 
-    def _add(self, table: Table, ids: Iterable[str]) -> int:
+    def _now_milliseconds(self) -> int:
+        return int(self._clock() * 1000)
+
+    def _add(self, table: Table, ids: Iterable[str], now: int) -> int:
         """Add what is not there yet, and return how many that were."""
-        now = int(self._clock() * 1000)
         rows = zip(repeat(table.number), ids, repeat(None), repeat(now), repeat(now))
         added = self._database.executemany("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)", rows)
         return max(added.rowcount, 0)
 
     def _load_values(self, table: Table, records: Iterator[tuple[str, Mapping[str, Any]]]) -> int:
         added = 0
-        now = int(self._clock() * 1000)
+        now = self._now_milliseconds()
         self._database.execute("UPDATE tables SET valued = 1 WHERE number = ?", (table.number,))
         while block := list(islice(records, _BLOCK_RECORDS)):
-            added += self._add(table, (record_id for record_id, _ in block))
+            added += self._add(table, (record_id for record_id, _ in block), now)
             self._database.executemany(
                 "DELETE FROM unique_values WHERE number = ? AND record_id = ?",
                 ((table.number, record_id) for record_id, _ in block),
