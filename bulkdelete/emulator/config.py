@@ -45,9 +45,14 @@ def read_config(path: str | Path) -> Config:
         raise SettingsError(f"{path}: {error}") from None
 
 
+def section_of(field_name: str) -> str | None:
+    """Return the section that *field_name* belongs to."""
+    return next((section for section, kind in _SECTIONS.items() if field_name in _names(kind)), None)
+
+
 def _section(name: str, values: object) -> Any:  # noqa: ANN401 - one kind or the other
     if name not in _SECTIONS:
-        home = _home(name)
+        home = section_of(name)
         hint = f"; write it under [{home}]" if home else did_you_mean(name, _SECTIONS)
         raise SettingsError(f"{name} is no section{hint}")
     if not isinstance(values, dict):
@@ -55,7 +60,7 @@ def _section(name: str, values: object) -> Any:  # noqa: ANN401 - one kind or th
     kind = _SECTIONS[name]
     for field_name in values:
         if field_name not in _names(kind):
-            home = _home(field_name)
+            home = section_of(field_name)
             hint = f"; it belongs under [{home}]" if home else did_you_mean(field_name, _names(kind))
             raise SettingsError(f"{name}.{field_name} is unknown{hint}")
     return kind(**values)
@@ -63,8 +68,3 @@ def _section(name: str, values: object) -> Any:  # noqa: ANN401 - one kind or th
 
 def _names(kind: type[Switches | Faults]) -> list[str]:
     return [one.name for one in fields(kind)]
-
-
-def _home(field_name: str) -> str | None:
-    """Return the section that *field_name* belongs to."""
-    return next((section for section, kind in _SECTIONS.items() if field_name in _names(kind)), None)

@@ -78,7 +78,7 @@ async def test_a_script_decides_the_first_requests_and_the_rest_is_well(word, an
     ],
 )
 async def test_a_rate_of_one_strikes_every_request(rate, answer, applied):
-    answers, gone = await answered(Faults(**{rate: 1}))
+    answers, gone = await answered(Faults(**{rate: 1}, drip_seconds=0))
     assert answers == [answer] * 4
     assert gone == (ids(4) if applied else [])
 
