@@ -45,7 +45,7 @@ class PageEndpoint:
         table = table_of(request, key, self._store, self._keys)
         size = _whole(request.get("page_size"), _MOST_RECORDS)
         skipped = (_whole(request.get("page"), _HIGHEST_PAGE) - 1) * size
-        keyword = request.get("keyword") or ""
+        keyword = "" if request.get("keyword") is None else request["keyword"]
         if not isinstance(keyword, str):
             raise Refused(INVALID)
         if request.get("filter") is not None:
