@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from bulkdelete.emulator.seen import Seen
     from bulkdelete.emulator.switches import Switches
 
-_WORDS: Final[Mapping[Fault, str]] = {
+_SAID: Final[Mapping[Fault, int | str]] = {
+    Fault.APPLIED_THEN_50000: INTERNAL_ERROR,
     Fault.DROP_BEFORE: DROPPED,
     Fault.DROP_AFTER: DROPPED,
     Fault.BAD_GATEWAY: HTML,
@@ -98,8 +99,8 @@ class Gate:
     def _arrive(self, request: web.Request) -> _Arrival:
         authorization = request.headers.get("Authorization", "")
         key = authorization.removeprefix(_BEARER) if authorization.startswith(_BEARER) else None
-        counted = key is not None and self._keys.known(key)
-        passage = self._limits.take(key, self._switches()) if key is not None and counted else Passage()
+        known = key is not None and self._keys.known(key)
+        passage = self._limits.take(key or "", self._switches()) if known else Passage()
         faults = self._faults_now()
         if faults is not self._faults:
             self._faults, self._next = faults, 0
@@ -119,12 +120,14 @@ class Gate:
 
 def _struck(arrival: _Arrival, body: bytes, endpoint: Endpoint) -> Effect:
     fault = arrival.fault
-    effect = _apply(endpoint, arrival.key, body) if fault in _APPLIED else Effect(INTERNAL_ERROR)
-    if fault in _TRUE_ANSWER:
-        return effect
-    if fault is Fault.APPLIED_THEN_50000:
-        return Effect(INTERNAL_ERROR, effect.applied)
-    return Effect(_WORDS.get(fault) or int(fault), effect.applied)
+    if fault not in _APPLIED:
+        return Effect(_said(fault))
+    effect = _apply(endpoint, arrival.key, body)
+    return effect if fault in _TRUE_ANSWER else Effect(_said(fault), effect.applied)
+
+
+def _said(fault: Fault) -> int | str:
+    return _SAID[fault] if fault in _SAID else int(fault)
 
 
 def _apply(endpoint: Endpoint, key: str | None, body: bytes) -> Effect:

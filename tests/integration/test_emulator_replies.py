@@ -103,10 +103,11 @@ async def test_an_error_drips_as_it_would_have_come(served):
     assert (answer.status, answer.json["error"]["code"]) == (400, "40000")
 
 
-async def test_the_client_gets_through_all_of_them_and_nothing_is_acknowledged_by_mistake():
+@pytest.mark.parametrize("drip_seconds", [0, 0.001], ids=["a flood", "drops"])
+async def test_the_client_gets_through_all_of_them_and_nothing_is_acknowledged_by_mistake(drip_seconds):
     script = ["not_json", "empty", "huge", "drip", "endless", "ok"]
     patient = {"retry": {"first_backoff_seconds": 0}, "http": {"answer_timeout_seconds": 1}}
-    async with Emulator(faults=Faults(script=script, drip_seconds=0.001)) as emulator:
+    async with Emulator(faults=Faults(script=script, drip_seconds=drip_seconds)) as emulator:
         emulator.load(TABLE_ID, ids(1_500))
         settings = Settings.from_mapping(patient)
         async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key, settings=settings) as deleter:

@@ -38,16 +38,19 @@ async def erase(emulator, *ids):
 
 @pytest.fixture
 def run(pytester, monkeypatch):
-    """Run tests of somebody's own with strict markers and warnings as errors; return their outcomes."""
+    """Run tests of somebody's own with strict markers and warnings as errors, also *alone* in a process of its own."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     pytester.makeini(
         "[pytest]\naddopts = --strict-markers --strict-config -p no:cacheprovider\nfilterwarnings = error\n"
     )
 
-    def run(text: str, *words: str, conftest: str = 'pytest_plugins = ["bulkdelete.testing"]') -> pytest.RunResult:
+    def run(
+        text: str, *words: str, conftest: str = 'pytest_plugins = ["bulkdelete.testing"]', alone: bool = False
+    ) -> pytest.RunResult:
         pytester.makeconftest(conftest)
         pytester.makepyfile(ASKING + text)
-        return pytester.runpytest_subprocess("-p", "no:cov", "-p", "no:timeout", *words, timeout=100)
+        words = ("-p", "no:cov", "-p", "no:timeout", *words)
+        return pytester.runpytest_subprocess(*words, timeout=100) if alone else pytester.runpytest_inprocess(*words)
 
     return run
 
@@ -90,7 +93,7 @@ class TestMarked:
 
 @pytest.mark.parametrize("words", [WITH_ASYNCIO, WITHOUT_ASYNCIO], ids=["with pytest-asyncio", "without"])
 def test_sync_tests_and_tests_with_a_loop_of_their_own_use_it(run, words):
-    run(TESTS, *words).assert_outcomes(passed=5)
+    run(TESTS, *words, alone=True).assert_outcomes(passed=5)
 
 
 def test_async_tests_use_it(run):
@@ -101,7 +104,7 @@ async def test_async(bulkdelete_emulator):
     assert report.acknowledged == 2
     assert bulkdelete_emulator.remaining(TABLE_ID) == ["2"]
 """
-    run(text, *WITH_ASYNCIO).assert_outcomes(passed=1)
+    run(text, *WITH_ASYNCIO, alone=True).assert_outcomes(passed=1)
 
 
 def test_one_emulator_for_many_tests_is_a_fixture_of_ones_own(run):
@@ -126,7 +129,7 @@ def test_second(api, bulkdelete_emulator):
     assert (api.count(TABLE_ID), api.requests) == (0, 1)
     assert api.base_url != bulkdelete_emulator.base_url
 """
-    run(text, *WITHOUT_ASYNCIO, conftest=conftest).assert_outcomes(passed=2)
+    run(text, *WITHOUT_ASYNCIO, conftest=conftest, alone=True).assert_outcomes(passed=2)
 
 
 def test_it_can_be_had_in_a_test_module_alone_and_by_the_command_line(run):
