@@ -11,7 +11,7 @@ import click
 
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.cli.waiting import until_signalled
-from bulkdelete.emulator import Emulator, Faults
+from bulkdelete.emulator import Config, Emulator, read_config
 from bulkdelete.emulator.server import DEFAULT_KEY
 from bulkdelete.errors import SettingsError
 from bulkdelete.settings import SourceSettings
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 @click.option("--port", type=int, default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--key", default=DEFAULT_KEY, show_default=True, help="The API key that may use every table.")
 @click.option("--load", "loads", multiple=True, metavar="TABLE_ID=FILE", help="Fill a table with the ids of a file.")
-@click.option("--faults", metavar="FILE", help="A TOML file that says what goes wrong, and how often.")
+@click.option("--config", metavar="FILE", help="A TOML file: the kind of server, [switches], and its [faults].")
 def command(**given: Any) -> None:  # noqa: ANN401 - click's values
     """Run an emulator of the API on loopback until Ctrl-C."""
     asyncio.run(_serve(**given))
 
 
 async def _serve(  # noqa: PLR0913 - the command's options
-    *, database: str, host: str, port: int, key: str, loads: tuple[str, ...], faults: str | None
+    *, database: str, host: str, port: int, key: str, loads: tuple[str, ...], config: str | None
 ) -> None:
     _require_loopback(host)
     tables = [_table_and_file(load) for load in loads]
-    plan = Faults() if faults is None else Faults.from_toml(faults)
-    async with Emulator(database, plan, port, host=host, api_key=key) as emulator:
+    switches, faults = Config() if config is None else read_config(config)
+    async with Emulator(database, faults, port, host=host, api_key=key, switches=switches) as emulator:
         click.echo(f"base URL  {emulator.base_url}")
         click.echo(f"API key   export BULKDELETE_API_KEY={shlex.quote(key)}")
         for table_id, file in tables:

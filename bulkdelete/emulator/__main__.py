@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from bulkdelete.emulator import Emulator, Faults, serve
+from bulkdelete.emulator import Config, Emulator, read_config, serve
 from bulkdelete.errors import SettingsError
 
 
@@ -15,11 +15,12 @@ def main() -> None:
     parser.add_argument("--database", default=":memory:", help="a SQLite file that survives; default: memory")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; default: %(default)s")
     parser.add_argument("--port", type=int, default=0, help="the port to listen on; default: a free one")
-    parser.add_argument("--faults", help="a TOML file with the fields of Faults")
+    parser.add_argument("--config", help="a TOML file with the sections [switches] and [faults]")
     given = parser.parse_args()
     try:
-        faults = Faults.from_toml(given.faults) if given.faults else Faults()
-        asyncio.run(serve(Emulator(given.database, faults, given.port, host=given.host)))
+        config = read_config(given.config) if given.config else Config()
+        emulator = Emulator(given.database, config.faults, given.port, host=given.host, switches=config.switches)
+        asyncio.run(serve(emulator))
     except SettingsError as error:
         parser.error(str(error))
 

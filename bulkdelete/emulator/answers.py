@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 OK: Final = 0
 INVALID: Final = 40000
@@ -38,7 +38,14 @@ _HTTP_STATUSES: Final[Mapping[int, int]] = {
 
 ErrorStatus: TypeAlias = Literal["200", "http", "envelope"]
 """The HTTP status of an error: 200 with the code; 4xx or 5xx with the code; or the same with the ``error`` envelope."""
-ERROR_STATUSES: Final = get_args(ErrorStatus)
+BodyOf429: TypeAlias = Literal["text", "json"]
+"""The body of an HTTP 429: text, or JSON with code 40008."""
+
+DROPPED: Final = "dropped"
+HTML: Final = "html"
+TOO_MANY_REQUESTS: Final = "429"
+NOT_JSON: Final = "not_json"
+EMPTY: Final = "empty"
 
 JSON_TYPE: Final = "application/json"
 
@@ -51,12 +58,30 @@ class Reply(NamedTuple):
     body: bytes
 
 
-BAD_GATEWAY: Final = Reply(
-    502,
-    "text/html",
-    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
-    b"<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n",
-)
+class Effect(NamedTuple):
+    """What a request did, and how it is answered.
+
+    ``answer`` is a code, or one of the words above where there is none; ``applied`` are the record ids that are gone
+    since; ``content`` is what success says beyond its code.
+    """
+
+    answer: int | str
+    applied: Sequence[str] = ()
+    content: bytes | None = None
+
+
+_TEXT: Final = "text/plain"
+_WITHOUT_CODE: Final[Mapping[str, Reply]] = {
+    HTML: Reply(
+        502,
+        "text/html",
+        b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>"
+        b"\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n",
+    ),
+    TOO_MANY_REQUESTS: Reply(429, _TEXT, b"Too Many Requests"),
+    NOT_JSON: Reply(200, _TEXT, b"OK"),
+    EMPTY: Reply(200, JSON_TYPE, b""),
+}
 
 
 class Refused(Exception):
@@ -67,22 +92,25 @@ class Refused(Exception):
         self.code = code
 
 
+def reply_to(effect: Effect, error_status: ErrorStatus, body_of_429: BodyOf429) -> Reply:
+    """Return the answer that says *effect*."""
+    if effect.content is not None and effect.answer == OK:
+        return Reply(200, JSON_TYPE, effect.content)
+    if isinstance(effect.answer, int):
+        return _with_code(effect.answer, error_status)
+    if effect.answer == TOO_MANY_REQUESTS and body_of_429 == "json":
+        return _with_code(MINUTE_LIMIT, "http")
+    return _WITHOUT_CODE[effect.answer]
+
+
 @cache
-def reply(code: int, error_status: ErrorStatus) -> Reply:
-    """Return the answer that carries *code*."""
+def _with_code(code: int, error_status: ErrorStatus) -> Reply:
     if code == OK or error_status == "200":
         return Reply(200, JSON_TYPE, _json({"code": code, "message": MESSAGES[code]}))
     status = _HTTP_STATUSES[code]
     if error_status == "http":
         return Reply(status, JSON_TYPE, _json({"code": code, "message": MESSAGES[code]}))
     return Reply(status, JSON_TYPE, _json({"error": {"code": str(code), "message": MESSAGES[code], "status": status}}))
-
-
-def too_many_requests(*, as_json: bool) -> Reply:
-    """Return the HTTP 429 of a gate before the API: plain text, or JSON with code 40008."""
-    if as_json:
-        return Reply(429, JSON_TYPE, _json({"code": MINUTE_LIMIT, "message": MESSAGES[MINUTE_LIMIT]}))
-    return Reply(429, "text/plain", b"Too Many Requests")
 
 
 def _json(answer: dict[str, Any]) -> bytes:

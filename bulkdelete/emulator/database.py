@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _APPLICATION_ID: Final = 0x656D756C
+_VERSION: Final = 2
 _SCHEMA: Final = f"""
 PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_VERSION};
 CREATE TABLE tables (
     number INTEGER PRIMARY KEY,
     table_id TEXT NOT NULL UNIQUE,
@@ -22,7 +24,12 @@ CREATE TABLE tables (
     valued INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE records (
-    number INTEGER NOT NULL, record_id TEXT NOT NULL, value TEXT, PRIMARY KEY (number, record_id)
+    number INTEGER NOT NULL,
+    record_id TEXT NOT NULL,
+    value TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (number, record_id)
 ) WITHOUT ROWID;
 CREATE TABLE unique_values (
     number INTEGER NOT NULL,
@@ -68,6 +75,9 @@ def _prepare(database: sqlite3.Connection, path: str | Path) -> None:
     (things,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if things and made_by != _APPLICATION_ID:
         raise SettingsError(f"{path}: this is another program's database, not the emulator's. It was not changed")
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if things and version != _VERSION:
+        raise SettingsError(f"{path}: another version of the emulator made this. It was not changed; name a new file")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = OFF")
     database.execute("PRAGMA cache_size = -65536")

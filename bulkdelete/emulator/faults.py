@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import random
-import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bulkdelete.emulator.checks import check_fields, number
 from bulkdelete.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -33,6 +31,11 @@ class Fault(StrEnum):
     INVALID = "40000"
     TABLE_NOT_FOUND = "403106"
     NO_PERMISSION = "403131"
+    DRIP = "drip"  #: applied; the answer comes a byte at a time
+    HUGE = "huge"  #: applied; the answer goes on in spaces, to ``huge_bytes``
+    ENDLESS = "endless"  #: applied; the answer goes on in spaces for ever
+    NOT_JSON = "not_json"  #: nothing applied, as by a page in between: HTTP 200 with text
+    EMPTY = "empty"  #: nothing applied: HTTP 200 with an empty body
 
 
 class Strike(NamedTuple):
@@ -50,12 +53,13 @@ _RATES: Final[Mapping[str, Fault]] = {
     "too_many_requests_rate": Fault.TOO_MANY_REQUESTS,
     "minute_limit_rate": Fault.MINUTE_LIMIT,
     "bad_gateway_rate": Fault.BAD_GATEWAY,
+    "drip_rate": Fault.DRIP,
+    "huge_rate": Fault.HUGE,
+    "endless_rate": Fault.ENDLESS,
+    "not_json_rate": Fault.NOT_JSON,
+    "empty_rate": Fault.EMPTY,
 }
 _DAY_SECONDS: Final = 86_400
-
-
-def _number(default: float | None, highest: float = math.inf, *, whole: bool = False) -> Any:  # noqa: ANN401 - as field()
-    return field(default=default, metadata={"highest": highest, "whole": whole})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,68 +74,54 @@ class Faults:
 
     """
 
-    seed: int = _number(0, whole=True)
+    seed: int = number(0, whole=True)
     """The same seed gives the same faults to the same numbers."""
     script: Sequence[str] = ()
     """What happens to the first requests, for example ``["50000", "drop_after", "ok"]``."""
-    fail_first: int = _number(0, whole=True)
+    fail_first: int = number(0, whole=True)
     """The first so many requests are answered 50000."""
-    unauthorized_after: int | None = _number(None, whole=True)
+    unauthorized_after: int | None = number(None, whole=True)
     """After so many requests every further one is answered 40127. Unset: never."""
-    internal_error_rate: float = _number(0.0, 1)
+    internal_error_rate: float = number(0.0, 0, 1)
     """Answered 50000, nothing applied."""
-    applied_then_50000_rate: float = _number(0.0, 1)
+    applied_then_50000_rate: float = number(0.0, 0, 1)
     """Applied, and answered 50000."""
-    drop_before_rate: float = _number(0.0, 1)
+    drop_before_rate: float = number(0.0, 0, 1)
     """The connection is dropped, nothing applied."""
-    drop_after_rate: float = _number(0.0, 1)
+    drop_after_rate: float = number(0.0, 0, 1)
     """Applied, and the connection is dropped."""
-    too_many_requests_rate: float = _number(0.0, 1)
+    too_many_requests_rate: float = number(0.0, 0, 1)
     """Answered HTTP 429, nothing applied."""
-    minute_limit_rate: float = _number(0.0, 1)
+    minute_limit_rate: float = number(0.0, 0, 1)
     """Answered 40008, nothing applied."""
-    bad_gateway_rate: float = _number(0.0, 1)
+    bad_gateway_rate: float = number(0.0, 0, 1)
     """Answered HTTP 502 in HTML, nothing applied."""
-    retry_after_seconds: float | None = _number(None, 366 * _DAY_SECONDS)
-    """The ``Retry-After`` header of a 429. Unset: none."""
-    too_many_requests_body: Literal["text", "json"] = "text"
-    """The body of a 429: text, or JSON with code 40008."""
-    latency_seconds: float = _number(0.0, _DAY_SECONDS)
+    drip_rate: float = number(0.0, 0, 1)
+    """Applied, and answered a byte at a time."""
+    huge_rate: float = number(0.0, 0, 1)
+    """Applied, and answered with ``huge_bytes``: the answer, and then spaces."""
+    endless_rate: float = number(0.0, 0, 1)
+    """Applied, and answered without an end: the answer, and then spaces, until the client goes away."""
+    not_json_rate: float = number(0.0, 0, 1)
+    """Answered HTTP 200 with text, nothing applied."""
+    empty_rate: float = number(0.0, 0, 1)
+    """Answered HTTP 200 with an empty body, nothing applied."""
+    drip_seconds: float = number(0.01, 0, _DAY_SECONDS)
+    """The wait before each byte of a reply that drips, and before each space of an endless one; 0 is a flood."""
+    huge_bytes: int = number(1_048_576, 0, 2**30, whole=True)
+    """The size of a huge reply; a client need not read more than some 64 KiB."""
+    retry_after_seconds: float | None = number(None, 0, 366 * _DAY_SECONDS)
+    """The ``Retry-After`` header of a 429 that is a fault. Unset: none."""
+    latency_seconds: float = number(0.0, 0, _DAY_SECONDS)
     """How long a request takes: the median, where there is a spread."""
-    latency_spread: float = _number(0.0, 10)
+    latency_spread: float = number(0.0, 0, 10)
     """Sigma of a log-normal factor on the latency; 0 is none, 0.5 is lively."""
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            if one.metadata:
-                _check_number(one.name, getattr(self, one.name), one.default, one.metadata)
+        check_fields(self)
         if math.fsum(self._rates()) > 1 + 1e-9:
             raise SettingsError(f"the rates add up to {math.fsum(self._rates()):g}: together they must not exceed 1")
-        if self.too_many_requests_body not in {"text", "json"}:
-            raise SettingsError(
-                f'too_many_requests_body is "{self.too_many_requests_body}": it must be "text" or "json"'
-            )
         object.__setattr__(self, "script", tuple(_checked_script(self.script)))
-
-    @classmethod
-    def from_toml(cls, path: str | Path) -> Self:
-        """Read the fields from a TOML file, each at its top level.
-
-        Raises:
-            SettingsError: the file cannot be read, is no TOML, or holds an unknown key or a refused value.
-
-        """
-        try:
-            values = tomllib.loads(Path(path).read_text("utf-8"))
-        except OSError as error:
-            raise SettingsError(f"{path}: the faults cannot be read: {error.strerror}") from None
-        except ValueError as error:
-            raise SettingsError(f"{path}: this is not TOML: {error}") from None
-        _refuse_unknown(values, [one.name for one in fields(cls)], path)
-        try:
-            return cls(**values)
-        except SettingsError as error:
-            raise SettingsError(f"{path}: {error}") from None
 
     def strike(self, number: int) -> Strike:
         """Return what happens to request *number*, counted from 0."""
@@ -155,18 +145,6 @@ class Faults:
         return [getattr(self, name) for name in _RATES]
 
 
-def _check_number(name: str, value: object, default: object, limits: Mapping[str, Any]) -> None:
-    if value is None and default is None:
-        return
-    kinds = (int,) if limits["whole"] else (int, float)
-    if type(value) not in kinds:
-        raise SettingsError(f"{name} is {value!r}: it must be a {'whole ' if limits['whole'] else ''}number")
-    assert isinstance(value, int | float)  # noqa: S101 - said to the type checker
-    if not 0 <= value <= limits["highest"] or math.isinf(value):
-        bound = "at least 0" if math.isinf(limits["highest"]) else f"from 0 to {limits['highest']}"
-        raise SettingsError(f"{name} is {value}: it must be {bound}")
-
-
 def _checked_script(script: object) -> Iterable[str]:
     if not isinstance(script, list | tuple):
         raise SettingsError(f"script is {script!r}: it must be a list of words, as in {['50000', 'drop_after', 'ok']}")
@@ -174,10 +152,3 @@ def _checked_script(script: object) -> Iterable[str]:
         if word not in set(Fault):
             raise SettingsError(f"script holds {word!r}: its words are {', '.join(Fault)}")
     return script
-
-
-def _refuse_unknown(values: Mapping[str, Any], names: list[str], path: str | Path) -> None:
-    for name in values:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-            raise SettingsError(f"{path}: {name} is no fault{f'; did you mean {near[0]}?' if near else ''}")

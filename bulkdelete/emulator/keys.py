@@ -1,10 +1,12 @@
-"""API keys, and the tables that each may delete from."""
+"""API keys, and the tables that each may use."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import orjson
+
+from bulkdelete.emulator.answers import NO_PERMISSION, UNAUTHORIZED, Refused
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,10 +40,16 @@ class Keys:
         """Whether *key* is accepted."""
         return key in self._tables
 
-    def allows(self, key: str, table_id: str) -> bool:
-        """Whether *key*, a known one, may delete from *table_id*."""
+    def require(self, key: str) -> None:
+        """Raise :class:`Refused` with 40127 unless *key* is accepted."""
+        if not self.known(key):
+            raise Refused(UNAUTHORIZED)
+
+    def require_table(self, key: str, table_id: str) -> None:
+        """Raise :class:`Refused` with 403131 unless *key*, an accepted one, may use *table_id*."""
         tables = self._tables[key]
-        return tables is None or table_id in tables
+        if tables is not None and table_id not in tables:
+            raise Refused(NO_PERMISSION)
 
     def _read(self) -> None:
         rows = self._database.execute("SELECT key, tables FROM keys WHERE NOT revoked")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bulkdelete.emulator.answers import Refused
-from bulkdelete.emulator.endpoint import read_body
+from bulkdelete.emulator.endpoint import read_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 class LoggedRequest:
     """One request.
 
-    ``request_id`` is its ``X-Request-Id`` header, else empty. ``applied`` are the record ids that are gone since, also
-    those that were not there before; it is empty where nothing was applied. ``answer`` is the code in the answer, or
-    "dropped", "html" (the HTTP 502) or "429".
+    ``path`` is that of the endpoint, as in "/v2/database/delete/record". ``request_id`` is its ``X-Request-Id`` header,
+    else empty. ``applied`` are the record ids that are gone since, also those that were not there before; it is empty
+    where nothing was applied. ``answer`` is the code in the answer, or "dropped", "html" (the HTTP 502), "429",
+    "not_json" or "empty".
     """
 
+    path: str
     request_id: str
     body: bytes = field(repr=False)
     applied: Sequence[str] = field(repr=False)
@@ -30,18 +32,20 @@ class LoggedRequest:
     @property
     def entries(self) -> list[Any]:
         """The entries of ``delete_data`` as they came; empty where the body could not be read."""
-        return self._read()[1]
+        entries = self._read().get("delete_data")
+        return entries if isinstance(entries, list) else []
 
     @property
     def table_id(self) -> str:
         """The table as it was named; empty where the body could not be read."""
-        return self._read()[0]
+        table_id = self._read().get("table_id")
+        return table_id if isinstance(table_id, str) else ""
 
-    def _read(self) -> tuple[str, list[Any]]:
+    def _read(self) -> dict[str, Any]:
         try:
-            return read_body(self.body)
+            return read_request(self.body)
         except Refused:
-            return "", []
+            return {}
 
 
 class Seen:

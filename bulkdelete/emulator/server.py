@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AsyncExitStack, closing
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from aiohttp import web
 
-from bulkdelete.emulator.answers import ErrorStatus
 from bulkdelete.emulator.database import open_database
-from bulkdelete.emulator.endpoint import DeleteEndpoint
+from bulkdelete.emulator.deleting import PATH, DeleteEndpoint
 from bulkdelete.emulator.faults import Faults
 from bulkdelete.emulator.gate import Gate
 from bulkdelete.emulator.keys import Keys
+from bulkdelete.emulator.limits import Limits
+from bulkdelete.emulator.pages import Pages
+from bulkdelete.emulator.paging import PAGE_PATH, PageEndpoint
 from bulkdelete.emulator.seen import Seen
 from bulkdelete.emulator.store import DEFAULT_UNIQUE_COLUMNS, Store
+from bulkdelete.emulator.switches import Switches
 from bulkdelete.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
+    from bulkdelete.emulator.endpoint import Endpoint
     from bulkdelete.emulator.seen import LoggedRequest
 
-PATH: Final = "/v2/database/delete/record"
-"""Where the delete endpoint is, below the base URL."""
 DEFAULT_KEY: Final = "emulator-key"
 """The key of an emulator that is given no other; no secret."""
 LARGEST_BODY_BYTES: Final = 16 * 1024 * 1024
@@ -35,7 +38,6 @@ LARGEST_BODY_BYTES: Final = 16 * 1024 * 1024
 LOGGED_REQUESTS: Final = 10_000
 """So many requests are kept with ``record_requests``: the last ones."""
 
-UnknownIds = Literal["ignored", "40000"]
 _LAST_MOMENT_SECONDS: Final = 0.05
 
 
@@ -43,13 +45,14 @@ _LAST_MOMENT_SECONDS: Final = 0.05
 class Emulator:
     """The API on a port of this machine, while it is entered with ``async with``.
 
-    What is in the file at *path* (tables, records, keys, poison) survives the emulator, also a killed one. *faults* may
-    be set while it runs; other faults number the requests anew. Port 0 takes a free one. *keys* are accepted beside
-    *api_key*, which may use every table; each goes with its tables, ``None`` for all. *error_status* is what HTTP says
-    of an error: 200, the fitting status, or that with the ``error`` envelope.
+    What is in the file at *path* (tables, records, keys, poison) survives the emulator, also a killed one. *switches*
+    say what kind of server it is, *faults* what goes wrong. Both may be set while it runs: other faults number the
+    requests anew; other switches keep what was counted. Port 0 takes a free one. *keys* are accepted beside *api_key*,
+    which may use every table; each goes with its tables, ``None`` for all. *clock* gives the Unix time in seconds, by
+    which limits and the times of records go.
 
     Raises:
-        SettingsError: a switch has an unknown value; on entering, the file or the port cannot be used.
+        SettingsError: on entering, the file or the port cannot be used.
 
     """
 
@@ -61,12 +64,10 @@ class Emulator:
     record_requests: bool = False
     host: str = "127.0.0.1"
     api_key: str = field(default=DEFAULT_KEY, repr=False)
-    error_status: ErrorStatus = "200"
-    unknown_ids: UnknownIds = "ignored"
+    switches: Switches = field(default_factory=Switches)
+    clock: Callable[[], float] = field(default=time.time, repr=False)
 
     def __post_init__(self) -> None:
-        _refuse_other("error_status", self.error_status, get_args(ErrorStatus))
-        _refuse_other("unknown_ids", self.unknown_ids, get_args(UnknownIds))
         self._seen = Seen(LOGGED_REQUESTS if self.record_requests else 0)
         self._running: _Running | None = None
         self._opened = AsyncExitStack()
@@ -74,13 +75,16 @@ class Emulator:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opened:
             database = opened.enter_context(closing(open_database(self.path)))
-            store, keys = Store(database), Keys(database)
+            store, keys = Store(database, self.clock), Keys(database)
             keys.add_unless_known(self.api_key)
             for key, tables in (self.keys or {}).items():
                 keys.add(key, tables)
-            endpoint = DeleteEndpoint(store, keys, refuse_unknown=self.unknown_ids == "40000")
-            gate = Gate(endpoint, lambda: self.faults, self.error_status, self._seen)
-            runner = await self._listen(gate, opened)
+            gate = Gate(keys, self._switches_now, lambda: self.faults, self._seen, Limits(self.clock))
+            endpoints: dict[str, Endpoint] = {
+                PATH: DeleteEndpoint(store, keys, self._switches_now),
+                PAGE_PATH: PageEndpoint(store, Pages(database), keys, self._switches_now),
+            }
+            runner = await self._listen(gate, endpoints, opened)
             self._running = _Running(store, keys, _url(runner))
             self._opened = opened.pop_all()
         return self
@@ -98,12 +102,12 @@ class Emulator:
 
     @property
     def requests(self) -> int:
-        """How many delete requests were received."""
+        """How many requests were received, for deletes and for pages."""
         return self._seen.requests
 
     @property
     def answers(self) -> Counter[int | str]:
-        """How many requests were answered how: by code, or as "dropped", "html" (the HTTP 502) or "429"."""
+        """How many requests were answered how: by code, or by one of the words of :class:`LoggedRequest`."""
         return self._seen.answers
 
     @property
@@ -145,9 +149,13 @@ class Emulator:
             raise RuntimeError("the emulator is not running: use it inside `async with Emulator(...) as emulator`")
         return self._running
 
-    async def _listen(self, gate: Gate, opened: AsyncExitStack) -> web.AppRunner:
+    def _switches_now(self) -> Switches:
+        return self.switches
+
+    async def _listen(self, gate: Gate, endpoints: Mapping[str, Endpoint], opened: AsyncExitStack) -> web.AppRunner:
         application = web.Application(client_max_size=LARGEST_BODY_BYTES)
-        application.router.add_post(PATH, gate.handle)
+        for path, endpoint in endpoints.items():
+            application.router.add_post(path, gate.handler(endpoint))
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=_LAST_MOMENT_SECONDS)
         await runner.setup()
         opened.push_async_callback(runner.cleanup)
@@ -170,8 +178,3 @@ class _Running:
 def _url(runner: web.AppRunner) -> str:
     host, port = runner.addresses[0][:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _refuse_other(name: str, value: str, values: tuple[str, ...]) -> None:
-    if value not in values:
-        raise SettingsError(f'{name} is "{value}": it must be one of {", ".join(values)}')

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from bulkdelete.emulator.answers import INVALID, TABLE_NOT_FOUND, Refused
+from bulkdelete.emulator.answers import TABLE_NOT_FOUND, Refused
 from bulkdelete.emulator.database import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bulkdelete.records import Filter
 
@@ -23,23 +23,29 @@ _BLOCK_RECORDS: Final = 10_000
 
 @dataclass(slots=True)
 class Table:
-    """A table; ``valued`` says that some of its records may have values that filters can find."""
+    """A table with so many ``records``; ``valued`` says that some of them may have values that filters can find."""
 
     number: int
     table_id: str
     unique_columns: frozenset[str]
+    records: int = 0
     valued: bool = False
     poisoned: set[str] = field(default_factory=set)
 
 
 class Store:
-    """The tables in *database*. What it does is done when the call returns, all of it or nothing."""
+    """The tables in *database*. What it does is done when the call returns, all of it or nothing.
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    *clock* gives the Unix time in seconds, for the times of records.
+    """
+
+    def __init__(self, database: sqlite3.Connection, clock: Callable[[], float]) -> None:
         self._database = database
+        self._clock = clock
+        counted = dict(database.execute("SELECT number, count(*) FROM records GROUP BY number"))
         rows = database.execute("SELECT number, table_id, unique_columns, valued FROM tables").fetchall()
         self._tables = {
-            table_id: Table(number, table_id, frozenset(orjson.loads(columns)), bool(valued))
+            table_id: Table(number, table_id, frozenset(orjson.loads(columns)), counted.get(number, 0), bool(valued))
             for number, table_id, columns, valued in rows
         }
         for table in self._tables.values():
@@ -82,15 +88,15 @@ class Store:
         try:
             with transaction(self._database):
                 if values is None:
-                    rows = zip(repeat(table.number), ids, repeat(None))
-                    self._database.executemany("INSERT OR IGNORE INTO records VALUES (?, ?, ?)", rows)
+                    added = self._add(table, ids, self._now_milliseconds())
                 else:
-                    self._load_values(table, zip(ids, values, strict=True))
+                    added = self._load_values(table, zip(ids, values, strict=True))
         except sqlite3.IntegrityError:
             raise ValueError(
                 f"two records of table {table_id} would share a value of a unique column "
                 f"({', '.join(sorted(table.unique_columns))}); nothing was loaded"
             ) from None
+        table.records += added
         table.valued = table.valued or values is not None
 
     def poison(self, table_id: str, ids: Iterable[str]) -> None:
@@ -112,47 +118,55 @@ class Store:
         """Give the ids in a table in the order of their text. Raises ``LookupError`` where there is none."""
         return self._ids_from(self._number(table_id))
 
-    def delete(
-        self, table: Table, ids: Sequence[str], filters: Sequence[Filter], *, refuse_unknown: bool
-    ) -> Sequence[str]:
-        """Delete what *ids* and *filters* name, in one transaction, and return the ids, also those that were not there.
-
-        Raises:
-            Refused: with 40000, for a poisoned record, or for an unknown one with *refuse_unknown*.
-
-        """
-        found = [self._find(table, one) for one in filters]
-        named = [*ids, *filter(None, found)] if filters else ids
-        if not table.poisoned.isdisjoint(named) or (refuse_unknown and None in found):
-            raise Refused(INVALID)
+    def delete(self, table: Table, ids: Sequence[str]) -> None:
+        """Delete *ids* in one transaction; those that are not there are passed over."""
+        keys = list(zip(repeat(table.number), ids))
         with transaction(self._database):
-            keys = list(zip(repeat(table.number), named))
             deleted = self._database.executemany("DELETE FROM records WHERE number = ? AND record_id = ?", keys)
-            if refuse_unknown and deleted.rowcount != len(set(named)):
-                raise Refused(INVALID)
             if table.valued:
                 self._database.executemany("DELETE FROM unique_values WHERE number = ? AND record_id = ?", keys)
-        return named
+        table.records -= max(deleted.rowcount, 0)
 
-    def _find(self, table: Table, wanted: Filter) -> str | None:
+    def holds(self, table: Table, record_id: str) -> bool:
+        """Whether *record_id* is in *table*."""
+        found = self._database.execute(
+            "SELECT 1 FROM records WHERE number = ? AND record_id = ?", (table.number, record_id)
+        )
+        return found.fetchone() is not None
+
+    def find(self, table: Table, wanted: Filter) -> str | None:
+        """Return the id of the record that *wanted* names, ``None`` where there is none."""
         found = self._database.execute(
             "SELECT record_id FROM unique_values WHERE number = ? AND name = ? AND value = ?",
             (table.number, wanted.column, _as_text(wanted.value)),
         ).fetchone()
         return None if found is None else str(found[0])
 
-    def _load_values(self, table: Table, records: Iterator[tuple[str, Mapping[str, Any]]]) -> None:
+    def _now_milliseconds(self) -> int:
+        return int(self._clock() * 1000)
+
+    def _add(self, table: Table, ids: Iterable[str], now: int) -> int:
+        """Add what is not there yet, and return how many that were."""
+        rows = zip(repeat(table.number), ids, repeat(None), repeat(now), repeat(now))
+        added = self._database.executemany("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)", rows)
+        return max(added.rowcount, 0)
+
+    def _load_values(self, table: Table, records: Iterator[tuple[str, Mapping[str, Any]]]) -> int:
+        added = 0
+        now = self._now_milliseconds()
         self._database.execute("UPDATE tables SET valued = 1 WHERE number = ?", (table.number,))
         while block := list(islice(records, _BLOCK_RECORDS)):
+            added += self._add(table, (record_id for record_id, _ in block), now)
             self._database.executemany(
                 "DELETE FROM unique_values WHERE number = ? AND record_id = ?",
                 ((table.number, record_id) for record_id, _ in block),
             )
             self._database.executemany(
-                "REPLACE INTO records VALUES (?, ?, ?)",
-                ((table.number, record_id, _as_text(value)) for record_id, value in block),
+                "UPDATE records SET value = ?, updated_at = ? WHERE number = ? AND record_id = ?",
+                ((_as_text(value), now, table.number, record_id) for record_id, value in block),
             )
             self._database.executemany("INSERT INTO unique_values VALUES (?, ?, ?, ?)", _unique_values(table, block))
+        return added
 
     def _ids_from(self, number: int) -> Iterator[str]:
         """Read a block at a time, so that deletes may go on between blocks."""

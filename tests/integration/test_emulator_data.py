@@ -189,6 +189,20 @@ async def test_a_file_of_another_program_is_refused_and_left_as_it_is(tmp_path):
         await Emulator(tmp_path / "nowhere" / "emulator.db").__aenter__()
 
 
+async def test_a_file_of_another_version_is_refused_and_left_as_it_is(tmp_path):
+    path = tmp_path / "emulator.db"
+    async with Emulator(path) as emulator:
+        emulator.load(TABLE_ID, ["1"])
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA user_version = 0")
+    other.close()
+    with pytest.raises(SettingsError, match="another version of the emulator made this"):
+        await Emulator(path).__aenter__()
+    other = sqlite3.connect(path)
+    assert other.execute("SELECT record_id FROM records").fetchall() == [("1",)]
+    other.close()
+
+
 async def test_a_port_that_is_in_use_or_impossible_is_a_clear_error(emulator):
     for port in (int(emulator.base_url.rpartition(":")[2]), 99_999):
         with pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1 port {port}"):

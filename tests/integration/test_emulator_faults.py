@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulkdelete.emulator import Emulator, Fault, Faults
-from bulkdelete.errors import SettingsError
+from bulkdelete.emulator import Emulator, Fault, Faults, Switches
 from tests.integration.asking import PATH, TABLE_ID, ask, ask_or_lose, by_id, ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-async def answered(faults: Faults, requests: int = 4, **switches) -> tuple[list[int | str], list[str]]:
+async def answered(faults: Faults, requests: int = 4) -> tuple[list[int | str], list[str]]:
     """Delete one record a request; return how each was answered, and the records that are gone."""
-    async with Emulator(faults=faults, **switches) as emulator:
+    async with Emulator(faults=faults) as emulator:
         loaded = ids(requests)
         emulator.load(TABLE_ID, loaded)
         answers = [await ask_or_lose(emulator, by_id(record)) for record in loaded]
@@ -50,6 +49,10 @@ async def until(true: Callable[[], object]) -> None:
         ("40000", 40000, False),
         ("403106", 403106, False),
         ("403131", 403131, False),
+        ("drip", 0, True),
+        ("huge", 0, True),
+        ("not_json", "200", False),
+        ("empty", "200", False),
     ],
 )
 async def test_a_script_decides_the_first_requests_and_the_rest_is_well(word, answer, applied):
@@ -68,10 +71,14 @@ async def test_a_script_decides_the_first_requests_and_the_rest_is_well(word, an
         ("too_many_requests_rate", "429", False),
         ("minute_limit_rate", 40008, False),
         ("bad_gateway_rate", "502", False),
+        ("drip_rate", 0, True),
+        ("huge_rate", 0, True),
+        ("not_json_rate", "200", False),
+        ("empty_rate", "200", False),
     ],
 )
 async def test_a_rate_of_one_strikes_every_request(rate, answer, applied):
-    answers, gone = await answered(Faults(**{rate: 1}))
+    answers, gone = await answered(Faults(**{rate: 1}, drip_seconds=0))
     assert answers == [answer] * 4
     assert gone == (ids(4) if applied else [])
 
@@ -113,21 +120,23 @@ async def test_a_refused_request_stays_refused_behind_a_fault_that_applies():
 
 
 @pytest.mark.parametrize(
-    ("given", "header", "kind", "text"),
+    ("given", "header", "body", "kind", "text"),
     [
-        ({}, None, "text/plain", "Too Many Requests"),
-        ({"retry_after_seconds": 90}, "90", "text/plain", "Too Many Requests"),
+        ({}, None, "text", "text/plain", "Too Many Requests"),
+        ({"retry_after_seconds": 90}, "90", "text", "text/plain", "Too Many Requests"),
         (
-            {"retry_after_seconds": 0.25, "too_many_requests_body": "json"},
+            {"retry_after_seconds": 0.25},
             "0.25",
+            "json",
             "application/json",
             '{"code": 40008, "message": "The limit of requests per minute is exceeded"}',
         ),
-        ({"retry_after_seconds": 31_000_000}, "31000000", "text/plain", "Too Many Requests"),
+        ({"retry_after_seconds": 31_000_000}, "31000000", "text", "text/plain", "Too Many Requests"),
     ],
 )
-async def test_a_429_has_the_header_and_the_body_it_was_asked_for(given, header, kind, text):
-    async with Emulator(faults=Faults(script=["429"], **given)) as emulator:
+async def test_a_429_has_the_header_and_the_body_it_was_asked_for(given, header, body, kind, text):
+    faults, switches = Faults(script=["429"], **given), Switches(too_many_requests_body=body)
+    async with Emulator(faults=faults, switches=switches) as emulator:
         answer = await ask(emulator, by_id("1"))
         assert (answer.status, answer.text) == (429, text)
         assert answer.headers.get("Retry-After") == header
@@ -146,7 +155,7 @@ async def test_a_minute_limit_is_200_with_40008_and_a_bad_gateway_is_html():
 
 
 async def test_an_internal_error_comes_in_the_envelope_too():
-    async with Emulator(faults=Faults(script=["50000"]), error_status="envelope") as emulator:
+    async with Emulator(faults=Faults(script=["50000"]), switches=Switches(error_status="envelope")) as emulator:
         answer = await ask(emulator, by_id("1"))
         assert answer.status == 500
         assert answer.json == {"error": {"code": "50000", "message": "Internal system error", "status": 500}}
@@ -226,48 +235,6 @@ def test_the_latency_is_the_median_and_without_a_spread_the_same_for_all():
     latencies = sorted(spread.strike(number).latency_seconds for number in range(5_001))
     assert latencies[2_500] == pytest.approx(0.1, rel=0.05)
     assert latencies[-1] > 0.3
-
-
-def test_faults_come_from_a_toml_file(tmp_path):
-    (tmp_path / "faults.toml").write_text('seed = 3\nlatency_seconds = 1\nscript = ["50000", "ok"]\n')
-    faults = Faults.from_toml(tmp_path / "faults.toml")
-    assert faults == Faults(seed=3, latency_seconds=1, script=("50000", "ok"))
-    assert hash(faults) == hash(Faults(seed=3, latency_seconds=1, script=["50000", "ok"]))
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("internal_eror_rate = 0.1", "internal_eror_rate is no fault; did you mean internal_error_rate?"),
-        ("[zzz]", "zzz is no fault"),
-        ("seed =", "this is not TOML"),
-        ("internal_error_rate = 1.5", "internal_error_rate is 1.5: it must be from 0 to 1"),
-        ("drop_after_rate = -0.1", "drop_after_rate is -0.1: it must be from 0 to 1"),
-        ("drop_after_rate = nan", "drop_after_rate is nan"),
-        ("latency_seconds = inf", "latency_seconds is inf"),
-        ('latency_seconds = "1"', "latency_seconds is '1': it must be a number"),
-        ("fail_first = 1.0", "fail_first is 1.0: it must be a whole number"),
-        ("fail_first = true", "fail_first is True: it must be a whole number"),
-        ("unauthorized_after = -1", "unauthorized_after is -1: it must be at least 0"),
-        ("drop_after_rate = 0.6\ndrop_before_rate = 0.6", "the rates add up to 1.2"),
-        ('too_many_requests_body = "xml"', 'too_many_requests_body is "xml"'),
-        ('script = ["50000", "boom"]', "script holds 'boom': its words are ok, 50000"),
-        ('script = "50000"', "script is '50000': it must be a list of words"),
-        ("script = [50000]", "script holds 50000"),
-    ],
-)
-def test_a_wrong_fault_is_refused_by_name(tmp_path, text, said):
-    path = tmp_path / "faults.toml"
-    path.write_text(text)
-    with pytest.raises(SettingsError) as refused:
-        Faults.from_toml(path)
-    assert str(refused.value).startswith(f"{path}: ")
-    assert said in str(refused.value)
-
-
-def test_a_file_of_faults_that_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(SettingsError, match="the faults cannot be read: No such file"):
-        Faults.from_toml(tmp_path / "nowhere.toml")
 
 
 def test_rates_that_add_up_to_one_in_floating_point_are_accepted():

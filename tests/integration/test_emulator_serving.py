@@ -22,10 +22,14 @@ class Served:
     api_key: str
 
 
+MODULE = ("bulkdelete.emulator",)
+COMMAND = ("bulkdelete", "emulator", "--port", "0")
+
+
 @asynccontextmanager
-async def served(*words: object):
+async def served(*words: object, program: tuple[str, ...] = MODULE):
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bulkdelete.emulator", *map(str, words)),
+        *(sys.executable, "-m", *program, *map(str, words)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -64,19 +68,22 @@ async def test_what_it_answered_is_still_so_after_it_was_killed(tmp_path):
         assert list(emulator.remaining(TABLE_ID)) == ids(3_000)[1_000:]
 
 
-async def test_it_takes_its_faults_from_a_file_and_refuses_wrong_ones(tmp_path):
-    faults = tmp_path / "faults.toml"
-    faults.write_text("fail_first = 1\n")
-    async with served("--faults", faults) as emulator:
-        codes = [(await ask(emulator, by_id("1"))).code for _ in range(2)]
-        assert codes == [50000, 403106]
-    faults.write_text("fail_frist = 1\n")
+@pytest.mark.parametrize("program", [MODULE, COMMAND], ids=" ".join)
+async def test_it_takes_its_configuration_from_a_file_and_refuses_a_wrong_one(tmp_path, program):
+    config = tmp_path / "emulator.toml"
+    config.write_text('[switches]\nempty_request = "ok"\n[faults]\nfail_first = 1\n')
+    path = tmp_path / "emulator.db"
+    async with Emulator(path) as emulator:
+        emulator.create_table(TABLE_ID)
+    async with served("--config", config, "--database", path, program=program) as emulator:
+        assert [(await ask(emulator, [])).code for _ in range(2)] == [50000, 0]
+    config.write_text("[faults]\nfail_frist = 1\n")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bulkdelete.emulator", "--faults", faults), stderr=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", *program, "--config", config), stderr=asyncio.subprocess.PIPE
     )
     _, stderr = await process.communicate()
     assert process.returncode == 2
-    assert b"did you mean fail_first?" in stderr
+    assert b"faults.fail_frist is unknown; did you mean fail_first?" in stderr
 
 
 async def test_serving_ends_when_it_is_cancelled(capsys):

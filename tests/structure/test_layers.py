@@ -21,13 +21,13 @@ FLOORS = [
     ["sweeping", "planning"],
     ["job"],
     ["api", "progress"],
-    ["cli"],
+    ["cli", "testing"],
     ["__main__"],
 ]
 LEVELS = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 ISLAND = "emulator"
 ISLAND_MAY_USE_BELOW = 4
-BRIDGE = "cli"
+BRIDGES = {"cli", "testing"}
 
 
 def module_of(path: Path) -> str:
@@ -70,7 +70,7 @@ def test_a_module_imports_only_from_strictly_lower_floors(module):
     if room(module) == ISLAND:
         assert all(LEVELS[other] < ISLAND_MAY_USE_BELOW for other in rooms), rooms
         return
-    if room(module) == BRIDGE:
+    if room(module) in BRIDGES:
         rooms -= {ISLAND}
     wrong = {other for other in rooms if LEVELS.get(other, len(FLOORS)) >= LEVELS[room(module)]}
     assert not wrong
@@ -81,12 +81,18 @@ def test_no_module_imports_another_that_imports_it_in_whatever_detour():
     assert set(TopologicalSorter(uses).static_order()) >= set(MODULES)
 
 
-def test_nobody_but_the_command_line_imports_the_emulator():
+def test_nobody_but_the_command_line_and_the_fixture_for_tests_imports_the_emulator():
     users = {module for module in MODULES if any(room(other) == ISLAND for other in imported(module))}
-    assert {room(user) for user in users} <= {ISLAND, BRIDGE}
+    assert {room(user) for user in users} <= {ISLAND, *BRIDGES}
 
 
-ONLY_USERS = {"tenacity": {"retry"}, "rich": {"cli"}, "click": {"cli"}, "sqlite3": {"ledger", ISLAND}}
+ONLY_USERS = {
+    "tenacity": {"retry"},
+    "rich": {"cli"},
+    "click": {"cli"},
+    "sqlite3": {"ledger", ISLAND},
+    "pytest": {"testing"},
+}
 
 
 @pytest.mark.parametrize("library", ONLY_USERS)

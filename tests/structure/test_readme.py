@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from bulkdelete.cli import group
-from bulkdelete.emulator import Emulator
+from bulkdelete.emulator import Emulator, Fault, Switches, read_config
 from bulkdelete.ledger import schema
 from bulkdelete.records import FATES
 from bulkdelete.settings import Settings
+
+pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -26,13 +29,17 @@ def blocks(language: str) -> list[str]:
     return found
 
 
-def test_the_toml_blocks_are_valid_settings():
+def test_the_toml_blocks_are_valid_settings(tmp_path):
     for block in blocks("toml"):
-        Settings.from_mapping(tomllib.loads(block))
+        if block.startswith("# emulator.toml"):
+            (tmp_path / "emulator.toml").write_text(block)
+            read_config(tmp_path / "emulator.toml")
+        else:
+            Settings.from_mapping(tomllib.loads(block))
 
 
 async def test_the_python_block_runs_against_the_emulator():
-    [block] = blocks("python")
+    block, _ = blocks("python")
     async with Emulator() as emulator:
         emulator.load(TABLE_ID, ["541278230707963208", "541278230707963209"])
         names: dict[str, object] = {}
@@ -40,6 +47,28 @@ async def test_the_python_block_runs_against_the_emulator():
         exec(compile(source, "README.md", "exec"), names)
         assert await names["erase"](["541278230707963208"]) == 1  # type: ignore[operator]
         assert emulator.count(TABLE_ID) == 1
+
+
+def test_the_test_shown_passes_with_strict_markers_and_warnings_as_errors(pytester):
+    _, block = blocks("python")
+    [plugins] = re.findall(r"`(pytest_plugins = [^`]*)`", README)
+    pytester.makeconftest(plugins)
+    pytester.makepyfile(block)
+    words = ("-p", "no:asyncio", "-p", "no:cov", "-p", "no:cacheprovider", "--strict-markers", "-W", "error")
+    pytester.runpytest_subprocess(*words, timeout=100).assert_outcomes(passed=1)
+
+
+def test_every_switch_stands_in_the_table_with_its_default_first_and_every_fault_is_named():
+    rows = {
+        name: row[1]
+        for row in re.findall(r"^\| (`.*?`) \| (.*) \|$", README, re.MULTILINE)
+        for name in row[0].split(", ")
+    }
+    for one in fields(Switches):
+        default = {None: "unset", True: "`true`"}.get(one.default, f"`{one.default}`")
+        assert rows[f"`{one.name}`"].startswith(default), one.name
+    for word in Fault:
+        assert f"`{word}`" in README, word
 
 
 @pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()])
