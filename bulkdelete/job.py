@@ -124,7 +124,7 @@ class Job:
         try:
             with self._for_at_most(self._settings.stop.max_duration_seconds):
                 prepared = await self._stop.unless_asked(prepare(self._order, self._settings, ledger, content))
-                if COUNT_BEFORE not in ledger.facts:
+                if COUNT_BEFORE not in ledger.facts and not ledger.totals.sent:
                     await self._count(ledger, COUNT_BEFORE, self._stop)
                 sweep = await self._sweep(ledger, prepared)
         except StopAsked:
@@ -204,7 +204,8 @@ class Job:
     async def _conclude(self, ledger: Ledger, sweep: Sweep) -> tuple[Report, Exception | None]:
         if sweep.read_to_end:
             await self._remember(ledger, SOURCE_ROWS, str(max(self._tally.rows_before, self._tally.rows)))
-        if sweep.engine.problem is None and sweep.engine.ended is not Ended.SIGNAL:
+        counts = self._tally.batches or COUNT_AFTER not in ledger.facts
+        if counts and sweep.engine.problem is None and sweep.engine.ended is not Ended.SIGNAL:
             await self._count(ledger, COUNT_AFTER, Stop())
         report, problem = await self._account_for(ledger, sweep)
         if report.ended is Ended.COMPLETE and not report.remaining:

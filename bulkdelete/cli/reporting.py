@@ -112,7 +112,7 @@ def _table(report: Report) -> Iterator[str]:
         yield f"{'table before':<16}{before:,} records, as the API counted them before the first run"
     if after is not None:
         change = "" if before is None else f": {abs(before - after):,} {'fewer' if after <= before else 'more'}"
-        yield f"{'table after':<16}{after:,}{change}. Whoever else writes to the table changes that too"
+        yield f"{'table after':<16}{after:,} records{change}. Whoever else writes to the table changes that too"
 
 
 def _next(report: Report, resume_command: str) -> Iterator[str]:

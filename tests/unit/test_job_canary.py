@@ -199,6 +199,16 @@ async def test_the_table_is_counted_before_the_first_run_and_after_the_last(tmp_
     report = await job(api, plain_ids(30), tmp_path / "a.db", count=True).run()
     assert (report.total_count_before, report.total_count_after) == (1_000, 970)
     assert report.requests == 2
+    report = await job(api, plain_ids(30), tmp_path / "a.db", count=True).run()
+    assert (report.total_count_before, report.total_count_after) == (1_000, 970)
+    assert report.requests == 0
+
+
+async def test_what_is_counted_after_something_was_sent_is_not_called_a_count_before(tmp_path):
+    api = Counted()
+    await job(api, plain_ids(30), tmp_path / "a.db", stop={"limit": 10}).run()
+    report = await job(api, plain_ids(30), tmp_path / "a.db", count=True).run()
+    assert (report.total_count_before, report.total_count_after) == (None, 970)
 
 
 async def test_a_count_in_the_wrapped_form_is_read_too():
