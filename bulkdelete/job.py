@@ -7,7 +7,7 @@ import json
 import os
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bulkdelete.accounting import Account
@@ -120,7 +120,8 @@ class Job:
             reason = str(error)
             raise
         finally:
-            await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
+            digest = await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
+        report = replace(report, ledger_run=ledger.run, ledger_digest=digest)
         if problem is not None:
             raise _with_report(problem, report)
         return report
