@@ -147,7 +147,7 @@ class LedgerReader:
             try:
                 yield self._connection
             finally:
-                self._connection.execute("COMMIT")
+                self._connection.execute("ROLLBACK")  # a COMMIT fails where a damaged page was read before
         except sqlite3.Error as error:
             raise LedgerStorageError(f"{self.path}: the ledger cannot be read: {error}") from None
 
