@@ -140,12 +140,14 @@ def _is_object(detail: str) -> bool:
 
 def _fault_of(run: runs.RunRow) -> str:
     """Return what cannot be about *run*, and nothing where it can."""
-    ends = (run.ended_ms, run.ended, run.requests, run.retries)
-    if run.ended is None or run.ended_ms is None:
-        return "" if ends == (None, None, None, None) else "it has half an end: a run writes all of it or nothing"
+    ends = {run.ended_ms, run.ended, run.requests, run.retries}
+    if ends == {None}:
+        return ""
+    if run.ended_ms is None or run.requests is None or run.retries is None or run.ended is None:
+        return "it has half an end, and a run writes all of it or nothing"
     if run.ended not in _ENDINGS:
         return f"{run.ended!r:.80} is no way to end"
-    if (run.requests or 0) < 0 or (run.retries or 0) < 0:
+    if run.requests < 0 or run.retries < 0:
         return f"{run.requests} requests and {run.retries} retries cannot be"
     if run.ended_ms < run.started_ms - _CLOCK_SET_BACK_MS:
         return "it ended more than a day before it began"

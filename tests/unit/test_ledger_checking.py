@@ -87,6 +87,7 @@ DAMAGES = [
     ("DELETE FROM job WHERE key = 'identity.table_id'", "does not say which job it is of: identity.table_id missing"),
     ("UPDATE run SET ended = 'bored' WHERE id = 2", "run 2: 'bored' is no way to end"),
     ("UPDATE run SET ended_ms = NULL WHERE id = 2", "run 2: it has half an end"),
+    ("UPDATE run SET retries = NULL WHERE id = 2", "run 2: it has half an end"),
     ("UPDATE run SET requests = 3 WHERE id = 1", "run 1: it has half an end"),
     ("UPDATE run SET retries = -1 WHERE id = 2", "run 2: 5 requests and -1 retries cannot be"),
     ("UPDATE run SET ended_ms = 0 WHERE id = 2", "run 2: it ended more than a day before it began"),
