@@ -102,6 +102,16 @@ def test_what_does_not_hold_is_named_and_needs_a_person(ledger):
     assert found["problem_count"] == len(found["problems"]) > 1
 
 
+def test_a_table_that_is_missing_leaves_no_totals_and_the_rest_is_told(ledger, closed_with):
+    damage(ledger, "DROP TABLE part")
+    result = run(ledger, "--digest", closed_with)
+    assert result.exit_code == 3
+    assert re.search(r"^digest +not to be had$", result.stdout, re.MULTILINE)
+    assert "acknowledged" not in result.stdout
+    code, found = verified(ledger)
+    assert (code, found["batches"], found["ledger_digest"], found["runs"]) == (3, None, "", 2)
+
+
 def test_more_than_a_hundred_problems_are_counted(ledger):
     ghosts = ", ".join(f"({row}, 'held', '', '', '')" for row in range(100, 400))
     damage(ledger, f"INSERT INTO row (row, fate, reason, record, file) VALUES {ghosts}")
