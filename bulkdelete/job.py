@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bulkdelete.accounting import Account
@@ -99,7 +100,8 @@ class Job:
             reason = str(error)
             raise
         finally:
-            await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
+            digest = await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
+        report = replace(report, ledger_run=ledger.run, ledger_digest=digest)
         counts = report.acknowledged, report.rows, report.ended.value, report.reason
         _log.info("%d of %d rows are acknowledged; the job ended: %s %r", *counts)
         if problem is not None:

@@ -208,10 +208,12 @@ class Report:
     """The account of one job, over all its runs.
 
     The seven fates count rows and add up to ``rows``. ``requests``, ``retries`` and ``elapsed_seconds`` are those of
-    this run; ``settled_before`` are the rows that earlier runs had settled. ``failures`` are the first rows, at most
-    1000, that this run found invalid, duplicate or rejected. ``resume_at_unix_seconds`` is set when the API asked to
-    come back later. ``total_count_before`` and ``_after`` are the records that the API counted in the table before the
-    job's first run and after this one, where it was asked to; whoever else writes to the table changes them too.
+    this run; ``settled_before`` are the rows that earlier runs had settled. ``ledger_digest`` stands for everything
+    that the ledger held when run ``ledger_run`` had ended; it is empty where that could not be written. ``failures``
+    are the first rows, at most 1000, that this run found invalid, duplicate or rejected. ``resume_at_unix_seconds`` is
+    set when the API asked to come back later. ``total_count_before`` and ``_after`` are the records that the API
+    counted in the table before the job's first run and after this one, where it was asked to; whoever else writes to
+    the table changes them too.
     """
 
     table_id: str
@@ -231,6 +233,8 @@ class Report:
     reason: str = ""
     settled_before: int = 0
     ledger: str | None = None
+    ledger_run: int | None = None
+    ledger_digest: str = ""
     resume_at_unix_seconds: float | None = None
     total_count_before: int | None = None
     total_count_after: int | None = None

@@ -20,7 +20,7 @@ from bulkdelete.cli.complaining import complain
 from bulkdelete.errors import BulkDeleteError
 from bulkdelete.version import VERSION
 
-_COMMANDS: Final = ("plan", "run", "status", "failures", "emulator", "demo")
+_COMMANDS: Final = ("plan", "run", "status", "failures", "verify", "emulator", "demo")
 _SIGPIPE_EXIT: Final = 141
 
 

@@ -54,7 +54,8 @@ def ending_of(
 def _from_ledger(snapshot: Snapshot, table_id: str, ledger: Path, ended: Ended, reason: str) -> Report | None:
     try:
         with read_ledger(ledger) as reader:
-            totals = asdict(reader.totals())
+            totals, digest = asdict(reader.totals()), reader.content_digest()
+            run = next((run.id for run in reader.runs()), None)
     except (LedgerError, OSError):
         return None
     return Report(
@@ -67,4 +68,6 @@ def _from_ledger(snapshot: Snapshot, table_id: str, ledger: Path, ended: Ended, 
         reason=reason,
         settled_before=snapshot.settled_before,
         ledger=str(ledger),
+        ledger_run=run,
+        ledger_digest=digest,
     )

@@ -121,6 +121,8 @@ def _next(report: Report, resume_command: str) -> Iterator[str]:
     if report.ledger is None:
         return
     yield f"{'ledger':<16}{harmless(report.ledger, most=4096)}"
+    if report.ledger_digest:
+        yield f"{'digest':<16}{report.ledger_digest}"
     if report.rejected or report.invalid or report.remaining:
         yield f"{'those rows':<16}{failures_command(report.ledger)}"
     if resume_command and (report.remaining or report.ended is not Ended.COMPLETE):

@@ -1,4 +1,4 @@
-"""The rows that a ledger holds as open ranges only: their records are read again from the source, and compared."""
+"""The source of a ledger read again beside it: its rows range by range, and the records of those left over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bulkdelete.settings import Settings, SourceSettings
 from bulkdelete.sources import from_iterable, open_source, spooled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bulkdelete.ledger import LedgerReader
@@ -42,7 +42,7 @@ async def open_rows(reader: LedgerReader, source_path: str | None) -> AsyncItera
         return
     source = await _source(reader, source_path)
     async with aclosing(source.blocks()) as blocks:
-        window = _Window(blocks)
+        window = Window(blocks)
         for stored, fate, code, message in reader.open_ranges():
             await window.move_to(stored)
             if digest(window.items) != stored.digest:
@@ -54,24 +54,37 @@ async def open_rows(reader: LedgerReader, source_path: str | None) -> AsyncItera
                 yield row_fate
 
 
-class _Window:
+class Window:
     """The rows of one range at a time, of a source that is read once from front to end."""
 
     def __init__(self, blocks: AsyncGenerator[Rows, None]) -> None:
         self._blocks = blocks
         self._read: list[Rows] = []
-        self.items: list[Item] = []
+        self.end_row = 0
+        """The row after the last one that was read."""
+        self.items: Sequence[Item] = []
 
     async def move_to(self, stored: StoredRange) -> None:
         """Read on until ``items`` are the rows of *stored*, fewer where the source ends before."""
         self._read = [rows for rows in self._read if _end(rows) > stored.first_row]
-        while not self._read or _end(self._read[-1]) < stored.end_row:
-            rows = await anext(self._blocks, None)
-            if rows is None:
-                break
-            if _end(rows) > stored.first_row:
-                self._read.append(rows)
-        self.items = [item for rows in self._read for item in rows.items[_within(rows, stored)]]
+        while self.end_row < stored.end_row and await self._read_on():
+            self._read = [rows for rows in self._read if _end(rows) > stored.first_row]
+        parts = [rows.items[_within(rows, stored)] for rows in self._read]
+        self.items = parts[0] if len(parts) == 1 else [item for part in parts for item in part]
+
+    async def goes_on_after(self, row: int) -> bool:
+        """Return whether the source has *row*, or any after it."""
+        while self.end_row <= row and await self._read_on():
+            self._read.clear()
+        return self.end_row > row
+
+    async def _read_on(self) -> bool:
+        rows = await anext(self._blocks, None)
+        if rows is None:
+            return False
+        self._read.append(rows)
+        self.end_row = _end(rows)
+        return True
 
     def open_rows(self, stored: StoredRange, fate: Fate, code: int | None, message: str) -> Iterator[RowFate]:
         """Yield the rows of *stored* that have no final fate."""
@@ -94,12 +107,23 @@ def _within(rows: Rows, stored: StoredRange) -> slice:
     return slice(first, max(first, min(len(rows.items), stored.end_row - rows.first_row)))
 
 
+def open_again(facts: Mapping[str, str], given: str | Sequence[str] | None = None) -> Source:
+    """Return the source of the job with *facts*, read as it was then; *given* is where it is now, if it was moved.
+
+    Raises:
+        SourceRefused: it is not there.
+        SourceError: the job was given records from Python.
+
+    """
+    return open_source(given or _paths(facts), _settings(facts))
+
+
 async def _source(reader: LedgerReader, given: str | None) -> Source:
     spool = reader.path.with_name(f"{reader.path.name}.spool")
     try:
         if given is None and spool.exists():
             return await _spooled(reader.facts, spool)
-        return open_source(given or _paths(reader.facts), _settings(reader.facts))
+        return open_again(reader.facts, given)
     except SourceError as error:
         ranges = ", ".join(f"{stored.first_row}..{stored.end_row}" for stored, *_ in reader.open_ranges())
         raise SettingsError(

@@ -6,17 +6,22 @@
 from __future__ import annotations
 
 from bulkdelete.ledger.durable import DurableLedger, open_ledger
+from bulkdelete.ledger.findings import Findings, Problems
 from bulkdelete.ledger.reading import LedgerReader, read_ledger
 from bulkdelete.ledger.runs import RunRow, sqlite_version, user_name
 from bulkdelete.ledger.totals import Totals
 from bulkdelete.ledger.unrecorded import UnrecordedLedger
+from bulkdelete.ledger.walking import LONGEST_RANGE
 
 Ledger = DurableLedger | UnrecordedLedger
 
 __all__ = [
+    "LONGEST_RANGE",
     "DurableLedger",
+    "Findings",
     "Ledger",
     "LedgerReader",
+    "Problems",
     "RunRow",
     "Totals",
     "UnrecordedLedger",

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bulkdelete.errors import LedgerError, LedgerStorageError
-from bulkdelete.ledger import events, opening, ranges, runs, totals, writes
+from bulkdelete.ledger import events, opening, ranges, runs, sealing, totals, writes
 from bulkdelete.ledger.finishing import to_its_end
 from bulkdelete.ledger.lock import LedgerLock
 from bulkdelete.ledger.writer import Writer
+from bulkdelete.records import Ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from bulkdelete.ledger.totals import Totals
-    from bulkdelete.records import Batch, Ended, Outcome, StoredRange
+    from bulkdelete.records import Batch, Outcome, StoredRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class DurableLedger:
         self.path: str | None = path
         self.totals = opened.totals
         self.facts = opened.facts
+        self.run: int | None = opened.run
         self._run = opened.run
         self._writer = Writer(opened.connection, path, opened.lock.release)
         self._closed = False
@@ -81,17 +83,19 @@ class DurableLedger:
         counted: Totals = await self._submit(totals.count)
         return counted
 
-    async def close(self, ended: Ended | None, reason: str = "", requests: int = 0, retries: int = 0) -> None:
+    async def close(self, ended: Ended | None, reason: str = "", requests: int = 0, retries: int = 0) -> str:
         """Write how the run ended, commit everything, close the file, let go of the lock. Closing twice is harmless.
 
         Without *ended* the run counts as one that was killed. It never raises for the storage: what could not be
-        written has failed its own future.
+        written has failed its own future. Return the digest of all that the ledger holds now; nothing where it could
+        not be written, or where *ended* says that nobody waits.
         """
         if not self._closed:
             if ended is not None:
                 self._submit(partial(runs.end, runs.RunEnd(self._run, ended, reason, requests, retries)))
             self._closed = True
-        await self._writer.close()
+        waited_for = ended not in {None, Ended.CANCELLED}
+        return await self._writer.close(sealing.content_digest if waited_for else None) or ""
 
     def _submit(self, operation: Any) -> asyncio.Future[Any]:  # noqa: ANN401 - each caller states its own result
         if self._closed:

@@ -83,7 +83,8 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
             raise
         if "not a database" in str(error):
             raise not_a_ledger(path) from None
-        raise LedgerStorageError(f"{path}: the ledger cannot be read: {error}") from None
+        hint = "" if quiet or os.access(path.parent, os.W_OK) else "; copy it and its -wal file to where you may write"
+        raise LedgerStorageError(f"{path}: the ledger cannot be read: {error}{hint}") from None
     return connection
 
 

@@ -9,20 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
-from bulkdelete.ledger import events, opening, ranges, runs, schema, texts, totals, writes
+from bulkdelete.ledger import checking, events, opening, ranges, runs, schema, sealing, texts, totals, writes
 from bulkdelete.ledger.lock import holder
-from bulkdelete.records import Fate
+from bulkdelete.records import Fate, StoredRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
+    from bulkdelete.ledger.findings import Findings
     from bulkdelete.ledger.totals import Totals
-    from bulkdelete.records import RowFate, StoredRange
+    from bulkdelete.records import RowFate
 
 _A_PAGE: Final = 1000
 _FAILURES: Final = f"SELECT * FROM row WHERE row > ? ORDER BY row LIMIT {_A_PAGE}"  # noqa: S608 - a constant
+_RANGES: Final = (
+    f"SELECT first_row, end_row, records, digest FROM batch WHERE first_row > ? ORDER BY first_row LIMIT {_A_PAGE}"  # noqa: S608 - a constant
+)
 _OPEN_RANGES: Final = (
     f"SELECT code, message, {ranges.COLUMNS} FROM batch "  # noqa: S608 - a constant
     f"WHERE state IN (0, 3, 4) AND first_row >= ? ORDER BY first_row LIMIT {_A_PAGE}"
@@ -77,6 +81,23 @@ class LedgerReader:
         with self._at_one_moment() as connection:
             return events.read(connection)
 
+    def content_digest(self) -> str:
+        """Return ``sha256:<hex>`` of all that the ledger holds."""
+        with self._at_one_moment() as connection:
+            return sealing.content_digest(connection)
+
+    def check(self) -> Findings:
+        """Return what does not hold in the ledger, all of it seen at one moment."""
+        with self._at_one_moment() as connection:
+            return checking.check(connection)
+
+    def ranges(self) -> Iterator[StoredRange]:
+        """Yield every range in the order of its first row, without its parts."""
+        after = -(2**63)
+        while page := self._ranges_after(after):
+            yield from page
+            after = page[-1].first_row
+
     def running(self) -> int | None:
         """Return the id of the process that writes the ledger now, 0 where it is not known, or ``None``."""
         return holder(self.path)
@@ -94,6 +115,13 @@ class LedgerReader:
         while page := self._open_ranges_from(first_row):
             yield from page
             first_row = page[-1][0].end_row
+
+    def _ranges_after(self, row: int) -> list[StoredRange]:
+        with self._at_one_moment() as connection:
+            return [
+                StoredRange(first_row, end_row, records, digest, finished=True)
+                for first_row, end_row, records, digest in connection.execute(_RANGES, (row,))
+            ]
 
     def _failures_after(self, row: int) -> list[RowFate]:
         with self._at_one_moment() as connection:
@@ -119,7 +147,7 @@ class LedgerReader:
             try:
                 yield self._connection
             finally:
-                self._connection.execute("COMMIT")
+                self._connection.execute("ROLLBACK")  # a COMMIT fails where a damaged page was read before
         except sqlite3.Error as error:
             raise LedgerStorageError(f"{self.path}: the ledger cannot be read: {error}") from None
 

@@ -20,6 +20,7 @@ class UnrecordedLedger:
 
     def __init__(self) -> None:
         self.path: str | None = None
+        self.run: int | None = None
         self.totals = Totals()
         self.facts: dict[str, str] = {}
         self._rows = 0
@@ -65,5 +66,6 @@ class UnrecordedLedger:
         fates["unresolved"] += self._open
         return Totals(rows=self._rows, batches=self._batches, **fates)
 
-    async def close(self, ended: Ended | None, reason: str = "", requests: int = 0, retries: int = 0) -> None:
-        """There is nothing to close."""
+    async def close(self, ended: Ended | None, reason: str = "", requests: int = 0, retries: int = 0) -> str:  # noqa: ARG002 - nothing is kept of it
+        """There is nothing to close, and no digest."""
+        return ""

@@ -40,8 +40,9 @@ class Writer:
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._error: LedgerError | None = None
+        self._last: Operation[Any] | None = None
         self._committed_at = float("-inf")
-        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[Any] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="bulkdelete ledger", daemon=True)
         self._thread.start()
 
@@ -54,11 +55,17 @@ class Writer:
         self._queue.put((operation, future))
         return future
 
-    async def close(self) -> None:
-        """Commit what is queued, checkpoint, close the file, end the thread; a cancellation waits for that."""
+    async def close(self, last: Operation[T] | None = None) -> T | None:
+        """Commit what is queued, checkpoint, close the file, end the thread; a cancellation waits for that.
+
+        *last*, which only reads, finds everything committed. Return what it returned, ``None`` where the storage failed
+        before or meanwhile, or where the closing had begun without it.
+        """
+        self._last = self._last or last
         self._queue.put(None)
-        await to_its_end(self._ended)
+        found: T | None = await to_its_end(self._ended)
         self._thread.join()
+        return found
 
     def _run(self) -> None:
         going_on = True
@@ -66,6 +73,10 @@ class Writer:
             group, going_on = self._next_group()
             if group and not self._commit(group):
                 self._queue.put(None)  # the loop is gone, and close() with it: commit what is queued, and end
+        found = None
+        with suppress(sqlite3.Error):
+            if self._error is None and self._last is not None:
+                found = self._last(self._connection)
         with suppress(sqlite3.Error):
             if self._error is None:
                 self._connection.execute("PRAGMA busy_timeout=200")  # a reader must not hold up the end
@@ -73,7 +84,7 @@ class Writer:
         with suppress(sqlite3.Error):
             self._connection.close()
         self._at_end()
-        self._call(_end, self._ended)
+        self._call(_end, self._ended, found)
 
     def _next_group(self) -> tuple[list[_Queued], bool]:
         group: list[_Queued] = []
@@ -125,9 +136,9 @@ class Writer:
         return True
 
 
-def _end(ended: asyncio.Future[None]) -> None:
+def _end(ended: asyncio.Future[Any], found: object) -> None:
     if not ended.done():
-        ended.set_result(None)
+        ended.set_result(found)
 
 
 def _tell(group: list[_Queued], results: list[Any], error: LedgerError | None) -> None:

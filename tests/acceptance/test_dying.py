@@ -76,6 +76,8 @@ async def test_a_second_sigint_ends_it_at_once_and_the_same_command_goes_on(tmp_
         process.send_signal(signal.SIGINT)
         stopped = await finished(process)
     assert stopped.code == 130, stopped.stderr
+    verified = await Command(tmp_path, "verify", "purge.db", "--digest", stopped.report["ledger_digest"]).run()
+    assert verified.code == 0, verified.everything
     await slow_down(slow, 0.01)
     await resumed(tmp_path, slow)
 
@@ -156,6 +158,7 @@ async def test_a_full_disk_ends_it_with_3_and_the_same_command_goes_on(tmp_path,
     assert stopped.code == 3, stopped.everything
     assert "Traceback" not in stopped.stderr
     assert stopped.report["ended"] == "storage"
+    assert stopped.report["ledger_digest"] == ""
     fates(stopped.report)
     await resumed(tmp_path, slow)
 

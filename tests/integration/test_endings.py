@@ -9,6 +9,7 @@ import pytest
 
 from bulkdelete import BulkDeleter, CredentialsError, Ended, FatalAnswer, LedgerLocked, Settings, SourceError
 from bulkdelete.emulator import Emulator, Faults
+from bulkdelete.ledger import read_ledger
 
 TABLE_ID = "673af861ed69656ac0895b07"
 IMPATIENT = {"retry": {"first_backoff_seconds": 0.001}}
@@ -122,6 +123,27 @@ async def test_a_key_that_cannot_be_read_ends_the_job_with_everything_pending():
                 await purger.delete(TABLE_ID, ids(3_000))
         assert raised.value.report.pending == raised.value.report.rows > 0
         assert emulator.requests == 0
+
+
+async def test_every_report_holds_the_digest_of_what_its_run_left_in_the_ledger(tmp_path):
+    ledger = tmp_path / "purge.db"
+
+    def in_the_ledger() -> tuple[int, str]:
+        with read_ledger(ledger) as reader:
+            return len(reader.runs()), reader.content_digest()
+
+    async with Emulator(faults=Faults(script=["ok", "403106"])) as emulator:
+        emulator.load(TABLE_ID, ids(3_000))
+        async with deleter(emulator) as purger:
+            with pytest.raises(FatalAnswer) as raised:
+                await purger.delete(TABLE_ID, ids(3_000), ledger=ledger)
+            first, in_doubt = raised.value.report, await asyncio.to_thread(in_the_ledger)
+            assert (first.ledger_run, first.ledger_digest) == in_doubt
+            second = await purger.delete(TABLE_ID, ids(3_000), ledger=ledger)
+            assert (second.ledger_run, second.ledger_digest) == await asyncio.to_thread(in_the_ledger)
+            assert second.ledger_digest != first.ledger_digest
+            unrecorded = await purger.delete(TABLE_ID, ids(10))
+    assert (unrecorded.ledger_run, unrecorded.ledger_digest) == (None, "")
 
 
 async def test_a_limit_smaller_than_a_stored_batch_sends_nothing_and_says_so(tmp_path):

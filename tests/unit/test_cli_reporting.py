@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 from bulkdelete.cli import reporting
 from bulkdelete.records import FATES, Ended, Report
@@ -38,6 +39,14 @@ def test_the_text_has_a_line_for_each_fate_and_says_what_to_do():
     assert "1 min 1 s" in text
     assert "2001-09-" in text
     assert "\x1b" not in text
+
+
+def test_the_digest_of_the_ledger_has_a_line_where_there_is_one():
+    sealed = replace(MIXED, ledger_digest="sha256:00ff", ledger_run=3)
+    assert re.search(r"^digest +sha256:00ff$", reporting.as_text(sealed), re.MULTILINE)
+    assert "digest" not in reporting.as_text(MIXED)
+    values = json.loads(reporting.as_json(sealed, 75))
+    assert (values["ledger_digest"], values["ledger_run"]) == ("sha256:00ff", 3)
 
 
 def test_a_fate_without_rows_needs_no_explanation():

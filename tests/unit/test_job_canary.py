@@ -27,7 +27,7 @@ from tests.unit.test_engine import QUICK, TABLE_ID, fates, rows
 
 def job(api, records, ledger, check=None, **sections) -> Job:
     count, held = sections.pop("count", False), sections.pop("held", ())
-    chosen = Settings.from_mapping({**QUICK, "source": {"sanity_check": False}, **sections})
+    chosen = Settings.from_mapping({**QUICK, **sections})
     limiter = Limiter(chosen.flow)
     holds = (from_iterable(held),) if held else ()
     order = Order(TABLE_ID, from_iterable(records), ledger, holds, check=check, count=count)

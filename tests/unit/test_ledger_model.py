@@ -38,6 +38,7 @@ class Model:
         self.fates: dict[int, Fate] = {}
         self.open: dict[int, Batch] = {}
         self.left_as: dict[int, Fate] = {}
+        self.digest = ""
 
     def intend(self, batch: Batch) -> None:
         self.rows = batch.end_row
@@ -71,7 +72,7 @@ class Model:
 def test_the_ledger_agrees_with_a_model_and_adds_up(steps):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.db"
-        model = asyncio.run(_played(path, steps))
+        model = asyncio.run(played(path, steps))
         with read_ledger(path) as reader:
             assert reader.totals() == model.totals()
             assert [row.row for row in reader.failures()] == sorted(
@@ -80,7 +81,7 @@ def test_the_ledger_agrees_with_a_model_and_adds_up(steps):
             assert [found.first_row for found, *_ in reader.open_ranges()] == sorted(model.open)
 
 
-async def _played(path: Path, steps: list) -> Model:
+async def played(path: Path, steps: list) -> Model:
     model = Model()
     ledger = await open_ledger(path, IDENTITY)
     for kind, argument in steps:
@@ -93,7 +94,7 @@ async def _played(path: Path, steps: list) -> Model:
         elif model.open:
             await _play_outcome(ledger, model, argument)
         await _compare(ledger, model)
-    await ledger.close(Ended.COMPLETE)
+    model.digest = await ledger.close(Ended.COMPLETE)
     return model
 
 
