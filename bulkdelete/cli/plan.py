@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bulkdelete.settings import Settings
     from bulkdelete.sources import Source
 
+_EXAMPLES: Final = 3
 _FATES: Final = (
     (Fate.INVALID, "never sent: they cannot be records"),
     (Fate.HELD, "never sent: on a hold list"),
@@ -99,7 +100,7 @@ def _text(plan: Plan, settings: Settings, source: Source) -> Iterator[str]:
     for fate, meaning in _FATES:
         rows: int = getattr(plan, fate.value)
         yield f"  {fate.value:<14}{rows:>13,}{f'  {meaning}' if rows else ''}"
-        yield from map(_example, plan.set_aside.get(fate.value, []))
+        yield from map(_example, plan.set_aside.get(fate.value, [])[:_EXAMPLES])
     yield f"{'batches':<16}{plan.batches:>13,}"
     yield f"{'requests':<16}{plan.batches:>13,}  if nothing has to be tried again"
     yield _line("samples", ", ".join(map(_record, plan.samples)) or "none")
