@@ -46,6 +46,8 @@ class Command:
         self._most_file_bytes = most_file_bytes
         self.words = [str(word) for word in words]
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("BULKDELETE_")}
+        if most_file_bytes is not None:  # coverage's own file would be cut too
+            self.env = {name: value for name, value in self.env.items() if not name.startswith("COVERAGE_")}
         if key is not None:
             self.env["BULKDELETE_API_KEY"] = key
 
