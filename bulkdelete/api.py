@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from bulkdelete import protocol
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials, credentials_from
-from bulkdelete.errors import HoldsRefused, SettingsError, SourceRefused
+from bulkdelete.errors import SettingsError, SourceRefused
+from bulkdelete.holding import unreadable
 from bulkdelete.job import Job, Order
 from bulkdelete.limiter import Limiter
 from bulkdelete.settings import Settings
@@ -151,7 +152,7 @@ def hold_sources(settings: HoldsSettings) -> tuple[Source, ...]:
     try:
         return tuple(open_source(path, settings) for path in settings.path)
     except SourceRefused as refused:
-        raise HoldsRefused(f"the hold list cannot be read: {refused}") from None
+        raise unreadable(refused) from None
 
 
 def _source(records: Source | Iterable[Record] | AsyncIterable[Record]) -> Source:

@@ -88,20 +88,23 @@ class Job:
         self._stop = Stop()
         self._tally = Tally()
         self._engine: Engine | None = None
-        self._stopped_early = ""
+        self._stopped_early: tuple[Ended, str] | None = None
         self._account = Account(order.table_id, order.ledger, self._tally)
 
     def stop(self, reason: str) -> None:
         """Let the job end soon: what is in flight finishes, the rest stays pending in the ledger."""
-        if self._engine is None:
-            self._stopped_early = reason
-            self._stop.ask()
-        else:
-            self._engine.halt(Ended.SIGNAL, reason)
+        self._end(Ended.SIGNAL, reason)
 
     def snapshot(self) -> Snapshot:
         """Return how far the job is."""
         return self._account.snapshot(self._limiter)
+
+    def _end(self, ended: Ended, reason: str) -> None:
+        if self._engine is None:
+            self._stopped_early = self._stopped_early or (ended, reason)
+            self._stop.ask()
+        else:
+            self._engine.halt(ended, reason)
 
     async def run(self) -> Report:
         """Run the job; see :meth:`bulkdelete.BulkDeleter.delete` for what it returns and raises."""
@@ -145,15 +148,19 @@ class Job:
             why = "the API asked not to come back before the time given"
             return self._account.report(ledger.totals, Ended.QUOTA, why, resume_at), None
         await self._note_beginning(ledger)
-        try:
-            prepared = await self._stop.unless_asked(
-                prepare(self._table_id, self._source, self._order.holds, self._settings, ledger)
-            )
-        except StopAsked:
-            return self._account.report(await ledger.count(), Ended.SIGNAL, self._stopped_early), None
-        except CapPassed as cap:
-            return self._account.report(await ledger.count(), cap.ended, str(cap)), None
-        return await self._send(ledger, prepared)
+        with self._for_at_most(self._settings.stop.max_duration_seconds):
+            try:
+                prepared = await self._stop.unless_asked(
+                    prepare(self._table_id, self._source, self._order.holds, self._settings, ledger)
+                )
+            except StopAsked:
+                ended, reason = self._stopped_early or (Ended.SIGNAL, "")
+                return self._account.report(
+                    await ledger.count(), ended, f"{reason}; nothing was sent in this run"
+                ), None
+            except CapPassed as cap:
+                return self._account.report(await ledger.count(), cap.ended, str(cap)), None
+            return await self._send(ledger, prepared)
 
     async def _note_beginning(self, ledger: Ledger) -> None:
         for kind, detail in self._order.decisions:
@@ -167,10 +174,9 @@ class Job:
             await ledger.note("holds", records=len(prepared.holds), digest=prepared.holds.digest)
         merge = self._merge(ledger, prepared)
         engine = self._engine = self._wire(ledger, prepared)
-        if self._stopped_early:
-            engine.halt(Ended.SIGNAL, self._stopped_early)
-        with self._for_at_most(self._settings.stop.max_duration_seconds, engine):
-            await engine.run(merge.batches(prepared.source.blocks()), self._settings.flow.cancel_grace_seconds)
+        if self._stopped_early is not None:
+            engine.halt(*self._stopped_early)
+        await engine.run(merge.batches(prepared.source.blocks()), self._settings.flow.cancel_grace_seconds)
         self._judge(merge, engine, surveyed=prepared.surveyed)
         if merge.read_to_end:
             await self._remember(ledger, SOURCE_ROWS, str(max(self._tally.rows_before, self._tally.rows)))
@@ -180,13 +186,13 @@ class Job:
         return report, problem
 
     @contextmanager
-    def _for_at_most(self, seconds: float | None, engine: Engine) -> Iterator[None]:
+    def _for_at_most(self, seconds: float | None) -> Iterator[None]:
         if seconds is None:
             yield
             return
         left = max(0.0, seconds - self._account.elapsed_seconds)
         reason = f"max_duration_seconds, {seconds:g}, is over"
-        timer = asyncio.get_running_loop().call_later(left, engine.halt, Ended.DURATION, reason)
+        timer = asyncio.get_running_loop().call_later(left, self._end, Ended.DURATION, reason)
         try:
             yield
         finally:
@@ -195,15 +201,15 @@ class Job:
     def _judge(self, merge: Merge, engine: Engine, *, surveyed: bool) -> None:
         """Say why the batches ended where they did."""
         stop = self._settings.stop
-        if merge.over_cap and stop.expect is not None and merge.records > stop.expect:
+        if merge.over_cap and stop.expect is not None and merge.found > stop.expect:
             more = "and nothing more was sent"
             engine.halt(Ended.UNEXPECTED, f"the source holds more than the {stop.expect:,} records expected, {more}")
         elif merge.over_cap:
             engine.halt(Ended.MAX_RECORDS, f"max_records, {stop.max_records:,}, is reached, and nothing more was sent")
         elif merge.limited:
             engine.halt(Ended.LIMIT, f"the limit of {stop.limit} records in this run was reached{merge.limit_note}")
-        elif merge.read_to_end and not surveyed and stop.expect not in {None, merge.records}:
-            what = f"the source held {merge.records:,} records, and {stop.expect:,} were expected"
+        elif merge.read_to_end and not surveyed and stop.expect not in {None, merge.found}:
+            what = f"the source held {merge.found:,} records, and {stop.expect:,} were expected"
             engine.halt(Ended.UNEXPECTED, what)
         elif not (merge.read_to_end or self._stop.asked or engine.problem):
             engine.halt(Ended.FAULT, "the source was not read to its end, and nobody said why")
@@ -218,13 +224,13 @@ class Job:
 
     def _merge(self, ledger: Ledger, prepared: Prepared) -> Merge:
         rows, stop = ledger.facts.get(SOURCE_ROWS), self._settings.stop
-        caps = [cap for cap in (stop.max_records, stop.expect) if cap is not None]
         return Merge(
             Batcher(self._table_id, self._settings.batch, prepared.screen),
             ledger.ranges(),
             limit=stop.limit,
-            source_rows=None if rows is None else int(rows),
-            most_records=min(caps, default=None),
+            source_rows=int(rows) if rows is not None and ledger.totals.rows else None,
+            most_records=stop.max_records,
+            expected=None if prepared.surveyed else stop.expect,
         )
 
     def _wire(self, ledger: Ledger, prepared: Prepared) -> Engine:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulkdelete.copying import copied, spool_of
 from bulkdelete.errors import HoldsRefused, SourceRefused
 from bulkdelete.holding import read_holds
-from bulkdelete.ledger.facts import HOLDS, SURVEYED
+from bulkdelete.ledger.facts import HOLD_LISTS, HOLDS, SURVEYED
 from bulkdelete.records import Ended
-from bulkdelete.sanity import ROWS_LOOKED_AT, looks_wrong
+from bulkdelete.sanity import MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import first_records
 from bulkdelete.surveying import survey
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.holds import Holds
     from bulkdelete.ledger import Ledger
+    from bulkdelete.records import Item
     from bulkdelete.settings import Settings, StopSettings
     from bulkdelete.sources import Source
 
@@ -53,7 +56,7 @@ async def prepare(
         CapPassed: ``max_records`` or ``expect`` does not fit what the source holds.
 
     """
-    held = await _held(holds, settings, ledger)
+    held = await _held(table_id, holds, settings, ledger)
     screen = Screen(settings.batch.max_id_characters, settings.identifiers.get(table_id), held)
     if not source.replayable and ledger.path is not None:
         source = await copied(source, ledger, spool_of(ledger.path))
@@ -62,48 +65,78 @@ async def prepare(
     caps = settings.stop
     surveyed = source.replayable and not (caps.max_records is None and caps.expect is None)
     if surveyed:
-        known = ledger.facts.get(SURVEYED)
-        records = (await survey(table_id, source, settings.batch, screen)).records if known is None else int(known)
-        check_caps(records, caps)
-        if known is None:
-            await ledger.remember(SURVEYED, str(records))
+        decided_by = _decided_by(table_id, settings, held)
+        known = json.loads(ledger.facts.get(SURVEYED, "[]")) if ledger.totals.rows else []
+        if known[2:] != [decided_by]:
+            found = await survey(table_id, source, settings.batch, screen)
+            known = [found.records, found.held, decided_by]
+        check_caps(known[0], caps, held=known[1])
+        await ledger.remember(SURVEYED, json.dumps(known))
     return Prepared(source, held, screen, surveyed)
 
 
-async def _held(sources: Sequence[Source], settings: Settings, ledger: Ledger) -> Holds:
-    """Return what is on hold; the ledger keeps that there were hold lists, so that no resume forgets to give them."""
-    if ledger.facts.get(HOLDS) and not sources:
+def _decided_by(table_id: str, settings: Settings, held: Holds) -> str:
+    """Return what stands for all that decides how many records a source holds, besides its rows."""
+    rules = settings.identifiers.get(table_id)
+    plain = [settings.batch.model_dump(mode="json"), None if rules is None else rules.model_dump(mode="json")]
+    return hashlib.sha256(json.dumps([*plain, held.digest]).encode()).hexdigest()
+
+
+async def _held(table_id: str, sources: Sequence[Source], settings: Settings, ledger: Ledger) -> Holds:
+    """Return what is on hold; the ledger keeps how many hold lists there were, so that no resume forgets one."""
+    before = int(ledger.facts.get(HOLD_LISTS, "1" if ledger.facts.get(HOLDS) else "0"))
+    if len(sources) < before:
+        had = "hold lists" if before > 1 and not sources else f"{before} hold list{'s' * (before > 1)}"
         raise HoldsRefused(
-            "an earlier run of this job had hold lists, and this one has none. Nothing was sent. Give them again with "
-            "--holds; to go on without, give an empty list and --allow-empty-holds"
+            f"an earlier run of this job had {had}, and this one has {len(sources) or 'none'}. Nothing was sent. Give "
+            "each again with --holds; to go on without one, give an empty list in its place and --allow-empty-holds"
         )
-    held = await read_holds(sources, settings.holds)
+    held = await read_holds(sources, settings.holds, settings.identifiers.get(table_id))
     if sources:
         await ledger.remember(HOLDS, held.digest or "empty")
+        await ledger.remember(HOLD_LISTS, str(len(sources)))
     return held
 
 
 async def look(source: Source, settings: Settings) -> None:
-    """Return if the first ids of *source* look like ids; raise :class:`SourceRefused` where they do not."""
-    if not settings.source.sanity_check:
-        return
-    wrong = looks_wrong(await first_records(source, ROWS_LOOKED_AT))
+    """Return if every file of *source* has its column, and the first ids look like ids.
+
+    Raises:
+        SourceRefused: they do not, or a file cannot be read as it should: before anything of another one is sent.
+
+    """
+    looked_at = settings.source.sanity_check
+    first: list[Item] = []
+    for part in source.parts:
+        of_part = await first_records(part, ROWS_LOOKED_AT if looked_at else 1)
+        first += of_part[: ROWS_LOOKED_AT - len(first)]
+        if looked_at and len(source.parts) > 1:
+            _refuse_if(looks_wrong(of_part, MOST_ROUNDED_SHARE_OF_A_FILE), part.name)
+    if looked_at:
+        _refuse_if(looks_wrong(first), source.name)
+
+
+def _refuse_if(wrong: str, name: str) -> None:
     if wrong:
         raise SourceRefused(
-            f"{source.name}: {wrong}. This does not look like the column of record ids. Nothing was sent. If it is "
+            f"{name}: {wrong}. This does not look like the column of record ids. Nothing was sent. If it is "
             "what you mean, say so with --no-sanity-check (source.sanity_check = false)"
         )
 
 
-def check_caps(records: int, caps: StopSettings) -> None:
-    """Return if a job of so many *records* may begin; raise :class:`CapPassed` where it may not."""
-    if caps.expect is not None and records != caps.expect:
+def check_caps(records: int, caps: StopSettings, *, held: int = 0) -> None:
+    """Return if a job of so many *records*, and *held* more on hold, may go on; else raise :class:`CapPassed`."""
+    found = records + held
+    if caps.expect is not None and found != caps.expect:
+        those_held = f", {held:,} of them on hold" if held else ""
         raise CapPassed(
             Ended.UNEXPECTED,
-            f"the source holds {records:,} records, and {caps.expect:,} are expected: nothing was sent",
+            f"the source holds {found:,} records{those_held}, and {caps.expect:,} are expected: nothing was sent in "
+            "this run",
         )
     if caps.max_records is not None and records > caps.max_records:
         raise CapPassed(
             Ended.MAX_RECORDS,
-            f"the source holds {records:,} records, and max_records is {caps.max_records:,}: nothing more was sent",
+            f"the source holds {records:,} records to send, and max_records is {caps.max_records:,}: nothing was sent "
+            "in this run",
         )

@@ -60,13 +60,16 @@ def _is_loopback(host: str) -> bool:
 
 
 def _listed(paths: object) -> object:
-    """Return one path as a list of one."""
-    return ((paths,) if paths else ()) if isinstance(paths, str) else paths
+    """Return one path as a list of one; an empty one stays, and is refused when it is opened."""
+    return (paths,) if isinstance(paths, str) else paths
 
 
 def _check_encoding(encoding: str) -> str:
     try:
         if codecs.lookup(encoding)._is_text_encoding:  # noqa: SLF001 - what open() asks
+            codecs.getincrementaldecoder(encoding)("backslashreplace").decode(
+                b"1", final=True
+            )  # some only pretend to decode
             return encoding
     except (LookupError, ValueError):
         pass
@@ -128,6 +131,9 @@ class HoldsSettings(ReadingSettings):
     """Whether a hold list may hold nothing; otherwise an empty one stops the job before anything is sent."""
     max_age_seconds: float | None = Field(default=None, gt=0)
     """A hold list that was last written longer ago stops the job before anything is sent. Unset: any age."""
+    sanity_check: bool = True
+    """Whether a hold list that looks like another column, or like what a spreadsheet has left of ids, stops the job
+    before anything is sent."""
 
 
 class IdentifierSettings(_Section):
@@ -210,9 +216,10 @@ class StopSettings(_Section):
     max_failures: int | None = Field(default=None, ge=0)
     """Stop when more rows than this are rejected or unresolved. Unset: the larger of 100 and 0.1 % of those sent."""
     max_records: int | None = Field(default=None, ge=0)
-    """Never send more records than this in the whole life of the job. Unset: no cap."""
+    """Never send more records than this in the whole life of the job; a source with more stops it before the first
+    delete. Unset: no cap."""
     expect: int | None = Field(default=None, ge=0)
-    """The source must hold exactly so many records, or nothing is sent. Unset: any number."""
+    """The source must hold exactly so many records, those on hold included, or nothing is sent. Unset: any number."""
     max_duration_seconds: float | None = Field(default=None, gt=0)
     """Stop after so long in this run, with exit code 75. Unset: no limit."""
 

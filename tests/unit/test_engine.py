@@ -24,7 +24,11 @@ from bulkdelete.transport import Reply
 from tests.api_model import ApiModel
 
 TABLE_ID = "673af861ed69656ac0895b07"
-QUICK = {"retry": {"first_backoff_seconds": 0, "max_attempts": 50}, "splitting": {"stop_when_wholly_wrong": False}}
+QUICK = {
+    "retry": {"first_backoff_seconds": 0, "max_attempts": 50},
+    "splitting": {"stop_when_wholly_wrong": False},
+    "source": {"sanity_check": False},
+}
 
 rows = st.lists(
     st.one_of(st.integers(0, 400).map(lambda number: f"{number + 10**17}"), st.sampled_from(["", "5.4e+17", "a b"])),
