@@ -1,10 +1,10 @@
-"""python -m benchmarks throughput|bare|memory|latency|resume: prints a table; nothing is left behind."""
+"""python -m benchmarks throughput|bare|memory|latency|resume|holds: prints a table; nothing is left behind."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import bare, latency, resume, throughput
+from benchmarks import bare, holds, latency, resume, throughput
 
 BENCHMARKS = {
     "throughput": lambda: throughput.main([10], times=5),
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "memory": lambda: throughput.main([1, 10, 50], times=1),
     "latency": latency.main,
     "resume": resume.main,
+    "holds": holds.main,
 }
 
 if __name__ == "__main__":

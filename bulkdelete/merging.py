@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged
-from bulkdelete.records import Fate
+from bulkdelete.screening import different_held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -120,7 +120,7 @@ class Merge:
             if batch is None:
                 return
             self.records += len(batch.records)
-            self.found += len(batch.records) + sum(one.fate is Fate.HELD for one in batch.set_aside)
+            self.found += len(batch.records) + different_held(batch.set_aside)
             if _is_over(self.records, self._most_records) or _is_over(self.found, self._expected):
                 self.over_cap = True
                 return

@@ -64,22 +64,31 @@ async def prepare(
         await look(source, settings)
     caps = settings.stop
     surveyed = source.replayable and not (caps.max_records is None and caps.expect is None)
+    prepared = Prepared(source, held, screen, surveyed)
     if surveyed:
-        decided_by = _decided_by(table_id, settings, held)
-        known = json.loads(ledger.facts.get(SURVEYED, "[]")) if ledger.totals.rows else []
-        if known[2:] != [decided_by]:
-            found = await survey(table_id, source, settings.batch, screen)
-            known = [found.records, found.held, decided_by]
-        check_caps(known[0], caps, held=known[1])
-        await ledger.remember(SURVEYED, json.dumps(known))
-    return Prepared(source, held, screen, surveyed)
+        records, found = await _counted(table_id, prepared, settings, ledger)
+        check_caps(records, caps, held=found - records)
+    return prepared
 
 
-def _decided_by(table_id: str, settings: Settings, held: Holds) -> str:
-    """Return what stands for all that decides how many records a source holds, besides its rows."""
+async def _counted(table_id: str, prepared: Prepared, settings: Settings, ledger: Ledger) -> tuple[int, int]:
+    """Return how many records the source holds to send, and how many with those on hold, as the ledger knows it.
+
+    Lists that grew change what is to send, and not what the source holds: where batches are cut because of them decides
+    only which rows are duplicates.
+    """
     rules = settings.identifiers.get(table_id)
     plain = [settings.batch.model_dump(mode="json"), None if rules is None else rules.model_dump(mode="json")]
-    return hashlib.sha256(json.dumps([*plain, held.digest]).encode()).hexdigest()
+    decided_by = hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+    known = json.loads(ledger.facts.get(SURVEYED, "{}")) if ledger.totals.rows else {}
+    if known.get("decided_by") != decided_by:
+        known = {}
+    if known.get("holds") != prepared.holds.digest:
+        seen = await survey(table_id, prepared.source, settings.batch, prepared.screen)
+        known = {"found": seen.found, **known, "records": seen.records}
+    now = {**known, "decided_by": decided_by, "holds": prepared.holds.digest}
+    await ledger.remember(SURVEYED, json.dumps(now))
+    return known["records"], known["found"]
 
 
 async def _held(table_id: str, sources: Sequence[Source], settings: Settings, ledger: Ledger) -> Holds:

@@ -68,12 +68,12 @@ def _mostly(ids: Sequence[str], what: str, those: Iterable[str]) -> str:
 
 def _rounded(ids: Sequence[str], most: float) -> str:
     """A spreadsheet keeps 15 digits and writes zeros for the rest; of untouched ids one in a thousand ends so."""
-    long_ids = {one for one in ids if _LONG_ID.fullmatch(one)}
-    rounded = sorted(one for one in long_ids if one.endswith(_ROUNDED))
-    all_of_few = len(rounded) == len(long_ids) > 1
+    long_ids = [one for one in ids if _LONG_ID.fullmatch(one)]
+    rounded = [one for one in long_ids if one.endswith(_ROUNDED)]
+    all_of_few = len(rounded) == len(long_ids) and len(set(rounded)) > 1
     if len(rounded) <= most * len(long_ids) or (len(rounded) < _FEWEST_ROUNDED and not all_of_few):
         return ""
     return (
-        f"{len(rounded):,} of the first {len(long_ids):,} different long ids end in {_ROUNDED}, such as "
+        f"{len(rounded):,} of the first {len(long_ids):,} long ids end in {_ROUNDED}, such as "
         f"{rounded[0]}, as a spreadsheet leaves them: they may name other records"
     )
