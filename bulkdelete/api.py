@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from bulkdelete import protocol
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials, credentials_from
-from bulkdelete.errors import SettingsError, SourceRefused
+from bulkdelete.errors import HoldsRefused, SettingsError, SourceRefused
 from bulkdelete.holding import unreadable
 from bulkdelete.job import Job, Order
 from bulkdelete.limiter import Limiter
 from bulkdelete.settings import Settings
-from bulkdelete.sources import from_iterable, is_source, open_source
+from bulkdelete.sources import from_iterable, is_source, open_source, passed_over
 from bulkdelete.transport import HttpTransport
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class BulkDeleter:
                 iterator is read in a thread of its own, so that it may block.
             ledger: a file that makes the call durable: the same call after a crash goes on where it was. What cannot
                 be read twice, every plain iterable, is first written whole to ``<ledger>.spool``.
-            holds: records that must not be deleted, whatever *records* say; default: the files that
+            holds: records that must not be deleted, whatever *records* say, beside those in the files that
                 ``settings.holds`` names. They are read whole, and anew for each call, before anything is sent.
             **stop: ``limit``, ``max_failures``, ``max_records``, ``expect`` and ``max_duration_seconds`` in place of
                 those of the settings.
@@ -134,7 +134,7 @@ class BulkDeleter:
         """Return the job that :meth:`delete` runs, to look at or to stop while it runs."""
         if not isinstance(table_id, str) or not table_id:
             raise SettingsError("table_id must be a text that is not empty; nothing was sent")
-        held = hold_sources(self._settings.holds) if holds is None else (_source(holds),)
+        held = hold_sources(self._settings.holds) + (() if holds is None else (_source(holds),))
         path = None if ledger is None else Path(ledger)
         return self.job_of(Order(table_id, _source(records), path, held), **stop)
 
@@ -149,6 +149,12 @@ class BulkDeleter:
 
 def hold_sources(settings: HoldsSettings) -> tuple[Source, ...]:
     """Return the hold lists that *settings* name, each of its own kind; raise :class:`HoldsRefused` for a bad path."""
+    for path in settings.path:
+        if unread := passed_over(path):
+            raise HoldsRefused(
+                f"the hold list {path} is a directory, where {', '.join(unread)} would not be read, because of the "
+                "name. Nothing was sent. Rename that, or name each file"
+            )
     try:
         return tuple(open_source(path, settings) for path in settings.path)
     except SourceRefused as refused:

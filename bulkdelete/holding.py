@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _LONGEST_ID_CHARACTERS: Final = 4096
 _NOT_IN_A_HELD_ID: Final = re.compile(r"""[,;|"']""")
 _OPTIONS: Final = (
-    (re.compile(r"--(column|filter-column)\b"), r"--holds-\1"),
-    (re.compile(r"--(format|encoding) (\S+?)(?=[\s,.]|$)"), r"\1 = \2 in [holds] of the configuration"),
+    (re.compile(r"--(column|filter-column|format)\b"), r"--holds-\1"),
+    (re.compile(r"--encoding (\S+)"), r"encoding = \1 in [holds] of the configuration"),
     (re.compile(r"--no-header\b"), "header = false in [holds] of the configuration"),
     (re.compile(r"\bsource\.max_expansion\b"), "holds.max_expansion"),
     (re.compile(r"\bthe path of the source\b"), "its path"),
@@ -126,7 +126,7 @@ class _Reading:
             raise self._unclear(never[1], rows, index)
         if isinstance(item, str) and self._looks_cut(item):
             reason = "it holds a quote, or what stands between fields, and a line of text is one id"
-            raise self._unclear(f"{reason}; say format = csv in [holds] of the configuration if it is", rows, index)
+            raise self._unclear(f"{reason}; if it is a csv, say so with --holds-format csv", rows, index)
         return item
 
     def _looks_cut(self, ids: str) -> bool:

@@ -23,6 +23,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "--filter-column": "source.filter_column",
     "--delimiter": "source.delimiter",
     "--encoding": "source.encoding",
+    "--holds-format": "holds.format",
     "--holds-column": "holds.column",
     "--holds-filter-column": "holds.filter_column",
     "--holds-max-age": "holds.max_age_seconds",

@@ -6,7 +6,7 @@ import glob
 import hashlib
 import json
 import os
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 FILES: Final = "files"
 """The part of a source's identity that lists its files, as JSON."""
-_PASSED_OVER: Final = (".", "_")
+_NOT_DATA: Final = "_"
+_PASSED_OVER: Final = (".", _NOT_DATA)
 _OUR_LEDGERS: Final = ".bulkdelete.db"
 
 
@@ -57,6 +58,19 @@ def find(paths: Sequence[str]) -> list[Found]:
             raise SourceRefused(f"{file.path} is named twice among the sources. Nothing was sent. Name each file once")
         seen.add(real)
     return found
+
+
+def passed_over(path: str) -> list[str]:
+    """Return the names in the directory *path*, if it is one, of files that hold something and are not read.
+
+    Hidden files are not among them: nobody keeps records in those.
+    """
+    if not _is_directory(path):
+        return []
+    with suppress(OSError):
+        named = sorted(one for one in Path(path).iterdir() if one.name.startswith(_NOT_DATA))
+        return [one.name for one in named if one.is_dir() or one.stat().st_size]
+    return []  # what cannot be listed cannot be opened either
 
 
 def _found(path: str) -> Iterator[Found]:

@@ -8,11 +8,11 @@ import os
 
 import pytest
 
-from bulkdelete.api import hold_sources
+from bulkdelete.api import BulkDeleter, hold_sources
 from bulkdelete.errors import HoldsRefused, SourceError
 from bulkdelete.holding import read_holds
 from bulkdelete.records import Fate, Filter
-from bulkdelete.settings import HoldsSettings, IdentifierSettings
+from bulkdelete.settings import HoldsSettings, IdentifierSettings, Settings
 from bulkdelete.sources import from_iterable, open_source
 
 IDS = [str(541_278_230_707_963_208 + 37 * number) for number in range(50)]
@@ -84,7 +84,7 @@ async def test_filters_are_held_by_the_column_that_the_settings_name(at):
         ("h.txt", "null\n", "'null' is no id"),
         ("h.txt", b"5\xff\n", "not UTF-8"),
         ("h.txt", "5" * 5000 + "\n", "longer than 4096"),
-        ("h.txt", "541278230707963208,litigation\n", "line 1: it holds a quote.*format = csv in .holds."),
+        ("h.txt", "541278230707963208,litigation\n", "line 1: it holds a quote.*--holds-format csv"),
         ("h.txt", "541278230707963208;x\n", "what stands between fields"),
         ("h.txt", '"541278230707963208"\n', "it holds a quote"),
         ("h.txt", "'541278230707963208\n", "it holds a quote"),
@@ -193,3 +193,22 @@ async def test_a_list_that_is_written_to_while_it_is_read_is_refused(at):
             await read_holds([source], HoldsSettings(sanity_check=False))
     finally:
         type(source).blocks = original
+
+
+async def test_a_file_of_a_directory_that_would_be_passed_over_is_not_passed_over_in_silence(at, tmp_path):
+    (tmp_path / "d").mkdir()
+    for name in ("a.txt", ".hidden"):
+        at(f"d/{name}", lines(IDS[:2]))
+    at("d/_SUCCESS", "")
+    assert len(await read(tmp_path / "d")) == 2
+    at("d/_legal.txt", lines(IDS[2:4]))
+    with pytest.raises(HoldsRefused, match=r"where _legal\.txt would not be read.*Nothing was sent"):
+        await read(tmp_path / "d")
+
+
+async def test_the_holds_of_a_call_add_to_those_of_the_settings(at):
+    settings = Settings(holds=HoldsSettings(path=(str(at("h.txt", lines(IDS[:2]))),)))
+    async with BulkDeleter(base_url="http://127.0.0.1:9", api_key="k", settings=settings) as deleter:
+        both = deleter.job("t", IDS, holds=IDS[5:7])._order.holds
+        assert [one.name for one in both] == [settings.holds.path[0], "an iterable"]
+        assert len(deleter.job("t", IDS)._order.holds) == 1
