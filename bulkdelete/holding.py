@@ -30,6 +30,7 @@ _OPTIONS: Final = (
     (re.compile(r"--no-header\b"), "header = false in [holds] of the configuration"),
     (re.compile(r"\bsource\.max_expansion\b"), "holds.max_expansion"),
     (re.compile(r"\bthe path of the source\b"), "its path"),
+    (re.compile(r" from there on\. Give the source as it was.*"), ". Run the same command again when it is whole"),
 )
 """What the errors of sources name, and what it is called for hold lists."""
 

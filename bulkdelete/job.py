@@ -155,9 +155,9 @@ class Job:
                 )
             except StopAsked:
                 ended, reason = self._stopped_early or (Ended.SIGNAL, "")
-                return self._account.report(
-                    await ledger.count(), ended, f"{reason}; nothing was sent in this run"
-                ), None
+                if ended is Ended.DURATION:
+                    reason = f"{reason}; nothing was sent in this run"
+                return self._account.report(await ledger.count(), ended, reason), None
             except CapPassed as cap:
                 return self._account.report(await ledger.count(), cap.ended, str(cap)), None
             return await self._send(ledger, prepared)

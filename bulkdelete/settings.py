@@ -5,12 +5,8 @@ The attribute docs are the comments of ``config.example.toml``; a test holds the
 
 from __future__ import annotations
 
-import codecs
 import difflib
-import ipaddress
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bulkdelete.checks import check_base_url, check_encoding, check_pattern, listed
 from bulkdelete.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -31,57 +28,6 @@ if TYPE_CHECKING:
 
 MAX_RECORDS_PER_REQUEST = 1000
 """The API's own limit (the API document, first paragraph)."""
-
-
-def check_base_url(url: str) -> str:
-    """Return *url* without a trailing slash; raise ``ValueError`` unless it is https, or http to this machine."""
-    if not url.isprintable() or " " in url:
-        raise ValueError("must hold no space or control character")
-    parts = urlsplit(url)
-    if parts.port == 0:
-        raise ValueError("must not name port 0")
-    (parts.hostname or "").encode("idna")
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise ValueError("must look like https://host, as in https://altatech.ai")
-    if parts.username is not None or parts.password is not None or set(url) & set("#?"):
-        raise ValueError("must hold no user name, password, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError("must be https (http is accepted for this machine only): the API key would travel in clear")
-    return url.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _listed(paths: object) -> object:
-    """Return one path as a list of one; an empty one stays, and is refused when it is opened."""
-    return (paths,) if isinstance(paths, str) else paths
-
-
-def _check_encoding(encoding: str) -> str:
-    try:
-        if codecs.lookup(encoding)._is_text_encoding:  # noqa: SLF001 - what open() asks
-            codecs.getincrementaldecoder(encoding)("backslashreplace").decode(
-                b"1", final=True
-            )  # some only pretend to decode
-            return encoding
-    except (LookupError, ValueError):
-        pass
-    raise ValueError(f"{encoding!r} is no text encoding; well-known ones are utf-8, utf-16, latin-1 and cp1252")
-
-
-def _check_pattern(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from None
-    return pattern
 
 
 CodeMeaning = Literal["invalid", "retry", "unknown", "pause", "too_large", "unauthorized", "fatal"]
@@ -95,7 +41,7 @@ class _Section(BaseModel):
 class ReadingSettings(_Section):
     """How the rows of files are read."""
 
-    path: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    path: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """The files: one, or a list of them, directories and globs such as "ids/*.csv.gz"; "-" is standard input."""
     format: Literal["auto", "text", "csv", "tsv", "jsonl"] = "auto"
     """text (one id a line), csv, tsv or jsonl; auto goes by the name: .csv, .tsv, .jsonl or .ndjson, else text."""
@@ -107,7 +53,7 @@ class ReadingSettings(_Section):
     """The character between csv fields. Empty: a comma for csv, a tab for tsv."""
     header: bool = True
     """Whether the first csv or tsv line holds the column names. Without a header, columns are numbers."""
-    encoding: Annotated[str, AfterValidator(_check_encoding)] = "utf-8"
+    encoding: Annotated[str, AfterValidator(check_encoding)] = "utf-8"
     """How the text is encoded: utf-8, utf-16, latin-1, cp1252 or any other that Python knows."""
     max_line_bytes: int = Field(default=65_536, ge=1024, le=16 * 1024 * 1024)
     """A longer line is set aside as invalid."""
@@ -139,7 +85,7 @@ class HoldsSettings(ReadingSettings):
 class IdentifierSettings(_Section):
     """What the record ids of one table look like; a row that does not is set aside as invalid."""
 
-    pattern: Annotated[str, AfterValidator(_check_pattern)] = ""
+    pattern: Annotated[str, AfterValidator(check_pattern)] = ""
     """A regular expression that matches the whole id."""
     lengths: tuple[int, ...] = ()
     """The numbers of characters that an id may have."""

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
-    ["errors", "version"],
+    ["errors", "version", "checks"],
     ["records", "settings", "waiting", "stopping", "ids"],
     ["holds"],
     ["protocol", "screening", "sanity", "digest", "channel", "tally"],

@@ -1,0 +1,61 @@
+"""What the text of a setting must be: an address, an encoding, a pattern."""
+
+from __future__ import annotations
+
+import codecs
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+
+def check_base_url(url: str) -> str:
+    """Return *url* without a trailing slash; raise ``ValueError`` unless it is https, or http to this machine."""
+    if not url.isprintable() or " " in url:
+        raise ValueError("must hold no space or control character")
+    parts = urlsplit(url)
+    if parts.port == 0:
+        raise ValueError("must not name port 0")
+    (parts.hostname or "").encode("idna")
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise ValueError("must look like https://host, as in https://altatech.ai")
+    if parts.username is not None or parts.password is not None or set(url) & set("#?"):
+        raise ValueError("must hold no user name, password, query or fragment")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("must be https (http is accepted for this machine only): the API key would travel in clear")
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listed(paths: object) -> object:
+    """Return one path as a list of one; an empty one stays, and is refused when it is opened."""
+    return (paths,) if isinstance(paths, str) else paths
+
+
+def check_encoding(encoding: str) -> str:
+    """Return *encoding*; raise ``ValueError`` unless it is one that text can be decoded from."""
+    try:
+        if codecs.lookup(encoding)._is_text_encoding:  # noqa: SLF001 - what open() asks
+            codecs.getincrementaldecoder(encoding)("backslashreplace").decode(
+                b"1", final=True
+            )  # some only pretend to decode
+            return encoding
+    except (LookupError, ValueError):
+        pass
+    raise ValueError(f"{encoding!r} is no text encoding; well-known ones are utf-8, utf-16, latin-1 and cp1252")
+
+
+def check_pattern(pattern: str) -> str:
+    """Return *pattern*; raise ``ValueError`` unless it is a regular expression."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    return pattern
