@@ -9,11 +9,12 @@ from bulkdelete import protocol
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials, credentials_from
 from bulkdelete.errors import HoldsRefused, SettingsError, SourceRefused
+from bulkdelete.holding import unreadable
 from bulkdelete.job import Job
 from bulkdelete.limiter import Limiter
 from bulkdelete.orders import Order
 from bulkdelete.settings import Settings
-from bulkdelete.sources import from_iterable, is_source, open_source
+from bulkdelete.sources import from_iterable, is_source, open_source, passed_over
 from bulkdelete.transport import HttpTransport
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class BulkDeleter:
                 iterator is read in a thread of its own, so that it may block.
             ledger: a file that makes the call durable: the same call after a crash goes on where it was. What cannot
                 be read twice, every plain iterable, is first written whole to ``<ledger>.spool``.
-            holds: records that must not be deleted, whatever *records* say; default: the files that
+            holds: records that must not be deleted, whatever *records* say, beside those in the files that
                 ``settings.holds`` names. They are read whole, and anew for each call, before anything is sent.
             check: where ``settings.canary.records`` is set: an async function that is called with the report once so
                 many records were sent, and that returns ``True`` for the job to go on.
@@ -139,7 +140,7 @@ class BulkDeleter:
         """Return the job that :meth:`delete` runs, to look at or to stop while it runs."""
         if not isinstance(table_id, str) or not table_id:
             raise SettingsError("table_id must be a text that is not empty; nothing was sent")
-        held = hold_sources(self._settings.holds) if holds is None else (_source(holds),)
+        held = hold_sources(self._settings.holds) + (() if holds is None else (_source(holds),))
         path = None if ledger is None else Path(ledger)
         return self.job_of(Order(table_id, _source(records), path, held, check=check), **stop)
 
@@ -164,10 +165,16 @@ class BulkDeleter:
 
 def hold_sources(settings: HoldsSettings) -> tuple[Source, ...]:
     """Return the hold lists that *settings* name, each of its own kind; raise :class:`HoldsRefused` for a bad path."""
+    for path in settings.path:
+        if unread := passed_over(path):
+            raise HoldsRefused(
+                f"the hold list {path} is a directory, where {', '.join(unread)} would not be read, because of the "
+                "name. Nothing was sent. Rename that, or name each file"
+            )
     try:
         return tuple(open_source(path, settings) for path in settings.path)
     except SourceRefused as refused:
-        raise HoldsRefused(f"the hold list cannot be read: {refused}") from None
+        raise unreadable(refused) from None
 
 
 def _source(records: Source | Iterable[Record] | AsyncIterable[Record]) -> Source:

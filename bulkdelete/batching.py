@@ -178,9 +178,9 @@ class Batcher:
             return []
         doubt = "; a request that held it was sent before" if stored.sent or stored.ambiguous else ""
         return [
-            self._set_aside(row, Fate.HELD, f"{reason}{doubt}", record)
+            self._set_aside(row, kept[0], f"{kept[1]}{doubt}", record)
             for row, record in zip(rows, records, strict=True)
-            if (reason := self._screen.hold(record)) and not any(row in part for part in stored.settled)
+            if (kept := self._screen.hold(record)) and not any(row in part for part in stored.settled)
         ]
 
     def _fits(self, joined: bytes, records: int) -> bool:

@@ -26,7 +26,8 @@ def spool_of(ledger: str | os.PathLike[str]) -> Path:
 async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
     """Return a source that can be read again: *source*, or its copy at *path*, which *ledger* knows by its content.
 
-    Where an earlier run made the copy, *source* must give the same records once more, or none at all.
+    Where an earlier run made the copy, *source* must give the same records once more, or none at all; before the first
+    batch of the job, others are taken in place of them.
 
     Raises:
         SourceChanged: it gives others; the copy is left as it was.
@@ -46,9 +47,14 @@ async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
     if content == known:
         await asyncio.to_thread(fresh.replace, path)
         return await spooled(source, path)
-    await asyncio.to_thread(fresh.unlink)
     if not copy.size_bytes and path.exists():  # noqa: ASYNC240 - one look at the disk
+        await asyncio.to_thread(fresh.unlink)
         return await spooled(source, path)
+    if not ledger.totals.rows:
+        await asyncio.to_thread(fresh.replace, path)
+        await ledger.remember(SPOOL, content)
+        return await spooled(source, path)
+    await asyncio.to_thread(fresh.unlink)
     raise SourceChanged(
         f"{source.name} does not hold the records that the first run with this ledger was given ({content}, was "
         f"{known}). Nothing was sent, and the ledger is as it was. Give the same records, or none at all to go on with "

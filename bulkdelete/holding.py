@@ -3,77 +3,153 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from bulkdelete import screening
 from bulkdelete.errors import HoldsRefused, SourceError
 from bulkdelete.holds import Holds
 from bulkdelete.ids import Ids
 from bulkdelete.records import Defect
+from bulkdelete.sanity import ROWS_LOOKED_AT, looks_wrong
+from bulkdelete.screening import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bulkdelete.records import Record, Rows
-    from bulkdelete.settings import HoldsSettings
+    from bulkdelete.records import Item, Record, Rows
+    from bulkdelete.settings import HoldsSettings, IdentifierSettings
     from bulkdelete.sources import Source
 
-_LONGEST_ID_CHARACTERS = 4096
+_LONGEST_ID_CHARACTERS: Final = 4096
+_NOT_IN_A_HELD_ID: Final = re.compile(r"""[,;|"']""")
+_OPTIONS: Final = (
+    (re.compile(r"--(column|filter-column|format)\b"), r"--holds-\1"),
+    (re.compile(r"--encoding (\S+)"), r"encoding = \1 in [holds] of the configuration"),
+    (re.compile(r"--no-header\b"), "header = false in [holds] of the configuration"),
+    (re.compile(r"\bsource\.max_expansion\b"), "holds.max_expansion"),
+    (re.compile(r"\bthe path of the source\b"), "its path"),
+    (re.compile(r" from there on\. Give the source as it was.*"), ". Run the same command again when it is whole"),
+)
+"""What the errors of sources name, and what it is called for hold lists."""
 
 
 async def read_holds(
-    sources: Iterable[Source], settings: HoldsSettings, wall_clock: Callable[[], float] = time.time
+    sources: Iterable[Source],
+    settings: HoldsSettings,
+    identifiers: IdentifierSettings | None = None,
+    wall_clock: Callable[[], float] = time.time,
 ) -> Holds:
-    """Return what *sources* hold back.
+    """Return what *sources* hold back; *identifiers* say what ids of the table look like.
 
     Raises:
         HoldsRefused: one of them cannot be read to its end, is empty without ``allow_empty``, is older than
-            ``max_age_seconds``, or holds a row that can be no record.
+            ``max_age_seconds``, holds a row that can be no record, or does not look like a list of ids of the table.
 
     """
     holds = Holds()
     for source in sources:
         _check_age(source, settings.max_age_seconds, wall_clock())
-        before = len(holds)
+        reading = _Reading(source, holds, identifiers)
         try:
             async with aclosing(source.blocks()) as blocks:
                 async for rows in blocks:
-                    holds.add(_checked(rows, source.name))
+                    reading.take(rows)
         except SourceError as error:
-            raise HoldsRefused(f"the hold list cannot be read: {error}. Nothing was sent") from error
-        if len(holds) == before and not settings.allow_empty:
-            raise HoldsRefused(
-                f"the hold list {source.name} holds nothing new. Nothing was sent. If that is meant, say so with "
-                "--allow-empty-holds"
-            )
+            raise unreadable(error) from error
+        reading.judge(settings)
     return holds
 
 
-def _checked(rows: Rows, name: str) -> list[Record] | Ids:
-    """Return the records of *rows*; a row that is none may stand for a record that must not be deleted."""
-    if isinstance(rows.items, Ids) and rows.items.length <= _LONGEST_ID_CHARACTERS:
-        return rows.items
-    records: list[Record] = []
-    for index, item in enumerate(rows.items):
-        fault = item.reason if isinstance(item, Defect) else screening.fault(item, _LONGEST_ID_CHARACTERS)
-        if isinstance(item, Defect) or fault:
-            place = f"line {rows.lines[index]}" if rows.lines else f"row {rows.first_row + index}"
+def unreadable(error: SourceError) -> HoldsRefused:
+    """Return *error* as what is said of a hold list."""
+    said = str(error)
+    for pattern, words in _OPTIONS:
+        said = pattern.sub(words, said)
+    end = "" if "Nothing was sent" in said else ". Nothing was sent"
+    return HoldsRefused(f"the hold list cannot be read: {said}{end}")
+
+
+class _Reading:
+    """The reading of one hold list into *holds*."""
+
+    def __init__(self, source: Source, holds: Holds, identifiers: IdentifierSettings | None) -> None:
+        self._name = source.name
+        self._lines_are_ids = source.identity.get("kind") == "text"
+        self._holds = holds
+        self._screen = Screen(_LONGEST_ID_CHARACTERS)
+        self._of_the_table = Screen(_LONGEST_ID_CHARACTERS, identifiers)
+        self._rows = 0
+        self._ids = 0
+        self._fits = identifiers is None
+        self._first: list[Item] = []
+        holds.begin_list()
+
+    def take(self, rows: Rows) -> None:
+        """Hold back the records of *rows*; a row that is none may stand for a record that must not be deleted."""
+        items = rows.items
+        self._rows += len(items)
+        self._first.extend(items[: ROWS_LOOKED_AT - len(self._first)])
+        joined = self._screen.plain_joined(items) if items else None
+        if joined is not None and (isinstance(items, Ids) or not self._looks_cut(joined.decode())):
+            self._holds.add_joined(joined)
+        else:
+            self._holds.add([self._checked(item, rows, index) for index, item in enumerate(items)])
+        if not self._fits:
+            ids = [item for item in items if isinstance(item, str)]
+            self._ids += len(ids)
+            self._fits = any(self._of_the_table.fate(one) is None for one in ids)
+
+    def judge(self, settings: HoldsSettings) -> None:
+        """Return if the list, which was read to its end, is what it must be."""
+        if not self._rows and not settings.allow_empty:
             raise HoldsRefused(
-                f"the hold list {name}, {place}: {fault}. What it should hold back is not clear. Nothing was sent. "
-                "Mend that row, and run the same command again"
+                f"the hold list {self._name} is empty. Nothing was sent. If that is meant, say so with "
+                "--allow-empty-holds"
             )
-        records.append(item)
-    return records
+        if not settings.sanity_check:
+            return
+        wrong = looks_wrong(self._first)
+        if self._ids and not self._fits:
+            wrong = "none of its ids looks like one of this table, as [identifiers] describes them"
+        if wrong:
+            raise HoldsRefused(
+                f"the hold list {self._name}: {wrong}. This does not look like a list of record ids, and would hold "
+                "back nothing that is meant. Nothing was sent. Give the list as it was made, or say which column holds "
+                "the ids with --holds-column; if it is what you mean, say so with --no-holds-sanity-check"
+            )
+
+    def _checked(self, item: Item, rows: Rows, index: int) -> Record:
+        if isinstance(item, Defect):
+            raise self._unclear(item.reason, rows, index)
+        if never := self._screen.fate(item):
+            raise self._unclear(never[1], rows, index)
+        if isinstance(item, str) and self._looks_cut(item):
+            reason = "it holds a quote, or what stands between fields, and a line of text is one id"
+            raise self._unclear(f"{reason}; if it is a csv, say so with --holds-format csv", rows, index)
+        return item
+
+    def _looks_cut(self, ids: str) -> bool:
+        return self._lines_are_ids and _NOT_IN_A_HELD_ID.search(ids) is not None
+
+    def _unclear(self, fault: str, rows: Rows, index: int) -> HoldsRefused:
+        place = f"line {rows.lines[index]}" if rows.lines else f"row {rows.first_row + index}"
+        return HoldsRefused(
+            f"the hold list {rows.file or self._name}, {place}: {fault}. What it should hold back is not clear. "
+            "Nothing was sent. Mend that row, and run the same command again"
+        )
 
 
 def _check_age(source: Source, max_age_seconds: float | None, now: float) -> None:
     if max_age_seconds is None:
         return
-    if not source.replayable or not source.paths:
+    if not source.replayable or not source.files:
         raise HoldsRefused(f"the hold list {source.name} has no age, and one is asked for. Nothing was sent")
-    age = max(now - os.stat(path).st_mtime for path in source.files)  # noqa: PTH116 - names as given
+    try:
+        age = max(now - os.stat(path).st_mtime for path in source.files)  # noqa: PTH116 - names as given
+    except OSError as error:
+        raise HoldsRefused(f"the hold list cannot be read: {source.name}: {error.strerror}. Nothing was sent") from None
     if age > max_age_seconds:
         raise HoldsRefused(
             f"the hold list {source.name} was last written {age:.0f} s ago; holds.max_age_seconds is "

@@ -82,6 +82,13 @@ class Job:
         """Return how far the job is."""
         return self._account.snapshot(self._limiter)
 
+    def _end(self, ended: Ended, reason: str) -> None:
+        if self._engine is None:
+            self._stopped_early = self._stopped_early or (ended, reason)
+            self._stop.ask()
+        else:
+            self._engine.halt(ended, reason)
+
     async def run(self) -> Report:
         """Run the job; see :meth:`bulkdelete.BulkDeleter.delete` for what it returns and raises."""
         self._account.begin()
@@ -123,16 +130,19 @@ class Job:
         table, settled = self._order.table_id, self._tally.settled_before
         _log.info("a job on table %s begins: %s, %d rows settled before", table, self._order.source.name, settled)
         await self._note_beginning(ledger)
-        try:
-            with self._for_at_most(self._settings.stop.max_duration_seconds):
+        with self._for_at_most(self._settings.stop.max_duration_seconds):
+            try:
                 prepared = await self._stop.unless_asked(prepare(self._order, self._settings, ledger, content))
                 if COUNT_BEFORE not in ledger.facts and not ledger.totals.sent:
                     await self._count(ledger, COUNT_BEFORE, self._stop)
-                sweep = await self._sweep(ledger, prepared)
-        except StopAsked:
-            return self._account.report(await ledger.count(), *(self._stopped_early or (Ended.SIGNAL, ""))), None
-        except CapPassed as cap:
-            return self._account.report(await ledger.count(), cap.ended, str(cap)), None
+            except StopAsked:
+                ended, reason = self._stopped_early or (Ended.SIGNAL, "")
+                if ended is Ended.DURATION:
+                    reason = f"{reason}; nothing was sent in this run"
+                return self._account.report(await ledger.count(), ended, reason), None
+            except CapPassed as cap:
+                return self._account.report(await ledger.count(), cap.ended, str(cap)), None
+            sweep = await self._sweep(ledger, prepared)
         return await self._conclude(ledger, sweep)
 
     async def _note_beginning(self, ledger: Ledger) -> None:

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged
+from bulkdelete.screening import different_held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 class Merge:
     """The batches still to be sent of the rows in *blocks*, of which *ranges* are stored already.
 
-    *limit* ends them after so many records. ``source_rows`` is what an earlier run counted to the source's end;
-    No batch is begun that would make more than *most_records* over the job's life. Afterwards, :attr:`read_to_end`,
-    :attr:`limited`, :attr:`limit_note` and :attr:`over_cap` say how the batches ended, and :attr:`records` how many
-    records they and the stored ranges hold.
+    *limit* ends them after so many records. ``source_rows`` is what an earlier run counted to the source's end.
+    No batch is begun that would make more than *most_records* over the job's life, or by which the source is seen to
+    hold more than *expected*. Afterwards, :attr:`read_to_end`, :attr:`limited`, :attr:`limit_note` and
+    :attr:`over_cap` say how the batches ended; :attr:`records` how many records they and the stored ranges hold, and
+    :attr:`found` how many with those on hold.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each bound is another, and has its name at the call
         self,
         batcher: Batcher,
         ranges: AsyncGenerator[StoredRange, None],
@@ -35,13 +37,16 @@ class Merge:
         limit: int | None = None,
         source_rows: int | None = None,
         most_records: int | None = None,
+        expected: int | None = None,
     ) -> None:
         self._batcher = batcher
         self._ranges = ranges
         self._limit = self._left = limit
         self._source_rows = source_rows
         self._most_records = most_records
+        self._expected = expected
         self.records = 0
+        self.found = 0
         self.over_cap = False
         self.read_to_end = False
         self.limited = False
@@ -82,6 +87,7 @@ class Merge:
     def _take(self, stored: StoredRange) -> Batch | None:
         batch = self._batcher.take(stored)
         self.records += stored.records if batch is None else len(batch.records)
+        self.found = self.records
         if batch is None or self._left is None:
             return batch
         if batch.open_records > self._left:
@@ -114,10 +120,15 @@ class Merge:
             if batch is None:
                 return
             self.records += len(batch.records)
-            if self._most_records is not None and self.records > self._most_records:
+            self.found += len(batch.records) + different_held(batch.set_aside)
+            if _is_over(self.records, self._most_records) or _is_over(self.found, self._expected):
                 self.over_cap = True
                 return
             if self._left is not None:
                 self._left -= len(batch.records)
             yield batch
         self.limited = self._batcher.rows_left > 0
+
+
+def _is_over(count: int, most: int | None) -> bool:
+    return most is not None and count > most

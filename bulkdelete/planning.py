@@ -127,7 +127,7 @@ async def make_plan(order: Order, settings: Settings) -> Plan:
 
 def _cap_passed(found: Survey, settings: Settings) -> str:
     try:
-        check_caps(found.records, settings.stop)
+        check_caps(found.records, settings.stop, held=found.found - found.records)
     except CapPassed as passed:
         return str(passed)
     return ""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulkdelete.copying import copied, spool_of
 from bulkdelete.errors import HoldsRefused, PlanRefused, SourceRefused
 from bulkdelete.holding import read_holds
-from bulkdelete.ledger.facts import HOLDS, SURVEYED
+from bulkdelete.ledger.facts import HOLD_LISTS, HOLDS, SURVEYED
 from bulkdelete.orders import differences, what_is_deleted
 from bulkdelete.records import Ended
-from bulkdelete.sanity import ROWS_LOOKED_AT, looks_wrong
+from bulkdelete.sanity import MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import first_records
 from bulkdelete.surveying import survey
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from bulkdelete.holds import Holds
     from bulkdelete.ledger import Ledger
     from bulkdelete.orders import Order
+    from bulkdelete.records import Item
     from bulkdelete.settings import Settings, StopSettings
     from bulkdelete.sources import Source
 
@@ -57,11 +60,12 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
         CapPassed: ``max_records`` or ``expect`` does not fit what the source holds.
 
     """
-    table_id, source = order.table_id, order.source
+    source = order.source
     _refuse_to_forget(order.holds, ledger)
     screen, held = await screen_of(order, settings)
     if order.holds:
         await ledger.remember(HOLDS, held.digest or "empty")
+        await ledger.remember(HOLD_LISTS, str(len(order.holds)))
     _compare(order, what_is_deleted(order, settings, content, held.digest))
     if not source.replayable and ledger.path is not None:
         source = await copied(source, ledger, spool_of(ledger.path))
@@ -69,13 +73,11 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
         await look(source, settings)
     caps = settings.stop
     surveyed = source.replayable and not (caps.max_records is None and caps.expect is None)
+    prepared = Prepared(order.table_id, source, held, screen, surveyed)
     if surveyed:
-        known = ledger.facts.get(SURVEYED)
-        records = (await survey(table_id, source, settings.batch, screen)).records if known is None else int(known)
-        check_caps(records, caps)
-        if known is None:
-            await ledger.remember(SURVEYED, str(records))
-    return Prepared(table_id, source, held, screen, surveyed)
+        records, found = await _counted(prepared, settings, ledger)
+        check_caps(records, caps, held=found - records)
+    return prepared
 
 
 def _compare(order: Order, now: Mapping[str, str]) -> None:
@@ -90,40 +92,81 @@ def _compare(order: Order, now: Mapping[str, str]) -> None:
 
 async def screen_of(order: Order, settings: Settings) -> tuple[Screen, Holds]:
     """Return what screens the rows of *order*, and its hold lists, read whole; raises as :func:`read_holds` does."""
-    held = await read_holds(order.holds, settings.holds)
-    return Screen(settings.batch.max_id_characters, settings.identifiers.get(order.table_id), held), held
+    rules = settings.identifiers.get(order.table_id)
+    held = await read_holds(order.holds, settings.holds, rules)
+    return Screen(settings.batch.max_id_characters, rules, held), held
+
+
+async def _counted(prepared: Prepared, settings: Settings, ledger: Ledger) -> tuple[int, int]:
+    """Return how many records the source holds to send, and how many with those on hold, as the ledger knows it.
+
+    Lists that grew change what is to send, and not what the source holds: where batches are cut because of them decides
+    only which rows are duplicates.
+    """
+    rules = settings.identifiers.get(prepared.table_id)
+    plain = [settings.batch.model_dump(mode="json"), None if rules is None else rules.model_dump(mode="json")]
+    decided_by = hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+    known = json.loads(ledger.facts.get(SURVEYED, "{}")) if ledger.totals.rows else {}
+    if known.get("decided_by") != decided_by:
+        known = {}
+    if known.get("holds") != prepared.holds.digest:
+        seen = await survey(prepared.table_id, prepared.source, settings.batch, prepared.screen)
+        known = {"found": seen.found, **known, "records": seen.records}
+    now = {**known, "decided_by": decided_by, "holds": prepared.holds.digest}
+    await ledger.remember(SURVEYED, json.dumps(now))
+    return known["records"], known["found"]
 
 
 def _refuse_to_forget(holds: Sequence[Source], ledger: Ledger) -> None:
-    """Raise :class:`HoldsRefused` where an earlier run had hold lists and this one has none."""
-    if ledger.facts.get(HOLDS) and not holds:
+    """Raise :class:`HoldsRefused` where an earlier run had more hold lists: no resume forgets one."""
+    before = int(ledger.facts.get(HOLD_LISTS, "1" if ledger.facts.get(HOLDS) else "0"))
+    if len(holds) < before:
+        had = "hold lists" if before > 1 and not holds else f"{before} hold list{'s' * (before > 1)}"
         raise HoldsRefused(
-            "an earlier run of this job had hold lists, and this one has none. Nothing was sent. Give them again with "
-            "--holds; to go on without, give an empty list and --allow-empty-holds"
+            f"an earlier run of this job had {had}, and this one has {len(holds) or 'none'}. Nothing was sent. Give "
+            "each again with --holds; to go on without one, give an empty list in its place and --allow-empty-holds"
         )
 
 
 async def look(source: Source, settings: Settings) -> None:
-    """Return if the first ids of *source* look like ids; raise :class:`SourceRefused` where they do not."""
-    if not settings.source.sanity_check:
-        return
-    wrong = looks_wrong(await first_records(source, ROWS_LOOKED_AT))
+    """Return if every file of *source* has its column, and the first ids look like ids.
+
+    Raises:
+        SourceRefused: they do not, or a file cannot be read as it should: before anything of another one is sent.
+
+    """
+    looked_at = settings.source.sanity_check
+    first: list[Item] = []
+    for part in source.parts:
+        of_part = await first_records(part, ROWS_LOOKED_AT if looked_at else 1)
+        first += of_part[: ROWS_LOOKED_AT - len(first)]
+        if looked_at and len(source.parts) > 1:
+            _refuse_if(looks_wrong(of_part, MOST_ROUNDED_SHARE_OF_A_FILE), part.name)
+    if looked_at:
+        _refuse_if(looks_wrong(first), source.name)
+
+
+def _refuse_if(wrong: str, name: str) -> None:
     if wrong:
         raise SourceRefused(
-            f"{source.name}: {wrong}. This does not look like the column of record ids. Nothing was sent. If it is "
+            f"{name}: {wrong}. This does not look like the column of record ids. Nothing was sent. If it is "
             "what you mean, say so with --no-sanity-check (source.sanity_check = false)"
         )
 
 
-def check_caps(records: int, caps: StopSettings) -> None:
-    """Return if a job of so many *records* may begin; raise :class:`CapPassed` where it may not."""
-    if caps.expect is not None and records != caps.expect:
+def check_caps(records: int, caps: StopSettings, *, held: int = 0) -> None:
+    """Return if a job of so many *records*, and *held* more on hold, may go on; else raise :class:`CapPassed`."""
+    found = records + held
+    if caps.expect is not None and found != caps.expect:
+        those_held = f", {held:,} of them on hold" if held else ""
         raise CapPassed(
             Ended.UNEXPECTED,
-            f"the source holds {records:,} records, and {caps.expect:,} are expected: nothing was sent",
+            f"the source holds {found:,} records{those_held}, and {caps.expect:,} are expected: nothing was sent in "
+            "this run",
         )
     if caps.max_records is not None and records > caps.max_records:
         raise CapPassed(
             Ended.MAX_RECORDS,
-            f"the source holds {records:,} records, and max_records is {caps.max_records:,}: nothing more was sent",
+            f"the source holds {records:,} records to send, and max_records is {caps.max_records:,}: nothing was sent "
+            "in this run",
         )

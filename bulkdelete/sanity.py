@@ -14,23 +14,28 @@ if TYPE_CHECKING:
     from bulkdelete.records import Item
 
 ROWS_LOOKED_AT: Final = 10_000
-_DATE: Final = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T_].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
+_DATE: Final = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T_ ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?:[T_ ].*)?")
 _E_MAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LONG_ID: Final = re.compile(r"\d{16,}")
 _ROUNDED: Final = "000"
 _MOST_ROUNDED_SHARE: Final = 0.01
+MOST_ROUNDED_SHARE_OF_A_FILE: Final = 0.5
+"""For each of many files: by chance, one in some hundred small ones has more of its ids end in zeros than the above."""
 _FEWEST_ROUNDED: Final = 3
 _FEWEST_EQUAL: Final = 3
 _FEWEST_NUMBERS: Final = 10
 _SHARE: Final = 0.5
 
 
-def looks_wrong(items: Sequence[Item]) -> str:
-    """Return what is wrong with the ids among *items*, the first rows of a source; an empty string where nothing is."""
+def looks_wrong(items: Sequence[Item], most_rounded: float = _MOST_ROUNDED_SHARE) -> str:
+    """Return what is wrong with the ids among *items*, the first rows of a source; an empty string where nothing is.
+
+    *most_rounded* is the share of long ids that may end as rounded ones do.
+    """
     ids = [item for item in items if isinstance(item, str)]
     if not ids:
         return ""
-    return _equal(ids) or _numbers(ids) or _dates(ids) or _addresses(ids) or _rounded(ids)
+    return _equal(ids) or _numbers(ids) or _dates(ids) or _addresses(ids) or _rounded(ids, most_rounded)
 
 
 def _equal(ids: Sequence[str]) -> str:
@@ -61,14 +66,14 @@ def _mostly(ids: Sequence[str], what: str, those: Iterable[str]) -> str:
     return f"{len(found):,} of the first {len(ids):,} ids look like {what}, such as {found[0]!r}"
 
 
-def _rounded(ids: Sequence[str]) -> str:
+def _rounded(ids: Sequence[str], most: float) -> str:
     """A spreadsheet keeps 15 digits and writes zeros for the rest; of untouched ids one in a thousand ends so."""
     long_ids = [one for one in ids if _LONG_ID.fullmatch(one)]
     rounded = [one for one in long_ids if one.endswith(_ROUNDED)]
-    all_of_few = len(rounded) == len(long_ids) > 1
-    if len(rounded) <= _MOST_ROUNDED_SHARE * len(long_ids) or (len(rounded) < _FEWEST_ROUNDED and not all_of_few):
+    all_of_few = len(rounded) == len(long_ids) and len(set(rounded)) > 1
+    if len(rounded) <= most * len(long_ids) or (len(rounded) < _FEWEST_ROUNDED and not all_of_few):
         return ""
     return (
-        f"{len(rounded):,} of the first {len(long_ids):,} long ids end in {_ROUNDED}, such as {rounded[0]}, as a "
-        "spreadsheet leaves them: they may name other records"
+        f"{len(rounded):,} of the first {len(long_ids):,} long ids end in {_ROUNDED}, such as "
+        f"{rounded[0]}, as a spreadsheet leaves them: they may name other records"
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.batching import Batcher
 from bulkdelete.records import Fate
+from bulkdelete.screening import different_held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -28,12 +29,13 @@ MOST_SAMPLES: Final = 10
 class Survey:
     """What is in a source: rows by what would become of them, and examples.
 
-    ``records`` would be sent, in ``batches`` requests if nothing went wrong. ``digest`` stands for every row, screened
-    as it was.
+    ``records`` would be sent, in ``batches`` requests if nothing went wrong; ``found`` are those and the ones on hold.
+    ``digest`` stands for every row, screened as it was.
     """
 
     rows: int = 0
     records: int = 0
+    found: int = 0
     invalid: int = 0
     held: int = 0
     duplicate: int = 0
@@ -90,6 +92,7 @@ class _Counting:
         found = self._found
         found.rows = batch.end_row
         found.records += len(batch.records)
+        found.found += len(batch.records) + different_held(batch.set_aside)
         self._digest.update(b"%d %d %b\n" % (batch.first_row, batch.end_row, batch.digest))
         for row_fate in batch.set_aside:
             self._fates[row_fate.fate] += 1

@@ -41,13 +41,13 @@ class Sweep:
         self._prepared = means.prepared
         self._state = means.state
         rows = means.ledger.facts.get(SOURCE_ROWS)
-        caps = [cap for cap in (stop.max_records, stop.expect) if cap is not None]
         self._merge = Merge(
             Batcher(means.prepared.table_id, means.settings.batch, means.prepared.screen),
             means.ledger.ranges(),
             limit=limit,
-            source_rows=None if rows is None else int(rows),
-            most_records=min(caps, default=None),
+            source_rows=int(rows) if rows is not None and means.ledger.totals.rows else None,
+            most_records=stop.max_records,
+            expected=None if means.prepared.surveyed else stop.expect,
         )
         self.engine = Engine(means.deleter, means.ledger, means.state, workers=workers, max_failures=stop.max_failures)
 
@@ -68,15 +68,15 @@ class Sweep:
     def judge(self) -> None:
         """Say why the batches ended where they did."""
         merge, stop, engine = self._merge, self._stop_settings, self.engine
-        if merge.over_cap and stop.expect is not None and merge.records > stop.expect:
+        if merge.over_cap and stop.expect is not None and merge.found > stop.expect:
             more = "and nothing more was sent"
             engine.halt(Ended.UNEXPECTED, f"the source holds more than the {stop.expect:,} records expected, {more}")
         elif merge.over_cap:
             engine.halt(Ended.MAX_RECORDS, f"max_records, {stop.max_records:,}, is reached, and nothing more was sent")
         elif merge.limited:
             engine.halt(Ended.LIMIT, f"the limit of {stop.limit} records in this run was reached{merge.limit_note}")
-        elif merge.read_to_end and not self._prepared.surveyed and stop.expect not in {None, merge.records}:
-            what = f"the source held {merge.records:,} records, and {stop.expect:,} were expected"
+        elif merge.read_to_end and not self._prepared.surveyed and stop.expect not in {None, merge.found}:
+            what = f"the source held {merge.found:,} records, and {stop.expect:,} were expected"
             engine.halt(Ended.UNEXPECTED, what)
         elif not (merge.read_to_end or self._state.stop.asked or engine.problem):
             engine.halt(Ended.FAULT, "the source was not read to its end, and nobody said why")

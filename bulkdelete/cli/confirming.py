@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 _MOST_FILES_NAMED: Final = 10
+_LONGEST_NAME_BYTES: Final = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,14 @@ class Earlier:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.source_rows is not None and not self.remaining
+        """Whether something was done, and nothing is left to do."""
+        return bool(self.source_rows) and not self.remaining
 
 
 def default_ledger(source: str, table_id: str) -> Path:
     """Return the ledger of a job that names none: ``./<source>.<table_id>.bulkdelete.db``."""
     name = "stdin" if source == "-" else re.sub(r"[*?\[\]]", "_", Path(source).resolve().name)
+    name = os.fsdecode(os.fsencode(name)[:_LONGEST_NAME_BYTES])
     return Path(f"{name}.{re.sub(r'[^A-Za-z0-9._-]', '_', table_id)}.bulkdelete.db")
 
 

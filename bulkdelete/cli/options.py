@@ -24,6 +24,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "--filter-column": "source.filter_column",
     "--delimiter": "source.delimiter",
     "--encoding": "source.encoding",
+    "--holds-format": "holds.format",
     "--holds-column": "holds.column",
     "--holds-filter-column": "holds.filter_column",
     "--holds-max-age": "holds.max_age_seconds",
@@ -46,16 +47,18 @@ SWITCHES: Final[Mapping[str, str]] = {
     "--header/--no-header": "source.header",
     "--sanity-check/--no-sanity-check": "source.sanity_check",
     "--allow-empty-holds/--no-empty-holds": "holds.allow_empty",
+    "--holds-sanity-check/--no-holds-sanity-check": "holds.sanity_check",
 }
 """The same for settings that are on or off."""
 
 
 _HOLDS: Final = "holds.path"
+_STDIN: Final = "-"
 
 
 def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add every option of :data:`SETTINGS` and :data:`SWITCHES` to a click command."""
-    about = "A list of records that are never sent; may be given several times."
+    about = "A list of records that are never sent; may be given several times, and adds to those in the configuration."
     command = click.option("--holds", _parameter(_HOLDS), metavar="FILE", multiple=True, help=about)(command)
     for flags, name in reversed(list(SWITCHES.items())):
         about = _flat(field_of(name).description)
@@ -83,7 +86,7 @@ def settings_from(
     names = [*SETTINGS.values(), *SWITCHES.values()]
     overrides = {name: given[_parameter(name)] for name in names if given.get(_parameter(name)) is not None}
     if given.get(_parameter(_HOLDS)):
-        overrides[_HOLDS] = list(given[_parameter(_HOLDS)])
+        overrides[_HOLDS] = [*_configured_holds(values), *given[_parameter(_HOLDS)]]
     if sources:
         overrides["source.path"] = list(sources)
     if overrides.get("source.delimiter") == "\\t":
@@ -91,9 +94,12 @@ def settings_from(
     for name, value in overrides.items():
         settings_file.put(values, name, value)
     try:
-        return Settings.from_mapping(values)
+        settings = Settings.from_mapping(values)
     except SettingsError as error:
         raise SettingsError("\n".join(map(_by_option, str(error).splitlines()))) from None
+    if [*settings.source.path, *settings.holds.path].count(_STDIN) > 1:
+        raise SettingsError('standard input, "-", can be read once only, and is named twice. Nothing was sent')
+    return settings
 
 
 def require(settings: Settings) -> None:
@@ -115,6 +121,12 @@ def field_of(name: str) -> FieldInfo:
         model = model.model_fields[section].annotation
     found: FieldInfo = model.model_fields[last]
     return found
+
+
+def _configured_holds(values: Mapping[str, Any]) -> list[str]:
+    """Return the hold lists of the configuration: an option may add one, and takes none away."""
+    paths = values.get("holds", {}).get("path", [])
+    return [paths] if isinstance(paths, str) else list(paths)
 
 
 def _by_option(line: str) -> str:

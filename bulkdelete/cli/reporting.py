@@ -125,6 +125,8 @@ def _next(report: Report, resume_command: str) -> Iterator[str]:
         yield f"{'digest':<16}{report.ledger_digest}"
     if report.rejected or report.invalid or report.remaining:
         yield f"{'those rows':<16}{failures_command(report.ledger)}"
+    if report.held:
+        yield f"{'held rows':<16}{failures_command(report.ledger)} --all"
     if resume_command and (report.remaining or report.ended is not Ended.COMPLETE):
         word = "to go on" if report.ended in _GOES_ON else "once mended"
         yield f"{word:<16}{harmless(resume_command, most=8192)}"

@@ -82,4 +82,4 @@ def _take_from(values: dict[str, Any], keys: tuple[str, ...], folder: Path) -> N
 
 
 def _taken_from(folder: Path, path: object) -> object:
-    return str(folder / path) if isinstance(path, str) and path != _STDIN else path
+    return str(folder / path) if isinstance(path, str) and path not in {"", _STDIN} else path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections import Counter
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +32,7 @@ def check_place(path: Path) -> None:
     """Raise :class:`LedgerStorageError` where there can be no ledger at *path*."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise LedgerStorageError(f"SQLite {sqlite3.sqlite_version} is too old for the ledger: 3.37 is needed")
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - is no error for a name that is too long
         raise LedgerStorageError(f"{path}: the ledger is a file, and this is a folder. Nothing was sent")
     if not path.parent.is_dir():
         raise LedgerStorageError(f"{path}: there is no folder {path.parent} for the ledger. Nothing was sent; make it")
@@ -113,8 +114,8 @@ def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping
 def _difference(given: str, stored: str) -> str:
     """Return in words how two values of an identity differ; lists, which are JSON, by what is new and what is gone."""
     try:
-        now, before = json.loads(given), json.loads(stored)
-        new, gone = [name for name in now if name not in before], [name for name in before if name not in now]
+        now, before = Counter(json.loads(given)), Counter(json.loads(stored))
+        new, gone = list((now - before).elements()), list((before - now).elements())
     except (ValueError, TypeError):
         return f"{given}, was {stored}"
     changes = [

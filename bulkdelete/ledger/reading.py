@@ -161,7 +161,7 @@ def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
 
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - is no error for a name that is too long
         raise LedgerMismatch(f"{path}: there is no ledger here")
     file = Path(os.path.realpath(path))
     return LedgerReader(file, opening.connect_to_read(file))

@@ -25,7 +25,7 @@ _ANSWERED: Final = "UPDATE batch SET changed_ms = ?, attempts = attempts + ?, am
 _PARTS_OF_IT: Final = "FROM part WHERE part.first_row >= batch.first_row AND part.first_row < batch.end_row"
 _INTEND_AGAIN: Final = (
     f"UPDATE batch SET state = iif(records - ? = coalesce((SELECT sum(records) {_PARTS_OF_IT}), 0), 2, 0), "  # noqa: S608 - constants
-    "records = records - ?, held = held + ?, changed_ms = ?, ambiguous = max(ambiguous, ?) "
+    "records = records - ?, invalid = invalid + ?, held = held + ?, changed_ms = ?, ambiguous = max(ambiguous, ?) "
     "WHERE first_row = ? AND end_row = ? AND digest = ? AND state IN (0, 3, 4)"
 )
 _IS_OPEN: Final = "WHERE first_row = ? AND state IN (0, 3, 4)"
@@ -73,9 +73,10 @@ def add_batch(batch: Batch, connection: sqlite3.Connection) -> None:
 
 def reopen_batch(batch: Batch, connection: sqlite3.Connection) -> None:
     """Write the intent of a batch that the ledger holds and that is not finished, and what is on hold of it by now."""
-    held = len(batch.set_aside)
+    kept_back = [row_fate.fate for row_fate in batch.set_aside]
+    counts = (len(kept_back), len(kept_back), kept_back.count(Fate.INVALID), kept_back.count(Fate.HELD))
     connection.executemany(_ADD_ROW, map(texts.to_row, batch.set_aside))
-    values = (held, held, held, now_ms(), int(batch.ambiguous), batch.first_row, batch.end_row, batch.digest)
+    values = (*counts, now_ms(), int(batch.ambiguous), batch.first_row, batch.end_row, batch.digest)
     _change_one(connection, _INTEND_AGAIN, values, batch)
 
 

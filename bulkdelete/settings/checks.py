@@ -43,10 +43,18 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def listed(paths: object) -> object:
+    """Return one path as a list of one; an empty one stays, and is refused when it is opened."""
+    return (paths,) if isinstance(paths, str) else paths
+
+
 def check_encoding(encoding: str) -> str:
-    """Return *encoding*; raise ``ValueError`` unless it is the name of a text encoding."""
+    """Return *encoding*; raise ``ValueError`` unless it is one that text can be decoded from."""
     try:
         if codecs.lookup(encoding)._is_text_encoding:  # noqa: SLF001 - what open() asks
+            codecs.getincrementaldecoder(encoding)("backslashreplace").decode(
+                b"1", final=True
+            )  # some only pretend to decode
             return encoding
     except (LookupError, ValueError):
         pass

@@ -6,18 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bulkdelete.settings.checks import Encoding, Pattern, Section
-
-
-def _listed(paths: object) -> object:
-    """Return one path as a list of one."""
-    return ((paths,) if paths else ()) if isinstance(paths, str) else paths
+from bulkdelete.settings.checks import Encoding, Pattern, Section, listed
 
 
 class ReadingSettings(Section):
     """How the rows of files are read."""
 
-    path: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    path: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """The files: one, or a list of them, directories and globs such as "ids/*.csv.gz"; "-" is standard input."""
     format: Literal["auto", "text", "csv", "tsv", "jsonl"] = "auto"
     """text (one id a line), csv, tsv or jsonl; auto goes by the name: .csv, .tsv, .jsonl or .ndjson, else text."""
@@ -53,6 +48,9 @@ class HoldsSettings(ReadingSettings):
     """Whether a hold list may hold nothing; otherwise an empty one stops the job before anything is sent."""
     max_age_seconds: float | None = Field(default=None, gt=0)
     """A hold list that was last written longer ago stops the job before anything is sent. Unset: any age."""
+    sanity_check: bool = True
+    """Whether a hold list that looks like another column, or like what a spreadsheet has left of ids, stops the job
+    before anything is sent."""
 
 
 class IdentifierSettings(Section):

@@ -1,15 +1,15 @@
 """Sources: blocks of rows in order, from a file, standard input or a Python iterable; one small file per kind.
 
 ``open_source`` and ``from_iterable`` make a :class:`Source`; ``spooled`` makes one that cannot be read twice safe to
-resume; ``first_records`` looks at the beginning of one that can.
+resume; ``first_records`` looks at the beginning of one that can. ``passed_over`` tells what a directory keeps back.
 """
 
 from __future__ import annotations
 
 from bulkdelete.sources.iterables import from_iterable
 from bulkdelete.sources.opening import open_source
-from bulkdelete.sources.several import FILES
+from bulkdelete.sources.several import FILES, passed_over
 from bulkdelete.sources.source import Source, first_records, is_source
 from bulkdelete.sources.spool import spooled
 
-__all__ = ["FILES", "Source", "first_records", "from_iterable", "is_source", "open_source", "spooled"]
+__all__ = ["FILES", "Source", "first_records", "from_iterable", "is_source", "open_source", "passed_over", "spooled"]

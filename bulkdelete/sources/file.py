@@ -55,6 +55,11 @@ class FileSource:
         return () if self.path is None else (self.name,)
 
     @property
+    def parts(self) -> tuple[FileSource]:
+        """Itself."""
+        return (self,)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The file that it reads."""
         return () if self.path is None else (str(self.path),)
@@ -95,11 +100,13 @@ class FileSource:
         row = 0
         try:
             with self._stream(stop) as stream:
+                as_it_was = self._stamp or stream.stamp()
                 for items, lines in self.lots(read_blocks(self._reader(stream), self.block_bytes, self.max_line_bytes)):
                     self.position_bytes = stream.position_bytes
-                    self._check_unchanged(stream.stamp(), row)
+                    self._check_unchanged(stream.stamp(), as_it_was, row)
                     yield Rows(row, items, self.file, lines if self.file else ())
                     row += len(items)
+                self._check_unchanged(stream.stamp(), as_it_was, row)
         except (OSError, DamagedError) as error:
             raise SourceError(
                 f"{self.name}: reading broke off before row {row}: {_said(error)}. The rows before it are whole, and "
@@ -124,8 +131,8 @@ class FileSource:
             raise SourceRefused(f"{self.name} is encoded in UTF-16. Nothing was sent. Say so with --encoding utf-16")
         return stream.read
 
-    def _check_unchanged(self, stamp: tuple[int, int], row: int) -> None:
-        if self.replayable and self._stamp not in {None, stamp}:
+    def _check_unchanged(self, stamp: tuple[int, int], as_it_was: tuple[int, int], row: int) -> None:
+        if self.replayable and stamp != as_it_was:
             raise SourceChanged(
                 f"{self.name} was written to while it was read, at row {row} or after. Nothing was sent from there on. "
                 "Give the source as it was, or start a new ledger"

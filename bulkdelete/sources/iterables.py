@@ -61,6 +61,11 @@ class IterableSource:
         self._begun = False
         self.identity: Mapping[str, str] = {"kind": "iterable"}
 
+    @property
+    def parts(self) -> tuple[IterableSource]:
+        """Itself."""
+        return (self,)
+
     def blocks(self) -> AsyncGenerator[Rows, None]:
         """Yield the rows.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceRefused
 from bulkdelete.settings import ReadingSettings, SourceSettings
+from bulkdelete.sources.databases import is_database
 from bulkdelete.sources.delimited import Delimited
 from bulkdelete.sources.file import FileSource
 from bulkdelete.sources.jsonl import JsonLines
@@ -47,12 +48,19 @@ def open_source(
     paths = [os.fspath(path)] if isinstance(path, str | os.PathLike) else [os.fspath(one) for one in path]
     if not paths:
         raise SourceRefused("no source is named. Nothing was sent. Name the file that holds the records")
+    if not all(paths):
+        raise SourceRefused(
+            "the name of a file is empty: perhaps a variable of a shell is not set. Nothing was sent. Name the file "
+            "that holds the records"
+        )
     if is_several(paths):
         found = find(paths)
         files = [_file(file.path, settings) for file in found]
         more = len(paths) - 1
         name = f"{paths[0]} and {more} more" if more else paths[0]
-        return SeveralFiles(f"{name} ({len(files)} files)", paths, files, [file.name for file in found])
+        return SeveralFiles(
+            f"{name} ({len(files)} file{'s' * (len(files) > 1)})", paths, files, [file.name for file in found]
+        )
     return _file(paths[0], settings)
 
 
@@ -98,6 +106,11 @@ def _look(path: Path) -> int | None:
             f"{path!s} cannot be read: {said}. Nothing was sent. Check the path and its permissions"
         ) from None
     regular = stat.S_ISREG(found.st_mode) and not str(path).startswith(_OPEN_FILES)
+    if regular and is_database(path):
+        raise SourceRefused(
+            f"{path} is a SQLite database, such as a ledger, and no list of records. Nothing was sent. Name the files "
+            "that hold the records, with a glob such as '*.csv' where there are many"
+        )
     return found.st_size if regular else None
 
 

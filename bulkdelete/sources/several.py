@@ -6,13 +6,14 @@ import glob
 import hashlib
 import json
 import os
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceRefused
 from bulkdelete.records import Rows
+from bulkdelete.sources.databases import ledgers_among
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 FILES: Final = "files"
 """The part of a source's identity that lists its files, as JSON."""
-_PASSED_OVER: Final = (".", "_")
+_NOT_DATA: Final = "_"
+_PASSED_OVER: Final = (".", _NOT_DATA)
 _OUR_LEDGERS: Final = ".bulkdelete.db"
 
 
@@ -35,14 +37,14 @@ class Found:
 
 def is_several(paths: Sequence[str]) -> bool:
     """Return whether *paths* are more than one file, or may come to be: a list, a directory or a glob."""
-    return len(paths) > 1 or any(Path(path).is_dir() or _is_glob(path) for path in paths)
+    return len(paths) > 1 or any(_is_directory(path) or _is_glob(path) for path in paths)
 
 
 def find(paths: Sequence[str]) -> list[Found]:
     """Return the files that *paths* stand for: a file is itself, a directory its files, a glob what it matches.
 
-    In a directory, names that begin with ``.`` or ``_`` are passed over, and ledgers that are called as usual. Files of
-    one directory or glob come in the order of their names; everything else in the order given.
+    In a directory, names that begin with ``.`` or ``_`` are passed over, and ledgers with what lies beside them. Files
+    of one directory or glob come in the order of their names; everything else in the order given.
 
     Raises:
         SourceRefused: nothing is found, a directory holds another, or a file is named twice.
@@ -58,8 +60,21 @@ def find(paths: Sequence[str]) -> list[Found]:
     return found
 
 
+def passed_over(path: str) -> list[str]:
+    """Return the names in the directory *path*, if it is one, of files that hold something and are not read.
+
+    Hidden files are not among them: nobody keeps records in those.
+    """
+    if not _is_directory(path):
+        return []
+    with suppress(OSError):
+        named = sorted(one for one in Path(path).iterdir() if one.name.startswith(_NOT_DATA))
+        return [one.name for one in named if one.is_dir() or one.stat().st_size]
+    return []  # what cannot be listed cannot be opened either
+
+
 def _found(path: str) -> Iterator[Found]:
-    if Path(path).is_dir():
+    if _is_directory(path):
         yield from _in_directory(Path(path))
     elif _is_glob(path):
         yield from _matching(path)
@@ -74,7 +89,12 @@ def _in_directory(folder: Path) -> Iterator[Found]:
         inside = sorted(folder.iterdir())
     except OSError as error:
         raise SourceRefused(f"{folder} cannot be read: {error.strerror}. Nothing was sent") from None
-    files = [path for path in inside if not path.name.startswith(_PASSED_OVER) and _OUR_LEDGERS not in path.name]
+    ledgers = ledgers_among(inside)
+    files = [
+        path
+        for path in inside
+        if not path.name.startswith(_PASSED_OVER) and _OUR_LEDGERS not in path.name and path.name not in ledgers
+    ]
     for path in files:
         if path.is_dir():
             raise SourceRefused(
@@ -88,14 +108,22 @@ def _in_directory(folder: Path) -> Iterator[Found]:
 
 def _matching(pattern: str) -> Iterator[Found]:
     root = os.path.dirname(pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)])  # noqa: PTH120 - text
-    matches = [path for path in sorted(glob.glob(pattern, recursive=True)) if not Path(path).is_dir()]  # noqa: PTH207 - absolute too
+    try:
+        found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute too
+    except ValueError as error:
+        raise SourceRefused(f"{pattern} cannot be looked for: {error}. Nothing was sent. Check the pattern") from None
+    matches = [path for path in found if not _is_directory(path)]
     if not matches:
         raise SourceRefused(f"no file matches {pattern}. Nothing was sent. Check the pattern of the source")
     yield from (Found(path, os.path.relpath(path, root or ".")) for path in matches)
 
 
 def _is_glob(path: str) -> bool:
-    return glob.has_magic(path) and not Path(path).exists()
+    return glob.has_magic(path) and not os.path.exists(path)  # noqa: PTH110 - is no error for a name that is too long
+
+
+def _is_directory(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - the same
 
 
 class SeveralFiles:
@@ -110,6 +138,11 @@ class SeveralFiles:
 
     def __repr__(self) -> str:
         return f"<{len(self._files)} files: {self.name}>"
+
+    @property
+    def parts(self) -> tuple[Source, ...]:
+        """The sources of its files, in their order."""
+        return tuple(self._files)
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from bulkdelete.errors import SourceRefused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from typing_extensions import TypeIs
 
@@ -26,6 +26,10 @@ class Source(Protocol):
     @property
     def paths(self) -> tuple[str, ...]:
         """Where it was opened: files, directories, globs; nothing for what has no path."""
+
+    @property
+    def parts(self) -> Sequence[Source]:
+        """The sources that it is made of, in their order; of one file, or of no file, that is itself."""
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -85,3 +85,25 @@ def test_a_tab_can_be_typed_as_a_delimiter():
 def test_a_file_that_is_not_there_is_named():
     with pytest.raises(SettingsError, match=r"missing\.toml: .*No such file"):
         settings_from("missing.toml", (), {})
+
+
+@pytest.mark.parametrize("configured", ['"a.txt"', '["a.txt"]'])
+def test_a_hold_list_on_the_command_line_adds_to_those_of_the_configuration(tmp_path, configured):
+    (tmp_path / "purge.toml").write_text(f"[holds]\npath = {configured}\n")
+    config = str(tmp_path / "purge.toml")
+    both = settings_from(config, ["ids.txt"], {"holds__path": ("b.txt", "c.txt")})
+    assert both.holds.path == (str(tmp_path / "a.txt"), "b.txt", "c.txt")
+    assert settings_from(config, ["ids.txt"], {"holds__path": ()}).holds.path == (str(tmp_path / "a.txt"),)
+    assert settings_from(None, ["ids.txt"], {"holds__path": ("b.txt",)}).holds.path == ("b.txt",)
+
+
+@pytest.mark.parametrize(("sources", "holds"), [(["-"], ("-",)), (["ids.txt"], ("-", "-"))])
+def test_standard_input_is_named_once(sources, holds):
+    with pytest.raises(SettingsError, match="is named twice"):
+        settings_from(None, sources, {"holds__path": holds})
+
+
+def test_an_empty_path_in_the_configuration_stays_empty_and_is_no_folder(tmp_path):
+    (tmp_path / "purge.toml").write_text('[source]\npath = [""]\n[holds]\npath = ""\n')
+    settings = settings_from(str(tmp_path / "purge.toml"), [], {})
+    assert (settings.source.path, settings.holds.path) == (("",), ("",))

@@ -29,6 +29,7 @@ QUICK = {
     "retry": {"first_backoff_seconds": 0, "max_attempts": 50},
     "splitting": {"stop_when_wholly_wrong": False},
     "source": {"sanity_check": False},  # made-up ids may well look like another column
+    "holds": {"sanity_check": False},
 }
 
 rows = st.lists(

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from bulkdelete.errors import LedgerLocked, LedgerMismatch, LedgerStorageError
-from bulkdelete.ledger import Totals, open_ledger, read_ledger
+from bulkdelete.ledger import Totals, open_ledger, opening, read_ledger
 from bulkdelete.records import Ended, Fate
 from tests.unit.test_ledger import IDENTITY, batch_of, columns_of, opened, outcome
 
@@ -252,3 +252,18 @@ async def test_the_counts_of_a_reader_always_balance_while_a_job_writes(tmp_path
         await write()
         writing = False
         assert await reading
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "said"),
+    [
+        ('["a", "b"]', '["a"]', "1 new: b"),
+        ('["a"]', '["a", "a"]', "1 gone: a"),
+        ('["b", "a"]', '["a", "b"]', "the same in another order"),
+        ('["b"]', '["a"]', "1 new: b; 1 gone: a"),
+        ('["a"]', "none", '["a"], was none'),
+        ("5", "6", "5, was 6"),
+    ],
+)
+def test_lists_of_files_differ_by_what_is_new_and_what_is_gone(now, before, said):
+    assert opening._difference(now, before) == said

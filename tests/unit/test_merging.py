@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from bulkdelete.batching import Batcher
 from bulkdelete.errors import LedgerMismatch, SourceChanged, SourceError
+from bulkdelete.holds import Holds
 from bulkdelete.merging import Merge
 from bulkdelete.records import Defect
+from bulkdelete.screening import Screen
 from bulkdelete.settings import BatchSettings
 from tests.unit.rows import (
     BLOCKS,
@@ -252,3 +254,41 @@ async def test_whoever_stops_reading_closes_the_source_and_the_ledger():
     assert (await anext(batches)).end_row == 3
     await batches.aclose()
     assert sorted(reading.closed) == ["ranges", "source"]
+
+
+@pytest.mark.parametrize(
+    ("most", "expected", "sent", "over"),
+    [
+        (None, None, 10, False),
+        (10, 10, 10, False),
+        (9, None, 9, True),
+        (8, None, 6, True),
+        (0, None, 0, True),
+        (None, 9, 9, True),
+        (None, 11, 10, False),
+        (3, 9, 3, True),
+        (9, 3, 3, True),
+    ],
+)
+async def test_no_batch_is_begun_that_passes_a_cap(most, expected, sent, over):
+    reading = await Reading(TEN, most_records=most, expected=expected).to_its_end()
+    merge, given = reading.merge, sum(len(batch.records) for batch in reading.batches)
+    assert (given, merge.over_cap, merge.read_to_end) == (sent, over, not over)
+
+
+async def test_what_is_stored_counts_towards_a_cap_and_so_does_a_limited_run():
+    reading = await Reading(TEN, finished(TEN)[:2], most_records=8).to_its_end()
+    assert (reading.batches, reading.merge.over_cap, reading.merge.records) == ([], True, 9)
+    limited = await Reading(TEN, most_records=8, limit=4).to_its_end()
+    assert [len(batch.records) for batch in limited.batches] == [3, 1]
+    assert (limited.merge.limited, limited.merge.over_cap) == (True, False)
+
+
+async def test_records_on_hold_are_found_and_not_sent():
+    holds = Holds()
+    holds.add(["1", "5"])
+    batcher = Batcher(TABLE, THREES, Screen(256, holds=holds))
+    reading = Reading([*TEN, "1", "1"])
+    reading.merge = Merge(batcher, reading._ranges(()), most_records=8, expected=11)
+    merge = (await reading.to_its_end()).merge
+    assert (merge.records, merge.found, merge.over_cap) == (8, 11, False)

@@ -18,7 +18,7 @@ from bulkdelete.planning import Plan, make_plan
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable, open_source
 from tests.api_model import ApiModel
-from tests.unit.test_engine import TABLE_ID, fates, rows
+from tests.unit.test_engine import QUICK, TABLE_ID, fates, rows
 from tests.unit.test_job_canary import job
 
 PLAIN = Settings.from_mapping({"source": {"sanity_check": False}})
@@ -40,7 +40,7 @@ async def plan_of(path, held=(), chosen=PLAIN) -> Plan:
 def test_the_counts_of_a_plan_are_those_of_its_run(records, size, data):
     valid = [record for record in records if record not in {"", "5.4e+17", "a b"}]
     held = data.draw(st.lists(st.sampled_from(valid), max_size=5)) if valid else []
-    chosen = Settings.from_mapping({"source": {"sanity_check": False}, "batch": {"size": size}})
+    chosen = Settings.from_mapping({**QUICK, "batch": {"size": size}})
     with tempfile.TemporaryDirectory() as folder:
         path = source_of(folder, records)
         plan = asyncio.run(plan_of(path, held, chosen))

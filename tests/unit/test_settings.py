@@ -202,3 +202,15 @@ def test_the_api_key_is_read_from_the_environment_and_masked(monkeypatch):
 def test_settings_are_not_read_from_the_environment(monkeypatch):
     monkeypatch.setenv("BULKDELETE_TABLE_ID", "another")
     assert Settings().table_id == ""
+
+
+def test_a_pattern_that_is_no_regular_expression_is_refused_with_its_place():
+    with pytest.raises(SettingsError, match=r"identifiers\.t\.pattern: is no regular expression"):
+        Settings.from_mapping({"identifiers": {"t": {"pattern": "["}}})
+    assert Settings.from_mapping({"identifiers": {"t": {"pattern": "[0-9]+"}}}).identifiers["t"].pattern == "[0-9]+"
+
+
+@pytest.mark.parametrize("encoding", ["undefined", "idna", "punycode"])
+def test_an_encoding_that_only_pretends_to_decode_is_refused(encoding):
+    with pytest.raises(SettingsError, match=r"source\.encoding: .* is no text encoding"):
+        Settings.from_mapping({"source": {"encoding": encoding}})

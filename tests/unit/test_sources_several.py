@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bulkdelete.errors import SourceRefused
 from bulkdelete.settings import SourceSettings
-from bulkdelete.sources import FILES, open_source
+from bulkdelete.sources import FILES, from_iterable, open_source
 
 
 async def rows_of(source):
@@ -107,3 +107,15 @@ async def test_several_files_give_the_rows_that_one_would(tmp_path_factory, cont
     assert [item for *_, item in await rows_of(open_source(folder / "*.txt"))] == [
         item for *_, item in await rows_of(together)
     ]
+
+
+def test_a_pattern_that_no_system_takes_is_refused():
+    with pytest.raises(SourceRefused, match="cannot be looked for"):
+        open_source("a\0/*")
+
+
+def test_every_source_knows_its_parts(files):
+    several, one, given = open_source(files), open_source(files / "a.csv"), from_iterable([])
+    assert [part.name for part in several.parts] == list(several.files)
+    assert one.parts == (one,)
+    assert given.parts == (given,)

@@ -1,0 +1,127 @@
+"""Caps: at most so many records, exactly so many, for at most so long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulkdelete.emulator import Emulator, Faults
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def purge(folder: Path, emulator: Emulator, *words: object) -> Command:
+    job = ("run", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--yes", "--json")
+    return Command(folder, *job, *words)
+
+
+@pytest.fixture
+async def emulator():
+    async with Emulator(record_requests=True) as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, ids(3_000))
+        yield emulator
+
+
+def write(path: Path, records: list[str]) -> Path:
+    path.write_text("".join(f"{record}\n" for record in records))
+    return path
+
+
+async def test_max_records_stops_before_the_first_delete_and_holds_over_all_runs(tmp_path, emulator):
+    source = write(tmp_path / "ids.txt", ids(3_000))
+    refused = await purge(tmp_path, emulator, source, "--max-records", 2_999).run()
+    assert (refused.code, refused.report["ended"], emulator.requests) == (3, "max_records", 0)
+    assert "3,000 records to send, and max_records is 2,999" in refused.stderr
+    assert refused.report["rows"] == 0
+    first = await purge(tmp_path, emulator, source, "--max-records", 3_000, "--limit", 1_500).run()
+    assert (first.code, fates(first.report)) == (75, {"acknowledged": 1_500})
+    lowered = await purge(tmp_path, emulator, source, "--max-records", 2_000).run()
+    assert (lowered.code, lowered.report["ended"], emulator.requests) == (3, "max_records", 2)
+    last = await purge(tmp_path, emulator, source, "--max-records", 3_000).run()
+    assert (last.code, fates(last.report)) == (0, {"acknowledged": 3_000})
+
+
+async def test_retries_and_parts_of_a_batch_are_no_further_records(tmp_path, emulator):
+    rows = ids(3_000)
+    emulator.poison(TABLE_ID, [rows[17]])
+    emulator.faults = Faults(script=["50000", "drop_after", "502"])
+    (tmp_path / "quick.toml").write_text("[retry]\nfirst_backoff_seconds = 0.01\n")
+    words = (write(tmp_path / "ids.txt", rows), "-c", "quick.toml", "--max-records", 3_000, "--expect", 3_000)
+    done = await purge(tmp_path, emulator, *words).run()
+    assert (done.code, fates(done.report)) == (1, {"acknowledged": 2_999, "rejected": 1})
+
+
+@pytest.mark.parametrize("expected", [9, 11])
+async def test_any_other_number_of_records_than_expected_sends_nothing(tmp_path, emulator, expected):
+    source = write(tmp_path / "ids.txt", ids(10))
+    refused = await purge(tmp_path, emulator, source, "--expect", expected).run()
+    assert (refused.code, refused.report["ended"], emulator.requests) == (3, "unexpected", 0)
+    assert f"the source holds 10 records, and {expected} are expected" in refused.stderr
+
+
+async def test_expect_counts_records_with_those_on_hold_and_no_invalid_or_duplicate_row(tmp_path, emulator):
+    rows = ids(10)
+    source = write(tmp_path / "ids.txt", [*rows, "a b", rows[0], "5.4e+17"])
+    held = write(tmp_path / "held.txt", rows[:3])
+    words = (source, "--holds", held, "--expect", 10, "--max-records", 7)
+    first = await purge(tmp_path, emulator, *words, "--limit", 2).run()
+    assert first.code == 75, first.stderr
+    write(held, rows[:8])  # the list grows; the source is what it was
+    last = await purge(tmp_path, emulator, *words).run()
+    assert last.code == 1, last.stderr
+    assert fates(last.report) == {"acknowledged": 4, "held": 7, "invalid": 2}
+
+
+async def test_batches_that_a_limit_cuts_elsewhere_do_not_pass_what_was_expected(tmp_path, emulator):
+    rows = ids(8)
+    source = write(tmp_path / "ids.txt", [*rows[:5], rows[0], *rows[5:]])
+    first = await purge(tmp_path, emulator, source, "--expect", 8, "--limit", 5).run()
+    assert first.code == 75
+    last = await purge(tmp_path, emulator, source, "--expect", 8).run()
+    assert last.code == 0, last.stderr
+    assert last.report["acknowledged"] == 9
+
+
+async def test_standard_input_is_counted_before_anything_is_sent_and_may_be_corrected(tmp_path, emulator):
+    short = await purge(tmp_path, emulator, "-", "--expect", 6).run(stdin="\n".join(ids(5)).encode())
+    assert (short.code, emulator.requests) == (3, 0)
+    right = await purge(tmp_path, emulator, "-", "--expect", 6).run(stdin="\n".join(ids(6)).encode())
+    assert (right.code, right.report["acknowledged"]) == (0, 6), right.stderr
+
+
+async def test_an_empty_standard_input_may_be_corrected(tmp_path, emulator):
+    assert (await purge(tmp_path, emulator, "-").run(stdin=b"")).code == 2
+    right = await purge(tmp_path, emulator, "-").run(stdin="\n".join(ids(6)).encode())
+    assert (right.code, right.report["acknowledged"]) == (0, 6), right.stderr
+
+
+async def test_the_duration_ends_a_run_that_waits_for_the_api(tmp_path, emulator):
+    emulator.faults = Faults(too_many_requests_rate=1.0, retry_after_seconds=300)
+    source = write(tmp_path / "ids.txt", ids(3_000))
+    began = time.monotonic()
+    stopped = await purge(tmp_path, emulator, source, "--max-duration", 1).run()
+    assert time.monotonic() - began < 20
+    assert (stopped.code, stopped.report["ended"]) == (75, "duration")
+    assert "max_duration_seconds, 1, is over" in stopped.stderr
+    assert set(fates(stopped.report)) <= {"pending", "unresolved"}
+    emulator.faults = Faults()
+    done = await purge(tmp_path, emulator, source).run()
+    assert (done.code, done.report["acknowledged"]) == (0, 3_000)
+
+
+async def test_the_duration_ends_a_run_whose_source_never_ends(tmp_path, emulator):
+    async with purge(tmp_path, emulator, "-", "--max-duration", 0.5).started(stdin=b"") as process:
+        assert process.stdin is not None
+        process.stdin.write(f"{ids(1)[0]}\n".encode())
+        assert process.stderr is not None
+        async with asyncio.timeout(20):
+            assert await process.wait() == 75
+            said = (await process.stderr.read()).decode()
+    assert "is over; nothing was sent in this run" in said
+    assert emulator.requests == 0

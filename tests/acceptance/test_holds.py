@@ -1,0 +1,190 @@
+"""A record on hold is never sent: not at first, not again, not in a part, not by the next run."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulkdelete.emulator import Emulator, Faults
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, killed, write_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def purge(folder: Path, emulator: Emulator, *words: object) -> Command:
+    job = ("run", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--yes", "--json")
+    return Command(folder, *job, *words)
+
+
+@pytest.fixture
+async def emulator():
+    async with Emulator(record_requests=True) as emulator:
+        emulator.add_key(CANARY_KEY)
+        yield emulator
+
+
+def asked_for(emulator: Emulator, since: int = 0) -> set[str]:
+    return {entry["record_id"] for request in emulator.log[since:] for entry in request.entries}
+
+
+def write(path: Path, records: list[str]) -> Path:
+    path.write_text("".join(f"{record}\n" for record in records))
+    return path
+
+
+async def test_records_on_hold_are_spared_and_listed_row_by_row_and_the_list_deletes_nothing(tmp_path, emulator):
+    rows = ids(2_500)
+    emulator.load(TABLE_ID, rows)
+    write_csv(tmp_path / "ids.csv", rows)
+    (tmp_path / "held.csv.gz").write_bytes(gzip.compress(f"case,id\n7,{rows[3]}\n".encode()))
+    write(tmp_path / "more.txt", [rows[1_700], "999999999999999999"])
+    (tmp_path / "purge.toml").write_text('[holds]\npath = "held.csv.gz"\nformat = "auto"\ncolumn = "id"\n')
+    refused = await purge(tmp_path, emulator, "ids.csv", "-c", "purge.toml", "--holds", "more.txt").run()
+    assert (refused.code, emulator.requests) == (2, 0)  # the column is meant for both
+    assert "more.txt is read as text" in refused.stderr
+    write_csv(tmp_path / "more.csv", [rows[1_700]]).write_text(f"id\n{rows[1_700]}\n")
+    done = await purge(tmp_path, emulator, "ids.csv", "-c", "purge.toml", "--holds", "more.csv").run()
+    assert done.code == 0, done.stderr
+    assert fates(done.report) == {"acknowledged": 2_498, "held": 2}
+    assert sorted(emulator.remaining(TABLE_ID)) == sorted([rows[3], rows[1_700]])
+    listed = await Command(tmp_path, "failures", "purge.db", "--all").run()
+    found = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert [(one["row"], one["fate"], one["reason"], one["line"]) for one in found] == [
+        (3, "held", "on a hold list", 5),
+        (1_700, "held", "on a hold list", 1_702),
+    ]
+    assert [one["not_sent"] for one in found] == [{"record_id": rows[3]}, {"record_id": rows[1_700]}]
+    (tmp_path / "again.jsonl").write_text(listed.stdout)
+    again = await purge(tmp_path, emulator, "again.jsonl", "--ledger", "again.db").run()
+    assert fates(again.report) == {"invalid": 2}
+    assert emulator.count(TABLE_ID) == 2
+
+
+async def test_the_summary_names_the_hold_lists_and_the_text_report_says_how_to_see_them(tmp_path, emulator):
+    emulator.load(TABLE_ID, ids(5))
+    write(tmp_path / "ids.txt", ids(5))
+    write(tmp_path / "held.txt", ids(1))
+    words = [word for word in purge(tmp_path, emulator, "ids.txt", "--holds", "held.txt").words if word != "--json"]
+    done = await Command(tmp_path, *words).run()
+    assert "holds      held.txt" in done.stderr
+    assert "bulkdelete failures purge.db --all" in done.stdout
+
+
+async def test_hold_lists_from_standard_input_a_fifo_and_a_directory_hold_alike(tmp_path, emulator):
+    rows = ids(30)
+    emulator.load(TABLE_ID, rows)
+    write(tmp_path / "ids.txt", rows)
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "lists").mkdir()
+    write(tmp_path / "lists" / "a.txt", rows[:2])
+    write(tmp_path / "lists" / "b.txt", rows[2:4])
+    words = ("ids.txt", "--holds", "-", "--holds", "fifo", "--holds", "lists")
+    async with purge(tmp_path, emulator, *words).started(stdin=b"") as process:
+        feeding = asyncio.to_thread((tmp_path / "fifo").write_text, "\n".join(rows[4:6]))
+        done, _ = await asyncio.gather(finished(process, "\n".join(rows[6:8]).encode()), feeding)
+    assert done.code == 0, done.stderr
+    assert fates(done.report) == {"acknowledged": 22, "held": 8}
+    assert asked_for(emulator) == set(rows[8:])
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        ("", [], "--allow-empty-holds"),
+        ("541278230707963208 \n", [], "held.txt, line 1: holds a space"),
+        ("541278230707963208,case 7\n", [], "held.txt, line 1"),
+        ("541278230707963208\n", ["--holds", "gone.txt"], "gone.txt: there is no such file"),
+        ("541278230707963208\n", ["--holds", ""], "name of a file is empty"),
+        ("541278230707963208\n", ["--holds-max-age", "60"], "last written"),
+        ("541278230707963208\n", ["--holds", "-", "--holds", "-"], "named twice"),
+        ("541278230707963000\n541278230707964000\n", [], "as a spreadsheet leaves them"),
+    ],
+)
+async def test_a_hold_list_that_is_not_clear_stops_everything(tmp_path, emulator, content, options, said):
+    emulator.load(TABLE_ID, ids(5))
+    write(tmp_path / "ids.txt", ids(5))
+    (tmp_path / "held.txt").write_text(content)
+    os.utime(tmp_path / "held.txt", (1_000_000_000, 1_000_000_000))
+    refused = await purge(tmp_path, emulator, "ids.txt", "--holds", "held.txt", *options).run()
+    assert refused.code == refused.report["exit_code"] == 2
+    assert said in refused.stderr
+    assert "Nothing was sent" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert emulator.requests == 0
+
+
+async def test_a_list_that_grows_after_a_limit_counts_for_what_is_left_and_none_may_be_forgotten(tmp_path, emulator):
+    rows = ids(3_000)
+    emulator.load(TABLE_ID, rows)
+    source = write(tmp_path / "ids.txt", rows)
+    one, two = write(tmp_path / "one.txt", rows[:2]), write(tmp_path / "two.txt", rows[2_000:2_100])
+    first = await purge(tmp_path, emulator, source, "--holds", one, "--holds", two, "--limit", 500).run()
+    assert (first.code, fates(first.report)) == (75, {"acknowledged": 500, "held": 2})
+    for lists in ((), ("--holds", one)):
+        refused = await purge(tmp_path, emulator, source, *lists).run()
+        assert (refused.code, emulator.requests) == (2, 1)
+        assert "an earlier run of this job had" in refused.stderr
+    write(one, rows[:700])
+    last = await purge(tmp_path, emulator, source, "--holds", one, "--holds", two).run()
+    assert last.code == 0, last.stderr
+    assert fates(last.report) == {"acknowledged": 2_700, "held": 300}
+    assert asked_for(emulator, since=1).isdisjoint([*rows[:700], *rows[2_000:2_100]])
+
+
+async def test_a_list_that_grows_after_sigkill_spares_what_was_not_acknowledged(tmp_path, emulator):
+    rows = ids(20_000)
+    emulator.load(TABLE_ID, rows)
+    emulator.poison(TABLE_ID, [rows[1_003]])
+    emulator.faults = Faults(latency_seconds=0.05, drop_before_rate=0.2, internal_error_rate=0.1)
+    write(tmp_path / "ids.txt", rows)
+    held = write(tmp_path / "held.txt", rows[5:10])
+    (tmp_path / "quick.toml").write_text("[retry]\nfirst_backoff_seconds = 0.01\nmax_attempts = 30\n")
+    command = purge(tmp_path, emulator, "ids.txt", "--holds", held, "--permits", 4, "-c", "quick.toml")
+    async with command.started() as process:
+        async with asyncio.timeout(30):
+            while emulator.requests < 8 and process.returncode is None:
+                await asyncio.sleep(0.002)
+        await killed(process)
+    async with asyncio.timeout(30):
+        while len(emulator.log) < emulator.requests:  # what was in flight may still be applied
+            await asyncio.sleep(0.01)
+    assert emulator.count(TABLE_ID) > 10_000
+    left = sorted(emulator.remaining(TABLE_ID), key=int)
+    now_held = {*left[::3], rows[5], rows[6], rows[7], rows[8], rows[9]} - {rows[1_003]}
+    write(held, sorted(now_held))
+    emulator.faults = Faults(drop_before_rate=0.2, internal_error_rate=0.1)
+    before = len(emulator.log)
+    last = await command.run()
+    assert last.code == 1, last.stderr
+    assert asked_for(emulator, since=before).isdisjoint(now_held)
+    assert set(emulator.remaining(TABLE_ID)) == now_held | {rows[1_003]}
+    counts = fates(last.report)
+    assert counts == {"rejected": 1, "held": len(now_held), "acknowledged": 19_999 - len(now_held)}
+
+
+async def test_filters_are_set_aside_while_a_list_holds_ids_and_what_lists_them_deletes_nothing(tmp_path, emulator):
+    emulator.create_table(TABLE_ID, ["email"])
+    emulator.load(TABLE_ID, ids(2), [{"email": "a@example.com"}, {"email": "b@example.com"}])
+    lines = [{"filter": {"email": "a@example.com"}}, {"record_id": ids(2)[1]}]
+    (tmp_path / "ids.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    write(tmp_path / "held.txt", ["1"])
+    first = await purge(tmp_path, emulator, "ids.jsonl", "--holds", "held.txt").run()
+    assert first.code == 1
+    assert fates(first.report) == {"acknowledged": 1, "invalid": 1}
+    listed = await Command(tmp_path, "failures", "purge.db").run()
+    assert "the hold list names no 'email'" in listed.stdout
+    (tmp_path / "again.jsonl").write_text(listed.stdout)
+    again = await purge(tmp_path, emulator, "again.jsonl", "--ledger", "again.db").run()
+    assert fates(again.report) == {"invalid": 1}
+    assert emulator.count(TABLE_ID) == 1
+    (tmp_path / "mail.csv").write_text("email\nB@example.com\n")
+    words = ("ids.jsonl", "--holds", "mail.csv", "--holds-filter-column", "email", "--ledger", "mail.db")
+    by_mail = await purge(tmp_path, emulator, *words).run()
+    assert fates(by_mail.report) == {"acknowledged": 1, "invalid": 1}
+    assert emulator.count(TABLE_ID) == 0

@@ -1,0 +1,181 @@
+"""What a job reads: several files as one, packed or not, and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import bz2
+import gzip
+import json
+import lzma
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+import zstandard
+
+from bulkdelete.emulator import Emulator
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, write_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def purge(folder: Path, emulator: Emulator, *words: object) -> Command:
+    job = ("run", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--yes", "--json")
+    return Command(folder, *job, *words)
+
+
+@pytest.fixture
+async def emulator():
+    async with Emulator() as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, ids(5_000))
+        yield emulator
+
+
+async def test_a_directory_of_files_that_differ_in_packing_and_columns_is_one_job(tmp_path, emulator):
+    rows, folder = ids(5_000), tmp_path / "ids \u2603 [1]"
+    folder.mkdir()
+    write_csv(folder / "1.csv", rows[:1_000])
+    (folder / "2.csv.gz").write_bytes(
+        gzip.compress(("why,record_id\n" + "".join(f"x,{one}\n" for one in rows[1_000:2_000])).encode())
+    )
+    (folder / "3.csv.bz2").write_bytes(bz2.compress(("record_id\n" + "\n".join(rows[2_000:3_000])).encode()))
+    lines = "\n".join([*rows[3_000:3_500], "a b"])
+    (folder / "4.csv.xz").write_bytes(lzma.compress(f'record_id,"x, y"\n{lines}'.encode()))
+    packed = [zstandard.ZstdCompressor().compress(text.encode()) for text in ("record_id\n", "\n".join(rows[3_500:]))]
+    (folder / "5.csv.zst").write_bytes(b"".join(packed))
+    (folder / "6.csv").touch()
+    (folder / "7.csv").write_text("record_id\n")
+    write_csv(folder / "8 \n odd;name.csv", rows[:1])
+    done = await purge(tmp_path, emulator, folder).run()
+    assert done.code == 1, done.stderr
+    assert fates(done.report) == {"acknowledged": 5_001, "invalid": 1}
+    assert emulator.count(TABLE_ID) == 0
+    listed = await Command(tmp_path, "failures", "purge.db").run()
+    [invalid] = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert (invalid["row"], invalid["file"], invalid["line"]) == (3_500, str(folder / "4.csv.xz"), 502)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda folder: write_csv(folder / "d.csv", ids(1)), "source files: 1 new: d.csv"),
+        (lambda folder: (folder / "b.csv").unlink(), "source files: 1 gone: b.csv"),
+        (lambda folder: (folder / "c.csv").rename(folder / "e.csv"), "source files: 1 new: e.csv; 1 gone: c.csv"),
+        (lambda folder: write_csv(folder / "b.csv", ids(1)), "source content"),
+    ],
+)
+async def test_a_file_that_is_new_gone_or_renamed_at_a_resume_is_named_and_nothing_is_sent(
+    tmp_path, emulator, change, said
+):
+    folder = tmp_path / "ids"
+    folder.mkdir()
+    for name, rows in (("a", ids(1_000)), ("b", ids(2_000)[1_000:]), ("c", ids(3_000)[2_000:])):
+        write_csv(folder / f"{name}.csv", rows)
+    await purge(tmp_path, emulator, folder, "--limit", 1_500).run()
+    asked = emulator.requests
+    change(folder)
+    refused = await purge(tmp_path, emulator, folder).run()
+    assert (refused.code, emulator.requests) == (2, asked)
+    assert said in refused.stderr
+    assert "Nothing was sent" in refused.stderr
+
+
+async def test_a_directory_that_holds_the_ledger_itself_can_be_resumed_and_moved(tmp_path, emulator):
+    folder = tmp_path / "ids"
+    folder.mkdir()
+    write_csv(folder / "a.csv", ids(1_500))
+    write_csv(folder / "b.csv", ids(3_000)[1_500:])
+    (folder / "a.csv").chmod(0o644)
+    first = await purge(tmp_path, emulator, folder, "--ledger", folder / "purge.db", "--limit", 1_200).run()
+    assert first.code == 75
+    moved = folder.rename(tmp_path / "moved")
+    last = await purge(tmp_path, emulator, moved, "--ledger", moved / "purge.db").run()
+    assert last.code == 0, last.stderr
+    assert fates(last.report) == {"acknowledged": 3_000}
+
+
+async def test_a_later_file_without_the_column_is_found_before_anything_of_the_first_is_sent(tmp_path, emulator):
+    write_csv(tmp_path / "a.csv", ids(3_000) * 5)
+    (tmp_path / "b.csv").write_text("id\n1\n")
+    refused = await purge(tmp_path, emulator, "a.csv", "b.csv").run()
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert "b.csv: there is no column 'record_id'. The columns are 'id'" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        ([""], "the name of a file is empty"),
+        (["*.json"], "no file matches *.json"),
+        (["a.csv", "gone.csv"], "gone.csv: there is no such file"),
+        (["a.csv", "link.csv"], "named twice"),
+        (["dangling.csv"], "there is no such file"),
+        (["folder"], "holds the directory deep"),
+        (["empty"], "empty holds no file"),
+        (["a.csv", "-"], "standard input cannot be one of several"),
+        (["purge.db"], "is a SQLite database"),
+        (["x" * 300], "cannot be read: File name too long"),
+    ],
+    ids=str,
+)
+async def test_what_is_no_list_of_records_is_refused_in_words(tmp_path, emulator, paths, said):
+    write_csv(tmp_path / "a.csv", ids(5))
+    (tmp_path / "link.csv").symlink_to("a.csv")
+    (tmp_path / "dangling.csv").symlink_to("nowhere")
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    (tmp_path / "empty").mkdir()
+    if "purge.db" in paths:
+        await purge(tmp_path, emulator, "a.csv", "--expect", 4).run()
+    refused = await purge(tmp_path, emulator, *paths).run()
+    assert refused.code == 2
+    assert said in refused.stderr
+    assert "Nothing was sent" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert emulator.requests == 0
+
+
+async def test_a_fifo_is_a_source_and_is_copied_before_it_is_sent(tmp_path, emulator):
+    os.mkfifo(tmp_path / "fifo")
+    async with purge(tmp_path, emulator, "fifo", "--limit", 5).started() as process:
+        feeding = asyncio.to_thread((tmp_path / "fifo").write_text, "\n".join(ids(20)))
+        first, _ = await asyncio.gather(finished(process), feeding)
+    assert (first.code, fates(first.report)) == (75, {"acknowledged": 5}), first.stderr
+    assert (tmp_path / "purge.db.spool").exists()
+
+
+async def test_encoding_delimiter_and_header_are_said_by_options(tmp_path, emulator):
+    text = "".join(f"{one};\xe9t\xe9\r\n" for one in ids(20))
+    (tmp_path / "ids.csv").write_bytes(text.encode("utf-16"))
+    asked = await purge(tmp_path, emulator, "ids.csv", "--delimiter", ";", "--no-header", "--column", 1).run()
+    assert asked.code == 2
+    assert "--encoding utf-16" in asked.stderr
+    words = ("--delimiter", ";", "--no-header", "--column", 1, "--encoding", "utf-16")
+    done = await purge(tmp_path, emulator, "ids.csv", *words).run()
+    assert (done.code, fates(done.report)) == (0, {"acknowledged": 20}), done.stderr
+    refused = await purge(tmp_path, emulator, "ids.csv", "--encoding", "punycode").run()
+    assert refused.code == 2
+    assert "is no text encoding" in refused.stderr
+
+
+async def test_a_name_that_leaves_no_room_for_the_ledger_s_gets_a_shorter_one(tmp_path, emulator):
+    name = "\u2603" * 80
+    write_csv(tmp_path / name, ids(5))
+    words = [
+        word
+        for word in purge(tmp_path, emulator, name, "--format", "csv").words
+        if word not in {"--ledger", "purge.db"}
+    ]
+    done = await Command(tmp_path, *words).run()
+    assert done.code == 0, done.stderr
+
+
+async def test_a_run_of_an_empty_source_is_no_confirmation_of_the_next_one(tmp_path, emulator):
+    write_csv(tmp_path / "ids.csv", [])
+    assert (await purge(tmp_path, emulator, "ids.csv", "--allow-empty").run()).code == 0
+    write_csv(tmp_path / "ids.csv", ids(5))
+    words = [word for word in purge(tmp_path, emulator, "ids.csv").words if word != "--yes"]
+    refused = await Command(tmp_path, *words).run()
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert "--yes" in refused.stderr

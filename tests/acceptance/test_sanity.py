@@ -1,0 +1,94 @@
+"""A column that looks wrong is refused before anything is sent, with what was seen and what overrules it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulkdelete.emulator import Emulator
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def purge(folder: Path, emulator: Emulator, *words: object) -> Command:
+    job = ("run", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--yes", "--json")
+    return Command(folder, *job, *words)
+
+
+@pytest.fixture
+async def emulator():
+    async with Emulator() as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, ids(50))
+        yield emulator
+
+
+WRONG = [
+    pytest.param(lambda row: "7", "all of the first 50 ids are '7'", id="all equal"),
+    pytest.param(lambda row: str(row + 1), "the row numbers 1 to 50", id="row numbers"),
+    pytest.param(lambda row: f"2026-11-{row % 28 + 1:02}", "look like dates, such as '2026-11-01'", id="dates"),
+    pytest.param(lambda row: f"{row}@example.com", "look like e-mail addresses", id="addresses"),
+    pytest.param(lambda row: f"5412782307079{row:02}000", "end in 000", id="rounded"),
+]
+
+
+@pytest.mark.parametrize(("cell", "said"), WRONG)
+async def test_a_column_that_looks_wrong_is_refused_and_can_be_meant(tmp_path, emulator, cell, said):
+    rows = [cell(row) for row in range(50)]
+    (tmp_path / "ids.csv").write_text("record_id,why\n" + "".join(f"{one},x\n" for one in rows))
+    refused = await purge(tmp_path, emulator, "ids.csv").run()
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert said in refused.stderr
+    assert "Nothing was sent" in refused.stderr
+    assert "--no-sanity-check" in refused.stderr
+    meant = await purge(tmp_path, emulator, "ids.csv", "--no-sanity-check").run()
+    assert (meant.code, meant.report["acknowledged"]) == (0, len(set(rows))), meant.stderr
+
+
+async def test_standard_input_and_json_lines_are_looked_at_and_filters_are_not(tmp_path, emulator):
+    numbers = "".join(f"{number}\n" for number in range(1, 30))
+    refused = await purge(tmp_path, emulator, "-").run(stdin=numbers.encode())
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert "row numbers 1 to 29" in refused.stderr
+    addresses = [f"{number}@example.com" for number in range(9)]
+    (tmp_path / "ids.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in addresses))
+    refused = await purge(tmp_path, emulator, "ids.jsonl").run()
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert "e-mail" in refused.stderr
+    emulator.create_table(TABLE_ID, ["email"])
+    (tmp_path / "ids.jsonl").write_text("".join(f"{json.dumps({'filter': {'email': one}})}\n" for one in addresses))
+    done = await purge(tmp_path, emulator, "ids.jsonl").run()
+    assert fates(done.report) == {"acknowledged": 9}
+
+
+async def test_after_a_refusal_the_right_column_goes_on_with_the_same_ledger(tmp_path, emulator):
+    (tmp_path / "ids.csv").write_text("nr,record_id\n" + "".join(f"{n},{one}\n" for n, one in enumerate(ids(50), 1)))
+    assert (await purge(tmp_path, emulator, "ids.csv", "--column", "nr").run()).code == 2
+    done = await purge(tmp_path, emulator, "ids.csv").run()
+    assert (done.code, fates(done.report)) == (0, {"acknowledged": 50}), done.stderr
+
+
+async def test_rows_that_do_not_look_like_ids_of_the_table_are_set_aside_with_the_reason(tmp_path, emulator):
+    rows = ids(4)
+    (tmp_path / "ids.txt").write_text("\n".join([*rows, rows[0][:-1], "6" + rows[0][1:], rows[0][:-1] + "x"]))
+    (tmp_path / "purge.toml").write_text(
+        f'[identifiers.{TABLE_ID}]\nlengths = [18]\nprefixes = ["5"]\npattern = "[0-9]+"\n'
+        "[identifiers.another]\nlengths = [3]\n"
+    )
+    done = await purge(tmp_path, emulator, "ids.txt", "-c", "purge.toml").run()
+    assert (done.code, fates(done.report)) == (1, {"acknowledged": 4, "invalid": 3})
+    listed = await Command(tmp_path, "failures", "purge.db").run()
+    assert [json.loads(line)["reason"] for line in listed.stdout.splitlines()] == [
+        "17 characters; ids of this table have 18",
+        "ids of this table begin with '5'",
+        "ids of this table match [0-9]+",
+    ]
+    assert all("record_id" not in json.loads(line) for line in listed.stdout.splitlines())
+    (tmp_path / "purge.toml").write_text(f'[identifiers.{TABLE_ID}]\npattern = "["\n')
+    refused = await purge(tmp_path, emulator, "ids.txt", "-c", "purge.toml").run()
+    assert refused.code == 2
+    assert f"identifiers.{TABLE_ID}.pattern: is no regular expression" in refused.stderr

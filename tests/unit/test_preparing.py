@@ -1,0 +1,155 @@
+"""What must be true before the first batch."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bulkdelete.errors import HoldsRefused, SourceRefused
+from bulkdelete.ledger import UnrecordedLedger, open_ledger
+from bulkdelete.ledger.facts import HOLDS, SURVEYED
+from bulkdelete.orders import Order
+from bulkdelete.preparing import CapPassed, check_caps, look, prepare
+from bulkdelete.records import Ended
+from bulkdelete.settings import Settings, StopSettings
+from bulkdelete.sources import from_iterable, open_source
+from tests.unit.scripted import TABLE
+
+IDS = [str(541_278_230_707_963_208 + 37 * number) for number in range(40)]
+
+
+def settings(**sections) -> Settings:
+    return Settings.from_mapping(sections)
+
+
+def order(source, holds) -> Order:
+    return Order(TABLE, source, holds=tuple(holds))
+
+
+@pytest.fixture
+def source(tmp_path):
+    (tmp_path / "ids.txt").write_text("\n".join(IDS))
+    return open_source(tmp_path / "ids.txt")
+
+
+@pytest.mark.parametrize(
+    ("found", "caps", "ended"),
+    [
+        ((10, 0), {}, None),
+        ((10, 0), {"expect": 10, "max_records": 10}, None),
+        ((8, 2), {"expect": 10, "max_records": 8}, None),
+        ((9, 0), {"expect": 10}, Ended.UNEXPECTED),
+        ((10, 1), {"expect": 10}, Ended.UNEXPECTED),
+        ((0, 0), {"expect": 0}, None),
+        ((11, 0), {"max_records": 10}, Ended.MAX_RECORDS),
+        ((1, 0), {"max_records": 0}, Ended.MAX_RECORDS),
+        ((11, 0), {"max_records": 10, "expect": 12}, Ended.UNEXPECTED),
+    ],
+)
+def test_a_cap_says_whether_a_job_may_begin(found, caps, ended):
+    records, held = found
+    if ended is None:
+        check_caps(records, StopSettings(**caps), held=held)
+        return
+    with pytest.raises(CapPassed, match=f"{records + held}.*nothing was sent in this run") as passed:
+        check_caps(records, StopSettings(**caps), held=held)
+    assert passed.value.ended is ended
+
+
+async def test_without_caps_nothing_is_counted(source):
+    prepared = await prepare(order(source, []), settings(), UnrecordedLedger())
+    assert (prepared.surveyed, prepared.source, len(prepared.holds)) == (False, source, 0)
+
+
+async def test_what_is_on_hold_counts_towards_expect_and_not_towards_max_records(source):
+    holds = [from_iterable(IDS[:4])]
+    await prepare(order(source, holds), settings(stop={"expect": 40, "max_records": 36}), UnrecordedLedger())
+    with pytest.raises(CapPassed, match="40 records, 4 of them on hold, and 36 are expected"):
+        await prepare(order(source, [from_iterable(IDS[:4])]), settings(stop={"expect": 36}), UnrecordedLedger())
+
+
+async def test_a_source_that_can_be_read_once_is_not_surveyed_without_a_ledger():
+    prepared = await prepare(order(from_iterable(IDS), []), settings(stop={"expect": 7}), UnrecordedLedger())
+    assert not prepared.surveyed
+
+
+class Begun(UnrecordedLedger):
+    """A ledger in which batches are stored."""
+
+    def __init__(self, facts) -> None:
+        super().__init__()
+        self.totals = self.totals.__class__(rows=10, batches=1, pending=10)
+        self.facts = facts
+
+
+async def test_a_survey_is_made_anew_only_when_what_decides_it_has_changed(source):
+    ledger = Begun({})
+    capped = settings(stop={"max_records": 40})
+    await prepare(order(source, []), capped, ledger)
+    known = json.loads(ledger.facts[SURVEYED])
+    assert (known["records"], known["found"]) == (40, 40)
+    ledger.facts[SURVEYED] = json.dumps({**known, "records": 41})
+    with pytest.raises(CapPassed, match="41 records"):
+        await prepare(order(source, []), capped, ledger)
+    for other in ({"identifiers": {TABLE: {"lengths": [18]}}}, {"batch": {"size": 7}}):
+        await prepare(order(source, []), settings(stop={"max_records": 40}, **other), ledger)
+    ledger.facts[SURVEYED] = json.dumps({**known, "records": 41})
+    await prepare(order(source, [from_iterable(IDS[:1])]), capped, ledger)
+    known = json.loads(ledger.facts[SURVEYED])
+    assert (known["records"], known["found"]) == (39, 40)
+
+
+async def test_a_ledger_without_batches_knows_no_survey(source):
+    ledger = UnrecordedLedger()
+    ledger.facts[SURVEYED] = json.dumps({"records": 41, "found": 41, "holds": ""})
+    await prepare(order(source, []), settings(stop={"max_records": 40}), ledger)
+    assert json.loads(ledger.facts[SURVEYED])["records"] == 40
+
+
+async def test_a_ledger_that_knows_of_holds_and_not_of_how_many_lists_still_needs_one(source):
+    with pytest.raises(HoldsRefused, match="had 1 hold list, and this one has none"):
+        await prepare(order(source, []), settings(), Begun({HOLDS: "sha256:0"}))
+
+
+async def test_every_file_is_looked_at_before_the_first_batch(tmp_path):
+    (tmp_path / "a.csv").write_text("record_id\n" + "\n".join(IDS))
+    (tmp_path / "b.csv").write_text("why,record_id\n" + "\n".join(f",5412782307079{number}0000" for number in range(9)))
+    with pytest.raises(SourceRefused, match=r"b\.csv: 9 of the first 9 long ids end in 000.*--no-sanity-check"):
+        await look(open_source(tmp_path), settings())
+    await look(open_source(tmp_path), settings(source={"sanity_check": False}))
+    (tmp_path / "b.csv").write_text("id\n1\n")
+    with pytest.raises(SourceRefused, match=r"b\.csv: there is no column 'record_id'.*Nothing was sent"):
+        await look(open_source(tmp_path), settings(source={"sanity_check": False}))
+
+
+async def test_what_small_files_have_in_common_is_seen_too(tmp_path):
+    for number in range(1, 12):
+        (tmp_path / f"{number:02}.txt").write_text(f"{number}\n")
+    with pytest.raises(SourceRefused, match=r"11 files\): the ids are the row numbers 1 to 11"):
+        await look(open_source(tmp_path), settings())
+
+
+async def test_a_source_of_which_something_is_acknowledged_is_not_looked_at_again(tmp_path):
+    (tmp_path / "ids.txt").write_text("7\n7\n7\n")
+    source, ledger = open_source(tmp_path / "ids.txt"), Begun({})
+    with pytest.raises(SourceRefused, match="all of the first 3 ids"):
+        await prepare(order(source, []), settings(), ledger)
+    ledger.totals = ledger.totals.__class__(rows=10, batches=1, acknowledged=10)
+    await prepare(order(source, []), settings(), ledger)
+
+
+async def test_before_the_first_batch_other_records_take_the_place_of_the_copy(tmp_path):
+    async def prepared(records, **stop):
+        ledger = await open_ledger(tmp_path / "purge.db", {"kind": "iterable"})
+        try:
+            found = await prepare(order(from_iterable(records), []), settings(stop=stop), ledger)
+            return [item async for rows in found.source.blocks() for item in rows.items]
+        finally:
+            await ledger.close(None)
+
+    with pytest.raises(CapPassed):
+        await prepared(IDS[:5], expect=6)
+    assert await prepared([], expect=5) == IDS[:5]
+    assert await prepared(IDS[:6], expect=6) == IDS[:6]
+    assert [path.name for path in tmp_path.glob("*.spool*")] == ["purge.db.spool"]

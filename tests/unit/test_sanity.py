@@ -1,0 +1,75 @@
+"""What the first ids of a source give away: another column, or a spreadsheet."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkdelete.records import Defect, Filter
+from bulkdelete.sanity import looks_wrong
+
+GOOD = [str(541_278_230_707_963_208 + 37 * number) for number in range(1000)]
+ROUNDED = [f"{number}000" for number in range(541_278_230_707_963, 541_278_230_708_000)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        (["7"] * 3, "all of the first 3 ids are '7'"),
+        ([""] * 500, "all of the first 500 ids are ''"),
+        (list(map(str, range(1, 11))), "the ids are the row numbers 1 to 10"),
+        (list(map(str, range(5000))), "the ids are the row numbers 0 to 4,999"),
+        (["2026-11-24", "2026-11-25", "x"], "2 of the first 3 ids look like dates, such as '2026-11-24'"),
+        (["24.11.2026", "1/2/26"], "dates"),
+        (["2026-11-24T10:00:00Z", "2026-11-24 10:00"], "dates"),
+        (["24.11.2026 10:00"], "dates"),
+        (["a@example.com", "b@example.com", "7"], "2 of the first 3 ids look like e-mail addresses"),
+        (ROUNDED, "37 of the first 37 long ids end in 000, such as 541278230707963000"),
+        ([*GOOD[:200], *ROUNDED[:3]], "000"),
+        (ROUNDED[:2], "2 of the first 2 long ids"),
+        (["1", "2", *ROUNDED[:2]], "2 of the first 2 long ids"),
+    ],
+)
+def test_what_looks_like_another_column_is_named(ids, said):
+    assert said in looks_wrong(ids)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [],
+        ["7"],
+        ["7", "7"],
+        list(map(str, range(1, 10))),
+        list(map(str, range(2, 40))),
+        ["2026-11-24", "x"],
+        ["a@example.com", "x"],
+        GOOD,
+        [*GOOD[:200], *ROUNDED[:2]],
+        [*GOOD[:300], *ROUNDED[:3]],
+        ROUNDED[:1],
+        ROUNDED[:1] * 2,
+        ["1000", "2000", "3000"],
+        ["20261124", "20261125"],
+    ],
+)
+def test_what_ids_may_look_like_passes(ids):
+    assert looks_wrong(ids) == ""
+
+
+def test_only_ids_are_looked_at():
+    filters = [Filter("email", "a@example.com")] * 50
+    defects = [Defect("too long", "2026-11-24", b"")] * 50
+    assert looks_wrong([*filters, *defects]) == ""
+    assert "e-mail" in looks_wrong([*filters, "a@example.com"])
+
+
+def test_the_share_of_rounded_ids_can_be_another():
+    assert looks_wrong([*GOOD[:50], *ROUNDED[:4]], 0.5) == ""
+    assert "000" in looks_wrong([*GOOD[:3], *ROUNDED[:4]], 0.5)
+
+
+@given(st.lists(st.integers(10**17, 10**18 - 1).map(str), max_size=50, unique=True))
+def test_ids_of_which_none_ends_in_zeros_are_never_taken_for_anything(ids):
+    assert looks_wrong([one for one in ids if not one.endswith("000")]) == ""
