@@ -82,13 +82,6 @@ class Job:
         """Return how far the job is."""
         return self._account.snapshot(self._limiter)
 
-    def _end(self, ended: Ended, reason: str) -> None:
-        if self._engine is None:
-            self._stopped_early = self._stopped_early or (ended, reason)
-            self._stop.ask()
-        else:
-            self._engine.halt(ended, reason)
-
     async def run(self) -> Report:
         """Run the job; see :meth:`bulkdelete.BulkDeleter.delete` for what it returns and raises."""
         self._account.begin()

@@ -95,6 +95,7 @@ def summary(  # noqa: PLR0913 - each is a line of it
         ("base URL", settings.base_url),
         *said_of(source),
         ("holds", ", ".join(settings.holds.path) or "none"),
+        *_rules(settings),
         *([] if plan is None else [("plan", f"{plan.records:,} records, made {plan.made_at}, {plan.digest}")]),
         ("ledger", f"{ledger}{'' if earlier else ' (new)'}"),
     ]
@@ -102,6 +103,12 @@ def summary(  # noqa: PLR0913 - each is a line of it
         lines.append(("so far", _so_far(earlier)))
     lines.append(("first rows", "not known before it is read" if first is None else ", ".join(_shown(first))))
     return {name: harmless(text, most=1000) for name, text in lines}
+
+
+def _rules(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Say where there are rules of what ids look like, and none of them are for this table."""
+    if settings.identifiers and settings.table_id not in settings.identifiers:
+        yield "identifiers", f"no rules for this table; there are some for {', '.join(settings.identifiers)}"
 
 
 def confirm(settings: Settings, source: Source, *, yes: bool) -> None:

@@ -135,7 +135,7 @@ def _announce(told: dict[str, str]) -> None:
             told.pop("first rows")
         talking.say("about to delete", fields={name.replace(" ", "_"): text for name, text in told.items()})
     else:
-        talking.say("\n".join(f"  {name:<11}{text}" for name, text in told.items()))
+        talking.say("\n".join(f"  {name:<12}{text}" for name, text in told.items()))
 
 
 def _decisions(manner: _Manner, plan: Plan | None) -> Iterator[tuple[str, dict[str, Any]]]:
