@@ -27,6 +27,9 @@ TOLERANCE: Final = math.log(1.75)
 it is k / (k - 1) times: 2 for a square, 1.5 for a cube."""
 ROOM: Final = TOLERANCE + math.log(0.9)
 CLIMB_UNTIL: Final = math.log(1.5)
+EARLY: Final = 4.0
+IN_TIME: Final = 3.0
+"""So many standard deviations make failures an overload: before a window's end, where one looks often, and at it."""
 STEEPNESS: Final = 0.02
 LEAST_STEP: Final = 0.25
 MOST_GROWTH: Final = 1.5
@@ -106,7 +109,7 @@ class Adaptive:
             return
         else:
             window.failures += 1
-            if self._noise.is_exceeded(window.failures, window.successes + window.failures):
+            if self._noise.is_exceeded(window.failures, window.successes + window.failures, EARLY):
                 self._failed(window, now)
                 return
         if sample.in_flight > window.busiest:  # noqa: PLR1730 - twice as fast as max(), on every attempt
@@ -129,7 +132,7 @@ class Adaptive:
     def _failed(self, window: Window, now: float) -> None:
         """Cut, unless less in flight has not helped: then so many fail whatever is asked of the server."""
         share = window.failures / window.answers
-        at, was = self._trial or (math.inf, 0.0)
+        at, was = self._trial or (0.0, 0.0)
         if share <= MOST_NOISE and (self._limit <= self._floor or (self._limit <= 0.4 * at and share > 0.5 * was)):
             self._noise.forget(window.failures, window.answers)
             self._restore(now)
@@ -146,6 +149,8 @@ class Adaptive:
         self._answers_since_cut += window.answers
         if self._looking_from is not None:
             self._looked(window, now)
+        elif self._noise.is_exceeded(window.failures, window.answers, IN_TIME):
+            self._failed(window, now)
         elif latency.excess > TOLERANCE:
             self._slow(now)
         else:
@@ -154,7 +159,7 @@ class Adaptive:
     def _slow(self, now: float) -> None:
         """Cut, unless less in flight has not helped: then the server has become slower by itself."""
         latency = self._latency
-        at, was = self._trial or (math.inf, 0.0)
+        at, was = self._trial or (0.0, 0.0)
         if self._limit <= self._floor or (self._limit <= 0.5 * at and latency.last > was + math.log(0.8)):
             latency.rebase()
             self._restore(now)

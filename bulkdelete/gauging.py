@@ -80,9 +80,9 @@ class Noise:
         """The share, within bounds."""
         return min(MOST_NOISE, max(0.01, self._failures / self._weight))
 
-    def is_exceeded(self, failures: int, answers: int) -> bool:
-        """Whether so many failures are surely more than noise."""
-        return failures >= FEWEST_FAILURES and failures / answers > self.share + NOISE_FOR_A_CUT + 3 * self._deviation(
+    def is_exceeded(self, failures: int, answers: int, deviations: float) -> bool:
+        """Whether so many failures are more than noise, by so many standard *deviations* and a margin."""
+        return failures >= FEWEST_FAILURES and failures / answers > self.share + NOISE_FOR_A_CUT + deviations * self._deviation(
             answers
         )
 
