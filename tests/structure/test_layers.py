@@ -11,9 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
-    ["records", "settings", "waiting", "stopping", "ids", "forecasting"],
-    ["holds"],
-    ["protocol", "screening", "sanity", "digest", "channel", "tally"],
+    ["records", "settings", "waiting", "stopping", "ids", "forecasting", "gauging", "gating", "budgeting"],
+    ["holds", "adapting", "breaking"],
+    ["protocol", "screening", "sanity", "digest", "channel", "tally", "steering"],
     ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
     ["attempts", "merging", "copying", "holding", "state", "surveying", "orders", "accounting"],
     ["deleter", "preparing", "counting"],

@@ -1,0 +1,256 @@
+"""How many attempts may be in flight, found by itself: no number of anybody's has to be known.
+
+Windowed, as Vector's adaptive concurrency is (https://vector.dev/blog/adaptive-request-concurrency/), growing as CUBIC
+does (RFC 9438), and told by three things: refusals; failures beyond the share that the server fails whatever is asked
+of it; and latency beyond what it is without load. That latency is a minimum that is measured anew now and then at a
+quarter of the limit: a baseline that follows the load absorbs an overload in a job of hours. A cut must help: where
+failures or latency stay as they were with far less in flight, they are the server's own, and the limit comes back.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.gauging import FEWEST_ANSWERS, MOST_NOISE, Latency, Noise, Sample, SampleKind, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Adaptive", "Fixed", "Sample", "SampleKind"]
+
+CUT_REFUSED: Final = 0.85
+CUT_FAILED: Final = 0.75
+DEEPEST_CUT: Final = 0.7
+TOLERANCE: Final = math.log(1.75)
+"""Latency may be so many times that without load. A server whose latency grows as 1 + (n / capacity)^k does most when
+it is k / (k - 1) times: 2 for a square, 1.5 for a cube."""
+ROOM: Final = TOLERANCE + math.log(0.9)
+CLIMB_UNTIL: Final = math.log(1.5)
+EARLY: Final = 4.0
+IN_TIME: Final = 3.0
+"""So many standard deviations make failures an overload: before a window's end, where one looks often, and at it."""
+STEEPNESS: Final = 0.02
+LEAST_STEP: Final = 0.25
+MOST_GROWTH: Final = 1.5
+LOOK_SECONDS: Final = 600.0
+"""How often the latency without load is measured anew, on average."""
+FEWEST_REGAINING: Final = 50
+MOST_REGAINING: Final = 400
+"""Answers before a level that was refused is tried again: twice as many each time that it is refused again."""
+
+
+class Fixed:
+    """A number of somebody's choice, behind the door of :class:`Adaptive`."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def take(self, sample: Sample) -> None:
+        """Learn nothing."""
+
+    def start_over(self, now: float) -> None:
+        """Change nothing."""
+
+    def snapshot(self) -> float:
+        """Return the number."""
+        return float(self.limit)
+
+
+class Adaptive:
+    """The limit of attempts in flight, from *floor* to *ceiling*; fed with every attempt's end that tells of load.
+
+    Without *start* it begins at the floor and doubles; *start* is where an earlier run's :meth:`snapshot` was.
+    *random* gives numbers in [0, 1).
+    """
+
+    def __init__(
+        self, *, floor: int = 1, ceiling: int = 64, start: float | None = None, random: Callable[[], float]
+    ) -> None:
+        self._floor, self._ceiling = float(floor), float(ceiling)
+        self._random = random
+        self._limit = self._bounded(self._floor if start is None else start)
+        self._good = self._limit
+        self._climbing_to = self._ceiling if start is None else 0.0
+        self._changed_at = self._cut_at = -math.inf
+        self._top = self._low = self._limit
+        self._look_at = math.inf if start is None else -math.inf
+        self._looking_from: float | None = None
+        self._trial: tuple[float, float] | None = None
+        self._refused_level = math.inf
+        self._regaining = FEWEST_REGAINING
+        self._answers_since_cut = 0
+        self._noise = Noise()
+        self._latency = Latency()
+        self._window: Window | None = None
+
+    @property
+    def limit(self) -> int:
+        """How many attempts may be in flight."""
+        return int(self._limit)
+
+    def snapshot(self) -> float:
+        """Return the last limit at which all was well."""
+        return self._good
+
+    def take(self, sample: Sample) -> None:
+        """Learn from one attempt's end; one that was sent before the last change of the limit says nothing."""
+        if sample.sent_at < self._changed_at:
+            return
+        now, kind = sample.now, sample.kind
+        window = self._window
+        if window is None:
+            window = self._window = Window(sample.sent_at, self._limit)
+        if kind is SampleKind.SUCCESS:
+            window.successes += 1
+            window.logs += math.log(max(now - sample.sent_at, 1e-6))
+        elif kind is SampleKind.REFUSED:
+            self._refused(now)
+            return
+        else:
+            window.failures += 1
+            if self._noise.is_exceeded(window.failures, window.successes + window.failures, EARLY):
+                self._failed(window, now)
+                return
+        if sample.in_flight > window.busiest:  # noqa: PLR1730 - twice as fast as max(), on every attempt
+            window.busiest = sample.in_flight
+        if now >= window.earliest_end:
+            answers = window.successes + window.failures
+            if answers >= window.needed or now >= window.latest_end:
+                self._judge(window, now)
+
+    def start_over(self, now: float) -> None:
+        """Begin again at a quarter of what was good, after an outage; fast, but not beyond it."""
+        self._climbing_to = self._good
+        self._trial = self._looking_from = None
+        self._change(self._good / 4, now)
+
+    def _refused(self, now: float) -> None:
+        self._remember_level()
+        self._cut(CUT_REFUSED, now)
+
+    def _failed(self, window: Window, now: float) -> None:
+        """Cut, unless less in flight has not helped: then so many fail whatever is asked of the server."""
+        share = window.failures / window.answers
+        at, was = self._trial or (0.0, 0.0)
+        if share <= MOST_NOISE and (self._limit <= self._floor or (self._limit <= 0.4 * at and share > 0.5 * was)):
+            self._noise.forget(window.failures, window.answers)
+            self._restore(now)
+            return
+        if self._trial is None:
+            self._trial = (self._limit, share)
+        self._remember_level()
+        self._cut(CUT_FAILED, now)
+
+    def _judge(self, window: Window, now: float) -> None:
+        latency = self._latency
+        if window.successes:
+            latency.take(window.logs, window.successes)
+        self._answers_since_cut += window.answers
+        if self._looking_from is not None:
+            self._looked(window, now)
+        elif self._noise.is_exceeded(window.failures, window.answers, IN_TIME):
+            self._failed(window, now)
+        elif latency.excess > TOLERANCE:
+            self._slow(now)
+        else:
+            self._well(window, now)
+
+    def _slow(self, now: float) -> None:
+        """Cut, unless less in flight has not helped: then the server has become slower by itself."""
+        latency = self._latency
+        at, was = self._trial or (0.0, 0.0)
+        if self._limit <= self._floor or (self._limit <= 0.5 * at and latency.last > was + math.log(0.8)):
+            latency.rebase()
+            self._restore(now)
+            return
+        if self._trial is None:
+            self._trial = (self._limit, latency.last)
+        factor = max(DEEPEST_CUT, math.exp(TOLERANCE - latency.excess))
+        latency.recent += math.log(factor)
+        self._cut(factor, now)
+
+    def _well(self, window: Window, now: float) -> None:
+        latency, noise = self._latency, self._noise
+        self._trial = None
+        self._good = self._limit
+        if window.successes:
+            latency.base = min(latency.base, latency.recent)
+        is_light = self._climbing_to or self._limit <= max(self._floor, 0.5 * self._top)
+        if is_light or window.failures < noise.share * window.answers:
+            noise.learn(window.failures, window.answers)
+        if self._look_at == math.inf:
+            self._plan_look(now)
+        if now >= self._look_at and self._limit > self._floor:
+            self._looking_from = self._limit
+            self._change(self._limit / 4, now)
+        elif window.busiest >= 0.8 * int(self._limit) and noise.leaves_room(window.failures, window.answers):
+            self._grow(now)
+        else:
+            self._window = Window(now, self._limit)
+
+    def _looked(self, window: Window, now: float) -> None:
+        """Take what was measured at a quarter of the limit for the latency without load, and go back."""
+        if window.successes >= FEWEST_ANSWERS:
+            self._latency.rebase()
+        self._noise.learn(window.failures, window.answers)
+        self._plan_look(now)
+        back, self._looking_from = self._looking_from, None
+        self._change(back or self._limit, now)
+
+    def _plan_look(self, now: float) -> None:
+        self._look_at = now + LOOK_SECONDS * (0.75 + 0.5 * self._random())
+
+    def _grow(self, now: float) -> None:
+        excess = self._latency.excess
+        if self._climbing_to:
+            if excess <= CLIMB_UNTIL and self._limit < self._climbing_to:
+                self._change(min(2 * self._limit, self._climbing_to), now)
+                return
+            self._climbing_to = 0.0
+            self._top, self._cut_at = self._limit, now
+        if excess > ROOM:
+            self._window = Window(now, self._limit)
+            return
+        self._change(self._grown(now), now)
+
+    def _grown(self, now: float) -> float:
+        """Return CUBIC's window, at least a small step more; not yet the level that was refused lately."""
+        to_top = math.cbrt(max(0.0, self._top - self._low) / STEEPNESS)
+        aim = STEEPNESS * (now - self._cut_at - to_top) ** 3 + self._top
+        grown = min(max(aim, self._limit + LEAST_STEP), MOST_GROWTH * self._limit)
+        if self._answers_since_cut < self._regaining:
+            grown = max(self._limit, min(grown, self._refused_level - 0.01))
+        return grown
+
+    def _cut(self, factor: float, now: float) -> None:
+        """Begin CUBIC's curve anew, from the limit that was too high; a look at the latency without load is over."""
+        if self._looking_from is not None:
+            self._limit, self._looking_from = self._looking_from, None
+            self._plan_look(now)
+        self._climbing_to = 0.0
+        self._top, self._cut_at = self._limit, now
+        self._low = self._bounded(factor * self._limit)
+        self._answers_since_cut = 0
+        self._change(self._low, now)
+
+    def _remember_level(self) -> None:
+        level = math.floor(self._limit)
+        again = level <= self._refused_level
+        self._regaining = min(2 * self._regaining, MOST_REGAINING) if again else FEWEST_REGAINING
+        self._refused_level = level
+
+    def _restore(self, now: float) -> None:
+        """Take back the cuts that did not help."""
+        at, _ = self._trial or (self._limit, 0.0)
+        self._trial = None
+        self._change(max(self._limit, 0.9 * at), now)
+
+    def _change(self, limit: float, now: float) -> None:
+        limit = self._bounded(limit)
+        if limit != self._limit:
+            self._limit, self._changed_at = limit, now
+        self._window = Window(now, limit)
+
+    def _bounded(self, limit: float) -> float:
+        return max(self._floor, min(limit, self._ceiling))

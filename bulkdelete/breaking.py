@@ -1,0 +1,89 @@
+"""Many failures in a row open the breaker: then single probes, further and further apart, until one succeeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.gauging import SampleKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FEWEST_IN_A_ROW: Final = 5
+MOST_IN_A_ROW: Final = 20
+SILENCE_SECONDS: Final = 1.0
+"""Failures open it only where nothing has succeeded for so long: of a flight, those beyond a capacity fail first."""
+FIRST_PAUSE_SECONDS: Final = 1.0
+MOST_PAUSE_SECONDS: Final = 60.0
+SHARE_OF_OUTAGE: Final = 0.25
+"""A pause doubles, but is no longer than this share of the outage so far, and so is what is waited beyond its end."""
+
+
+class Breaker:
+    """Closed, it watches; open, it lets one probe at a time through.
+
+    A probe is a real batch, for only that shows that batches are taken. Pauses begin at 1 s, double up to 60 s, and
+    are spread by a quarter each way, so that clients do not come back together. Times are seconds of one clock;
+    *random* gives numbers in [0, 1).
+    """
+
+    def __init__(self, *, max_outage_seconds: float = 1800.0, random: Callable[[], float]) -> None:
+        self._max_outage_seconds = max_outage_seconds
+        self._random = random
+        self._in_a_row = 0
+        self._first_failure_at = 0.0
+        self._pause_seconds = FIRST_PAUSE_SECONDS
+        self._probe_at = 0.0
+        self.open_since: float | None = None
+        """When it opened; ``None`` while it is closed."""
+        self.is_probing = False
+        """Whether a probe is on the wire."""
+        self.gave_up = False
+        """Whether the outage has become longer than ``max_outage_seconds``; the caller stops the job."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server is taken to be down; what is sent now does not count against a batch."""
+        return self.open_since is not None
+
+    def take(self, kind: SampleKind, now: float, limit: int) -> None:
+        """Learn how an attempt ended, of *limit* that may be in flight; while it is open this ends the probe."""
+        self.is_probing = False
+        if kind is SampleKind.SUCCESS:
+            self._in_a_row = 0
+            self.open_since = None
+            self.gave_up = False
+        elif self.open_since is not None:
+            self.gave_up = now - self.open_since > self._max_outage_seconds
+            self._pause(now, now - self._first_failure_at)
+        else:
+            self._count(now, limit)
+
+    def wait_seconds(self, now: float) -> float:
+        """Return how long to wait before sending; 0 means now, and of a probe that none is on the wire."""
+        if self.open_since is None:
+            return 0.0
+        return float("inf") if self.is_probing else max(0.0, self._probe_at - now)
+
+    def begin_probe(self) -> None:
+        """Take note that the probe leaves."""
+        self.is_probing = True
+
+    def end_probe(self) -> None:
+        """Take note that the probe ended without telling anything: another may leave."""
+        self.is_probing = False
+
+    def _count(self, now: float, limit: int) -> None:
+        if not self._in_a_row:
+            self._first_failure_at = now
+        self._in_a_row += 1
+        enough = max(FEWEST_IN_A_ROW, min(2 * limit, MOST_IN_A_ROW))
+        if self._in_a_row >= enough and now - self._first_failure_at >= SILENCE_SECONDS:
+            self.open_since = now
+            self._pause_seconds = FIRST_PAUSE_SECONDS / 2
+            self._pause(now, 0.0)
+
+    def _pause(self, now: float, outage_seconds: float) -> None:
+        longest = min(MOST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, SHARE_OF_OUTAGE * outage_seconds))
+        self._pause_seconds = min(2 * self._pause_seconds, longest)
+        self._probe_at = now + self._pause_seconds * (0.75 + 0.5 * self._random())

@@ -1,0 +1,54 @@
+"""One pause for everybody: as long as the server asks for, or, where it does not say, short ones that grow."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIRST_PAUSE_SECONDS: Final = 0.1
+MOST_PAUSE_SECONDS: Final = 60.0
+SHARE_OF_STREAK: Final = 0.25
+"""A pause of unknown length doubles, but is no longer than this share of the refusals so far."""
+SPREAD: Final = 0.05
+"""Nobody sends until up to so much of the pause after its end: clients do not come back together."""
+
+
+class Gate:
+    """Until when nobody sends. Times are seconds of one clock; *random* gives numbers in [0, 1)."""
+
+    def __init__(self, *, random: Callable[[], float]) -> None:
+        self._random = random
+        self._until = self._began = -math.inf
+        self._next_seconds = FIRST_PAUSE_SECONDS
+        self.refused_since: float | None = None
+        """Since when nothing but refusals came back; ``None`` where something else came last."""
+
+    def wait_seconds(self, now: float) -> float:
+        """Return how long nobody sends, from *now* on; 0 without a pause."""
+        return max(0.0, self._until - now)
+
+    def hold(self, now: float, seconds: float) -> None:
+        """Let nobody send for *seconds*, as the server asks."""
+        self.refused_since = now if self.refused_since is None else self.refused_since
+        self._began = now
+        self._until = max(self._until, now + seconds * (1 + SPREAD * self._random()))
+
+    def refused(self, now: float, sent_at: float) -> None:
+        """Let nobody send for a while; an attempt from before the last pause, sent at *sent_at*, tells of that one."""
+        if sent_at < self._began:
+            return
+        if self.refused_since is None:
+            self.refused_since = now
+        longest = max(FIRST_PAUSE_SECONDS, SHARE_OF_STREAK * (now - self.refused_since))
+        seconds = min(self._next_seconds, longest, MOST_PAUSE_SECONDS)
+        self._next_seconds = 2 * seconds
+        self._began = now
+        self._until = max(self._until, now + seconds * (1 + SPREAD * self._random()))
+
+    def answered(self) -> None:
+        """Take note of an answer that was no refusal."""
+        self.refused_since = None
+        self._next_seconds = FIRST_PAUSE_SECONDS

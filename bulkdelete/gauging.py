@@ -1,0 +1,121 @@
+"""What is gauged of a server: what came back lately, the share that fails anyway, and the latency without load."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+WINDOW_SECONDS: Final = 1.0
+LONGEST_WINDOW_SECONDS: Final = 30.0
+FEWEST_ANSWERS: Final = 5
+ENOUGH_ANSWERS: Final = 20
+FEWEST_FAILURES: Final = 3
+REMEMBERED_ANSWERS: Final = 200.0
+MOST_NOISE: Final = 0.5
+NOISE_FOR_A_CUT: Final = 0.07
+NOISE_FOR_GROWTH: Final = 0.035
+
+
+class SampleKind(Enum):
+    """What an attempt's end tells of the server's load."""
+
+    SUCCESS = auto()
+    REFUSED = auto()
+    FAILED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One attempt's end at *now*, sent at *sent_at* (seconds of one clock), *in_flight* with all others then."""
+
+    now: float
+    sent_at: float
+    kind: SampleKind
+    in_flight: int
+
+
+class Window:
+    """What came back since the last judgement, of what was sent since the last change of the limit."""
+
+    __slots__ = ("busiest", "earliest_end", "failures", "latest_end", "logs", "needed", "successes")
+
+    def __init__(self, now: float, limit: float) -> None:
+        self.earliest_end = now + WINDOW_SECONDS
+        self.latest_end = now + LONGEST_WINDOW_SECONDS
+        self.needed = max(FEWEST_ANSWERS, min(ENOUGH_ANSWERS, int(2 * limit)))
+        self.successes = 0
+        self.failures = 0
+        self.logs = 0.0
+        self.busiest = 0
+
+    @property
+    def answers(self) -> int:
+        """How many came back."""
+        return self.successes + self.failures
+
+
+class Noise:
+    """The share of attempts that fail whatever the load is; learnt where the load is light."""
+
+    __slots__ = ("_failures", "_weight")
+
+    def __init__(self) -> None:
+        self._failures = 0.3
+        self._weight = 10.0
+
+    def learn(self, failures: int, answers: int) -> None:
+        """Add what was seen; of what is older, no more than the last answers are kept."""
+        kept = min(1.0, REMEMBERED_ANSWERS / (self._weight + answers))
+        self._failures = (self._failures + failures) * kept
+        self._weight = (self._weight + answers) * kept
+
+    def forget(self, failures: int, answers: int) -> None:
+        """Take what was seen for all that is known."""
+        self._failures, self._weight = float(failures), float(answers)
+
+    @property
+    def share(self) -> float:
+        """The share, within bounds."""
+        return min(MOST_NOISE, max(0.01, self._failures / self._weight))
+
+    def is_exceeded(self, failures: int, answers: int, deviations: float) -> bool:
+        """Whether so many failures are more than noise, by so many standard *deviations* and a margin."""
+        return failures >= FEWEST_FAILURES and failures / answers > self.share + NOISE_FOR_A_CUT + deviations * self._deviation(
+            answers
+        )
+
+    def leaves_room(self, failures: int, answers: int) -> bool:
+        """Whether so many failures may be noise alone."""
+        return failures / answers <= self.share + NOISE_FOR_GROWTH + self._deviation(answers)
+
+    def _deviation(self, answers: int) -> float:
+        share = self.share
+        return math.sqrt(share * (1 - share) * (1 / answers + 1 / self._weight))
+
+
+class Latency:
+    """Means of logarithms: a load makes all latencies so many times longer, and a few very long ones say little."""
+
+    __slots__ = ("base", "last", "recent")
+
+    def __init__(self) -> None:
+        self.base = math.inf
+        self.last = 0.0
+        self.recent = math.inf
+
+    def take(self, logs: float, successes: int) -> None:
+        """Learn the sum of the logarithms of *successes* latencies."""
+        self.last = logs / successes
+        weight = 1.0 if math.isinf(self.recent) else successes / (successes + ENOUGH_ANSWERS)
+        self.recent = self.last if weight == 1.0 else self.recent + weight * (self.last - self.recent)
+
+    def rebase(self) -> None:
+        """Take the last window's for the latency without load."""
+        self.base = self.recent = self.last
+
+    @property
+    def excess(self) -> float:
+        """The logarithm of how many times the latency is that without load."""
+        return self.recent - self.base if math.isfinite(self.base) else 0.0
