@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
-    ["records", "settings", "waiting", "stopping", "ids", "forecasting"],
-    ["holds"],
+    ["records", "settings", "stopping", "ids", "quotas"],
+    ["holds", "waiting", "forecasting"],
     ["protocol", "screening", "sanity", "digest", "channel", "tally"],
     ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
     ["attempts", "merging", "copying", "holding", "state", "surveying", "orders", "accounting"],
