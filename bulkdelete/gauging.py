@@ -82,8 +82,9 @@ class Noise:
 
     def is_exceeded(self, failures: int, answers: int, deviations: float) -> bool:
         """Whether so many failures are more than noise, by so many standard *deviations* and a margin."""
-        return failures >= FEWEST_FAILURES and failures / answers > self.share + NOISE_FOR_A_CUT + deviations * self._deviation(
-            answers
+        return (
+            failures >= FEWEST_FAILURES
+            and failures / answers > self.share + NOISE_FOR_A_CUT + deviations * self._deviation(answers)
         )
 
     def leaves_room(self, failures: int, answers: int) -> bool:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete.quotas import Told
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MILLISECONDS_FROM: Final = 1e11
 _LONGEST_SECONDS: Final = 366 * 86_400.0
+SKEW_SECONDS: Final = 1.0
+"""How far our clock may be ahead of the server's where its answer has no ``Date``."""
 
 
 def wait_seconds(headers: Mapping[str, str], now_unix_seconds: float) -> float | None:
@@ -26,6 +30,27 @@ def wait_seconds(headers: Mapping[str, str], now_unix_seconds: float) -> float |
     return None
 
 
+def told(headers: Mapping[str, str], now_unix_seconds: float) -> Told | None:
+    """Return what ``X-RateLimit-Remaining``, ``-Reset`` and ``-Limit`` say, or ``None`` where they say nothing.
+
+    The reset is a Unix time in seconds or milliseconds. It is counted by the answer's ``Date``, which has no
+    fractions and so makes the wait up to a second longer; without one by our clock, with a second on top. A reset
+    that is past, or further away than a year, is no reset; of *Limit* and *Remaining* the smaller one remains.
+    """
+    remaining = _number(headers.get("X-RateLimit-Remaining", "").strip())
+    reset = _reset(headers)
+    if remaining is None or reset is None:
+        return None
+    server_now = _date(headers.get("Date", ""))
+    seconds = reset - (now_unix_seconds if server_now is None else server_now)
+    if not 0 < seconds <= _LONGEST_SECONDS:
+        return None
+    limit = _number(headers.get("X-RateLimit-Limit", "").strip())
+    left = int(remaining if limit is None else min(remaining, limit))
+    margin = SKEW_SECONDS if server_now is None else 0.0
+    return Told(left, None if limit is None else int(limit), reset, seconds + margin, dated=server_now is not None)
+
+
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     value = headers.get("Retry-After", "").strip()
     seconds = _number(value)
@@ -38,11 +63,13 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
 def _until_reset(headers: Mapping[str, str], now: float) -> float | None:
     if headers.get("X-RateLimit-Remaining", "").strip() != "0":
         return None
+    reset = _reset(headers)
+    return reset - now if reset is not None and reset > now else None
+
+
+def _reset(headers: Mapping[str, str]) -> float | None:
     reset = _number(headers.get("X-RateLimit-Reset", "").strip())
-    if reset is None:
-        return None
-    reset = reset / 1000 if reset > _MILLISECONDS_FROM else reset
-    return reset - now if reset > now else None
+    return reset / 1000 if reset is not None and reset > _MILLISECONDS_FROM else reset
 
 
 def _number(text: str) -> float | None:

@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
-    ["records", "settings", "waiting", "stopping", "ids", "forecasting", "gauging", "gating", "budgeting"],
-    ["holds", "adapting", "breaking"],
+    ["records", "settings", "stopping", "ids", "quotas", "gauging", "gating", "budgeting"],
+    ["holds", "waiting", "forecasting", "adapting", "breaking"],
     ["protocol", "screening", "sanity", "digest", "channel", "tally", "steering"],
     ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
     ["attempts", "merging", "copying", "holding", "state", "surveying", "orders", "accounting"],

@@ -1,0 +1,93 @@
+"""What is kept of the quotas between processes: its plain form, and the reading of it, which believes nothing."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from array import array
+from typing import Any, Final, NamedTuple
+
+from bulkdelete.quotas.windows import SECONDS
+
+VERSION: Final = 1
+_MOST_REQUESTS: Final = 10**15
+_MOST_UNIX_SECONDS: Final = 1e12
+_MOST_ROWS: Final = 1000
+
+
+class Kept(NamedTuple):
+    """A snapshot that could be read. Times are Unix seconds."""
+
+    allowance: int | None
+    clean: bool
+    spent: dict[str, list[tuple[float, int]]]
+    told: list[tuple[float, float, int, int]]
+
+
+def write(kept: Kept, number: int, requests: int) -> dict[str, Any]:
+    """Return the plain form of *kept*: *number* and *requests* are for the process that wrote it."""
+    return {
+        "version": VERSION,
+        "number": number,
+        "requests": requests,
+        "allowance": kept.allowance,
+        "clean": kept.clean,
+        "spent": {unit: [list(part) for part in parts] for unit, parts in kept.spent.items()},
+        "told": [list(promise) for promise in kept.told],
+        "sum": _sum(kept),
+    }
+
+
+def read(snapshot: object) -> Kept:
+    """Return what *snapshot* says; raise ``ValueError`` where anything in it is not as it was written."""
+    if not isinstance(snapshot, dict) or type(snapshot.get("version")) is not int or snapshot["version"] != VERSION:
+        raise ValueError("this is no snapshot of quotas")
+    allowance, clean, spent = (snapshot.get(name) for name in ("allowance", "clean", "spent"))
+    if allowance is not None:
+        _count(allowance)
+    if type(clean) is not bool or not isinstance(spent, dict) or not {*spent} <= {*SECONDS}:
+        raise ValueError("this snapshot of quotas is damaged")
+    parts = {unit: [(_time(at), _count(n)) for at, n in _rows(rows, 2)] for unit, rows in spent.items()}
+    told = [
+        (_time(reset), _time(ends), _count(left, 0), _count(limit, 0))
+        for reset, ends, left, limit in _rows(snapshot.get("told"), 4)
+    ]
+    kept = Kept(allowance, clean, parts, told)
+    if snapshot.get("sum") != _sum(kept):
+        raise ValueError("this snapshot of quotas is damaged: its sum is another")
+    return kept
+
+
+def _sum(kept: Kept) -> int:
+    numbers: list[float] = [-1 if kept.allowance is None else kept.allowance, kept.clean, len(kept.told)]
+    for promise in kept.told:
+        numbers += promise
+    for unit, seconds in SECONDS.items():
+        if unit in kept.spent:
+            numbers.append(seconds)
+            for part in kept.spent[unit]:
+                numbers += part
+    return zlib.crc32(array("d", numbers).tobytes())
+
+
+def _rows(rows: object, columns: int) -> list[Any]:
+    if not isinstance(rows, list) or len(rows) > _MOST_ROWS:
+        raise ValueError("this snapshot of quotas is damaged")
+    if any(not isinstance(row, list | tuple) or len(row) != columns for row in rows):
+        raise ValueError("this snapshot of quotas is damaged")
+    return rows
+
+
+def _count(value: object, least: int = 1) -> int:
+    if type(value) is not int or not least <= value <= _MOST_REQUESTS:
+        raise ValueError("this snapshot of quotas is damaged: a count is none")
+    return value
+
+
+def _time(value: object) -> float:
+    if type(value) not in {int, float}:
+        raise ValueError("this snapshot of quotas is damaged: a time is none")
+    seconds = float(value)  # type: ignore[arg-type]  # an int or a float, as checked above
+    if not math.isfinite(seconds) or not 0 <= seconds <= _MOST_UNIX_SECONDS:
+        raise ValueError("this snapshot of quotas is damaged: a time is none")
+    return seconds

@@ -1,0 +1,190 @@
+"""Quotas: what was spent, what may be spent now, and what a later process has to know of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from bulkdelete.quotas import snapshots
+from bulkdelete.quotas.telling import Promise, Telling, Told
+from bulkdelete.quotas.windows import SECONDS, UNLIMITED, Moment, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_log = logging.getLogger(__name__)
+WHILE_SAVING_SECONDS: Final = 0.05
+"""What :meth:`Quotas.wait_seconds` says while only :meth:`Quotas.saved` can let a request leave."""
+_LONGEST_DAY: Final = "day"
+_LONGEST_TOLD_SECONDS: Final = 366 * 86_400.0
+
+
+class Quotas:
+    """*limits* (requests by "second", "minute", "hour" and "day"), and the limits that the server's answers tell of.
+
+    No window of such a length, wherever it begins, ever holds more requests than its limit, counted when
+    :meth:`spend` says that they leave; at least 1 / (1 + 1/128 + 1 ms) of a limit can be used.
+
+    After a crash, what left since the last durable snapshot is unknown; at most *allowance* requests do, because
+    none leaves before a first snapshot is durable (:meth:`saved`), nor while ``unsaved`` has reached *allowance*.
+    ``None``: nothing is kept for a later process, and nothing waits for a snapshot. Without *limits* neither.
+
+    Raises:
+        ValueError: a window or a number that cannot be.
+
+    """
+
+    def __init__(self, limits: Mapping[str, int], allowance: int | None) -> None:
+        if not set(limits) <= set(SECONDS) or any(limit < 1 for limit in limits.values()):
+            raise ValueError(f"limits are at least 1, by {', '.join(SECONDS)}: {dict(limits)}")
+        if allowance is not None and allowance < 1:
+            raise ValueError("without an allowance of at least 1 no request could ever leave")
+        self._allowance = allowance
+        self._most_unsaved = sys.maxsize if allowance is None or not limits else allowance
+        self._windows = {unit: Window(SECONDS[unit], limit) for unit, limit in limits.items()}
+        if limits:  # a limit that only a later run sets counts what this one spent
+            self._windows.setdefault(_LONGEST_DAY, Window(SECONDS[_LONGEST_DAY], UNLIMITED))
+        self._counting = tuple(self._windows.values())
+        self._telling = Telling()
+        self._now = float("-inf")
+        self._offset = 0.0
+        self._requests = 0
+        self._snapshots = 0
+        self._void_snapshots = 0
+        self.unsaved = allowance or 0
+        """Requests that no durable snapshot holds; *allowance* while there is none that a crash may leave behind."""
+
+    @classmethod
+    def restored(cls, limits: Mapping[str, int], allowance: int | None, snapshot: object, now: Moment) -> Quotas:
+        """Return the quotas as *snapshot* left them, in a new process.
+
+        What may have left after it counts as spent *now*, unless it was the last one of a clean stop; so does what
+        it dates into the future. A snapshot that cannot be read counts as every window full, now. Limits may have
+        changed; a limit that is new counts what the day holds. Between two processes only the wall clock can be
+        asked: one that was set back makes what was spent count longer, one set forward meanwhile cannot be seen.
+        """
+        quotas = cls(limits, allowance)
+        quotas._look(now)
+        try:
+            kept = snapshots.read(snapshot)
+        except ValueError as error:
+            _log.warning("%s; every quota counts as used up", error)
+            quotas._fill()
+        else:
+            quotas._restore(kept)
+        return quotas
+
+    def wait_seconds(self, now: Moment) -> float:
+        """Return 0.0 where one more request may leave now, else in how many seconds it is worth asking again.
+
+        That is enough where nothing else leaves, ends or is saved meanwhile; an answer, or a snapshot that is saved,
+        may let a request leave sooner.
+        """
+        at = self._look(now)
+        wait = self._telling.wait_seconds(at)
+        for window in self._counting:
+            if window.spent >= window.limit:
+                wait = max(wait, window.wait_seconds(at))
+        return wait if self.unsaved < self._most_unsaved else max(wait, WHILE_SAVING_SECONDS)
+
+    def spend(self, now: Moment) -> int:
+        """Count one request that leaves now; return its number, for :meth:`ended`."""
+        at = self._look(now)
+        for window in self._counting:
+            window.add(at, self._offset)
+        self._requests += 1
+        self.unsaved += 1
+        return self._telling.sent()
+
+    def ended(self, number: int, told: Told | None, now: Moment) -> None:
+        """Note that request *number* ended: its answer *told* of a limit, or it did not, or it was given up.
+
+        To be said of every request once, whatever became of it; one that is never said to have ended is taken to be
+        in flight for ever. With ``told.remaining`` more requests until the reset, no more leave, those in flight
+        and those that ended without a word on it included. A request that ended before another was sent is taken
+        to have been counted by the server before that one.
+        """
+        self._telling.ended(number, told, self._look(now))
+
+    def snapshot(self, *, clean: bool = False) -> dict[str, Any]:
+        """Return what was spent, as plain JSON values: at most 130 pairs of a Unix time and a count for each window.
+
+        With *clean* it is the last one of this process: no request leaves after it, until a newer one is saved.
+        """
+        self._snapshots += 1
+        if clean:
+            self._void_snapshots = self._snapshots
+            self.unsaved = max(self.unsaved, self._allowance or 0)
+        kept = snapshots.Kept(
+            self._allowance,
+            clean,
+            {unit: self._parts(window) for unit, window in self._windows.items()},
+            [
+                (promise.reset, self._unix(promise.ends), max(0, self._left(promise)), promise.limit or 0)
+                for promise in self._telling.promises
+                if promise.ends > self._now
+            ],
+        )
+        return snapshots.write(kept, self._snapshots, self._requests)
+
+    def saved(self, snapshot: Mapping[str, Any]) -> None:
+        """Note that *snapshot*, one of this object's, is durable, and that a crash leaves it or a newer one behind."""
+        if snapshot["number"] > self._void_snapshots:
+            self._void_snapshots = snapshot["number"]
+            self.unsaved = self._requests - snapshot["requests"]
+
+    def releases(self, unit: str, now: Moment) -> list[tuple[float, int]]:
+        """Return what counts in the window *unit* now: in how many seconds so many requests stop counting, in order.
+
+        Of a window without a limit, what the day holds is returned, as far as it lies in the window.
+        """
+        at, seconds = self._look(now), SECONDS[unit]
+        window = self._windows.get(unit) or self._windows.get(_LONGEST_DAY)
+        parts = window.parts(at) if window else ()
+        return [(left + seconds - at, requests) for left, requests in parts if left + seconds > at]
+
+    def told_seconds(self, requests: int, now: Moment) -> float:
+        """Return for how many seconds the server's word keeps the last of *requests* back."""
+        at = self._look(now)
+        ends = [promise.ends for promise in self._telling.promises if self._left(promise) < requests]
+        return max((end - at for end in ends if end > at), default=0.0)
+
+    def _look(self, now: Moment) -> float:
+        at = now.monotonic
+        if at < self._now:
+            return self._now
+        self._now = at
+        self._offset = now.unix - at
+        return at
+
+    def _parts(self, window: Window) -> list[tuple[float, int]]:
+        return [(self._unix(at), requests) for at, requests in window.parts(self._now)]
+
+    def _unix(self, at: float) -> float:
+        return round(at + self._offset, 4)
+
+    def _left(self, promise: Promise) -> int:
+        return promise.remaining - promise.silent - self._telling.in_flight
+
+    def _fill(self) -> None:
+        limits = [window.limit for window in self._counting if window.limit < UNLIMITED]
+        for window in self._counting:
+            window.add(self._now, self._offset, window.limit if window.limit < UNLIMITED else max(limits))
+
+    def _restore(self, kept: snapshots.Kept) -> None:
+        if kept.allowance is None and not kept.clean and kept.spent:
+            _log.warning("nobody knows what was sent since the quotas were last written; they count as used up")
+            self._fill()
+            return
+        added = 0 if kept.clean else kept.allowance or 0
+        for unit, window in self._windows.items():
+            for unix, requests in kept.spent.get(unit, kept.spent.get(_LONGEST_DAY, ())):
+                window.add(min(unix - self._offset, self._now), self._offset, requests)
+            if added:
+                window.add(self._now, self._offset, added)
+            window.forget(self._now)
+        for reset, unix, left, limit in kept.told:
+            ends = min(unix - self._offset, self._now + _LONGEST_TOLD_SECONDS)
+            told = Told(max(0, left - added), limit or None, reset, ends - self._now, dated=False)
+            self._telling.promises.append(Promise(told, ends, 0))

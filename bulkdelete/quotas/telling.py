@@ -1,0 +1,174 @@
+"""What the server says of its limits, answer by answer, and how many requests may leave on the strength of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from bulkdelete.quotas.windows import FREE_MARGIN_SECONDS, WAIT_MARGIN_SECONDS
+
+MOST_PROMISES: Final = 8
+"""Windows of the server that are told apart; more are laid together, at the cost of the more generous ones."""
+_MOST_SILENT: Final = 64
+_EXPECTED_SECONDS: Final = 60.0
+"""How long a new window is taken to hold what the last one held, while no answer tells of it."""
+
+
+class Told(NamedTuple):
+    """What the headers of one answer say: *remaining* more requests until the reset.
+
+    ``reset_unix_seconds`` is the server's own figure and tells its windows apart; ``reset_in_seconds`` is counted
+    from when the answer came, by the answer's ``Date`` where it is ``dated``, else by our clock and a margin.
+    """
+
+    remaining: int
+    limit: int | None
+    reset_unix_seconds: float
+    reset_in_seconds: float
+    dated: bool
+
+
+class Promise:
+    """*remaining* requests until *ends* (monotonic seconds), less those that the server may count after it said so.
+
+    Those are the requests in flight, and the ``silent`` ones: ended without a word on this window, and not before
+    the request that brought the word was sent.
+    """
+
+    __slots__ = ("_silent", "dated", "ends", "known_at", "limit", "remaining", "reset", "silent")
+
+    def __init__(self, told: Told, ends: float, known_at: int) -> None:
+        self.reset = told.reset_unix_seconds
+        self.remaining = told.remaining
+        self.limit = told.limit
+        self.dated = told.dated
+        self.ends = ends
+        self.known_at = known_at
+        """The number of the last request sent when ``remaining`` was heard: any later one was counted after it."""
+        self.silent = 0
+        self._silent: deque[list[int]] = deque()
+
+    def ended_silently(self, last: int, requests: int = 1) -> None:
+        """Count *requests* that ended without a word on this window when request *last* was the last one sent."""
+        self.silent += requests
+        ends = self._silent
+        if ends and (ends[-1][0] == last or len(ends) == _MOST_SILENT):
+            ends[-1][0] = last
+            ends[-1][1] += requests
+        else:
+            ends.append([last, requests])
+
+    def heard(self, number: int, told: Told, ends: float, last: int) -> None:
+        """Take what the answer to request *number* says of this window.
+
+        The least that was heard is the latest, because a window only fills; but a request that was sent after it was
+        heard knows better: the limit was raised.
+        """
+        self.ends = min(self.ends, ends) if told.dated and self.dated else max(self.ends, ends)
+        self.dated = told.dated
+        self.limit = told.limit
+        if told.remaining > self.remaining and number <= self.known_at:
+            return
+        self.remaining = told.remaining
+        self.known_at = last
+        while self._silent and self._silent[0][0] < number:
+            self.silent -= self._silent.popleft()[1]
+
+    def take_in(self, other: Promise) -> None:
+        """Become the stricter of both in everything."""
+        if other.remaining - other.silent < self.remaining - self.silent:
+            self.remaining, self.silent, self._silent = other.remaining, other.silent, other._silent
+        self.known_at = max(self.known_at, other.known_at)
+        self.ends = max(self.ends, other.ends)
+
+
+class Telling:
+    """Everything the server said that still holds. Times are monotonic seconds; requests are numbered from 1."""
+
+    def __init__(self) -> None:
+        self._in_flight: dict[int, int] = {}
+        self._last = 0
+        self._ended = 0
+        self.promises: list[Promise] = []
+        self._expected: Promise | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Requests sent and not yet ended."""
+        return len(self._in_flight)
+
+    def sent(self) -> int:
+        """Count one request that leaves; return its number."""
+        self._last += 1
+        self._in_flight[self._last] = self._ended
+        return self._last
+
+    def ended(self, number: int, told: Told | None, now: float) -> None:
+        """Note that request *number* was answered, with *told* in its headers, or given up; a second time is ignored.
+
+        A *told* whose reset is over says nothing.
+        """
+        ended_before = self._in_flight.pop(number, None)
+        if ended_before is None:
+            return
+        spoken = None
+        if told is not None and told.reset_in_seconds > 0:
+            spoken = self._heard(number, told, self._ended - ended_before, now)
+        self._ended += 1
+        for promise in self.promises:
+            if promise is not spoken:
+                promise.ended_silently(self._last)
+        expected = self._expected
+        if expected is not None:
+            expected.ended_silently(self._last)
+            if spoken is not None and number > expected.known_at:
+                self._expected = None
+
+    def wait_seconds(self, now: float) -> float:
+        """Return in how many seconds one more request may leave, should nothing be heard until then."""
+        if not self.promises and self._expected is None:
+            return 0.0
+        self._forget(now)
+        in_flight = len(self._in_flight)
+        wait = 0.0
+        for promise in (*self.promises, self._expected) if self._expected else self.promises:
+            if promise.remaining - promise.silent <= in_flight:
+                wait = max(wait, promise.ends + WAIT_MARGIN_SECONDS - now)
+        return wait
+
+    def _heard(self, number: int, told: Told, ended_since: int, now: float) -> Promise:
+        ends = now + told.reset_in_seconds
+        for promise in self.promises:
+            if promise.reset == told.reset_unix_seconds:
+                promise.heard(number, told, ends, self._last)
+                return promise
+        promise = Promise(told, ends, self._last)
+        if ended_since:
+            promise.ended_silently(self._last, ended_since)
+        self.promises.append(promise)
+        if len(self.promises) > MOST_PROMISES:
+            self._lay_two_together()
+        return promise
+
+    def _forget(self, now: float) -> None:
+        """Drop the promises that ended; the window after one is taken to hold as much, until an answer tells."""
+        over = now - FREE_MARGIN_SECONDS
+        if self._expected is not None and self._expected.ends <= over:
+            self._expected = None
+        ended = [promise for promise in self.promises if promise.ends <= over]
+        if not ended:
+            return
+        self.promises = [promise for promise in self.promises if promise.ends > over]
+        known = {promise.limit for promise in self.promises}
+        limits = [promise.limit for promise in ended if promise.limit and promise.limit not in known]
+        if limits:
+            expected = Told(min(limits), None, 0.0, _EXPECTED_SECONDS, dated=False)
+            self._expected = Promise(expected, now + _EXPECTED_SECONDS, self._last)
+
+    def _lay_two_together(self) -> None:
+        """Make one of the two promises that end nearest to each other."""
+        promises = sorted(self.promises, key=lambda promise: promise.ends)
+        at = min(range(1, len(promises)), key=lambda at: promises[at].ends - promises[at - 1].ends)
+        promises[at].take_in(promises[at - 1])
+        del promises[at - 1]
+        self.promises = promises
