@@ -26,11 +26,11 @@ _STANDS_FOR_A_RETURN: Final = "\udc0d"  # the csv module ends a line at a lone o
 
 
 class PlainLines(NamedTuple):
-    """Rows without any quote: each line is its fields with delimiters between; *one_field*: there is no delimiter."""
+    """Rows without any quote: each line is its fields with delimiters between; *text* is all of them, joined."""
 
     rows: list[str]
     lines: Sequence[int]
-    one_field: bool
+    text: str
 
 
 class ParsedRows(NamedTuple):
@@ -74,7 +74,7 @@ class Cells:
         kept, lines = without_blanks(texts, self._line)
         self._line += len(texts)
         if kept:
-            yield PlainLines(kept, lines, self._delimiter not in text)
+            yield PlainLines(kept, lines, text if len(kept) == len(texts) else "\n".join(kept))
 
     def _hold(self, block: Block) -> None:
         text = block.text

@@ -42,6 +42,8 @@ class Delimited:
             if columns is None:
                 columns = columns_of(self.where, self._header(rows), self.settings, self.delimiter)
                 body = _after_first(rows)
+            elif not columns.fields:
+                columns = columns.measured_by(rows)
             if body.rows:
                 yield Lot(columns.items(body), body.lines)
 
@@ -59,5 +61,5 @@ class Delimited:
 
 def _after_first(rows: PlainLines | ParsedRows) -> PlainLines | ParsedRows:
     if isinstance(rows, PlainLines):
-        return PlainLines(rows.rows[1:], rows.lines[1:], rows.one_field)
+        return PlainLines(rows.rows[1:], rows.lines[1:], rows.text.partition("\n")[2])
     return ParsedRows(rows.rows[1:], rows.raws[1:], rows.lines[1:])

@@ -41,7 +41,7 @@ async def test_a_directory_of_files_that_differ_in_packing_and_columns_is_one_jo
         gzip.compress(("why,record_id\n" + "".join(f"x,{one}\n" for one in rows[1_000:2_000])).encode())
     )
     (folder / "3.csv.bz2").write_bytes(bz2.compress(("record_id\n" + "\n".join(rows[2_000:3_000])).encode()))
-    lines = "\n".join([*rows[3_000:3_500], "a b"])
+    lines = "\n".join(f"{one}," for one in [*rows[3_000:3_500], "a b"])
     (folder / "4.csv.xz").write_bytes(lzma.compress(f'record_id,"x, y"\n{lines}'.encode()))
     packed = [zstandard.ZstdCompressor().compress(text.encode()) for text in ("record_id\n", "\n".join(rows[3_500:]))]
     (folder / "5.csv.zst").write_bytes(b"".join(packed))
@@ -179,3 +179,15 @@ async def test_a_run_of_an_empty_source_is_no_confirmation_of_the_next_one(tmp_p
     refused = await Command(tmp_path, *words).run()
     assert (refused.code, emulator.requests) == (2, 0)
     assert "--yes" in refused.stderr
+
+
+async def test_a_row_with_a_field_too_many_deletes_nothing_of_another_column(tmp_path, emulator):
+    emulator.load(TABLE_ID, ["641278230707963208", "234"])
+    lines = ["amount,record_id", f"1,641278230707963208,{ids(2)[0]}", f"1,234,{ids(2)[0]}", f"7,{ids(2)[1]}"]
+    (tmp_path / "ids.csv").write_text("\n".join(lines) + "\n")
+    done = await purge(tmp_path, emulator, "ids.csv").run()
+    assert done.code == 1, done.stderr
+    assert fates(done.report) == {"acknowledged": 1, "invalid": 2}
+    assert set(emulator.remaining(TABLE_ID)) == {"641278230707963208", "234", *ids(5_000)} - {ids(2)[1]}
+    listed = await Command(tmp_path, "failures", "purge.db").run()
+    assert listed.stdout.count("has 3 fields; the header has 2") == 2

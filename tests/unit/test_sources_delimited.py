@@ -67,7 +67,8 @@ async def test_rows_are_read_alike_wherever_a_block_ends(read, case, block_bytes
 async def test_a_filter_is_used_where_the_row_has_no_record_id(read, block_bytes):
     text = 'sku,record_id\na-1,1\n"a-2",\na-3\n,\n'
     items, lines = await read(text, block_bytes, filter_column="sku")
-    assert items == ["1", Filter("sku", "a-2"), Filter("sku", "a-3"), Filter("sku", "")]
+    short = Defect("has 1 field; the header has 2", "a-3", fingerprint("a-3"))
+    assert items == ["1", Filter("sku", "a-2"), short, Filter("sku", "")]
     assert lines == [2, 3, 4, 5]
 
 
@@ -78,15 +79,62 @@ async def test_filters_come_from_the_filter_column_alone_where_no_column_is_call
 
 
 @BLOCK_BYTES
-async def test_a_row_with_too_few_fields_is_a_defect(read, block_bytes):
-    items, lines = await read('a,b,record_id\n1,2,3\n4,5\n"6","7\n8"\n9,9,9,9\n', block_bytes)
+async def test_a_row_with_other_fields_than_the_header_is_a_defect(read, block_bytes):
+    text = 'a,b,record_id\n1,2,3\n4,5\n"6","7\n8"\n9,9,9,9\n0,"0",0,0\n5,5,5\n7\n'
+    items, lines = await read(text, block_bytes)
     assert items == [
         "3",
-        Defect("missing field: column 3 in a row of 2", "4,5", fingerprint("4,5")),
-        Defect("missing field: column 3 in a row of 2", '"6","7\n8"', fingerprint('"6","7\n8"')),
-        "9",
+        Defect("has 2 fields; the header has 3", "4,5", fingerprint("4,5")),
+        Defect("has 2 fields; the header has 3", '"6","7\n8"', fingerprint('"6","7\n8"')),
+        Defect("has 4 fields; the header has 3", "9,9,9,9", fingerprint("9,9,9,9")),
+        Defect("has 4 fields; the header has 3", '0,"0",0,0', fingerprint('0,"0",0,0')),
+        "5",
+        Defect("has 1 field; the header has 3", "7", fingerprint("7")),
     ]
-    assert lines == [2, 3, 4, 6]
+    assert lines == [2, 3, 4, 6, 7, 8, 9]
+
+
+@BLOCK_BYTES
+@pytest.mark.parametrize(
+    ("header", "rows", "delimiter"),
+    [
+        ("amount,record_id", ["1,641278230707963208,541278230707971127", "7,1", "1,234,9", "5"], ","),
+        ("amount,record_id", ["1,234,", "7,1", "5"], ","),  # an amount whose id is missing
+        ("record_id", ["1,,", "1", ","], ","),
+        ("a|record_id|z", ["1|2", "7|1|", "1|2|3|4", "1|2|3|"], "|"),
+        ("aérecord_idéz", ["1é2", "7é1é", "1é2é3é4"], "é"),
+    ],
+)
+async def test_no_field_is_taken_for_an_id_because_a_delimiter_stands_in_another(
+    read, header, rows, delimiter, block_bytes
+):
+    text = "\n".join([header, *rows])
+    items, _ = await read(text, block_bytes, delimiter=delimiter)
+    assert [item for item in items if isinstance(item, str)] == ["1"]
+    quoted = "\n".join([header, *rows, f'"x"{delimiter}"y"{delimiter}{delimiter}{delimiter}{delimiter}'])
+    items, _ = await read(quoted, block_bytes, delimiter=delimiter)
+    assert [item for item in items if isinstance(item, str)] == ["1"]
+
+
+@BLOCK_BYTES
+async def test_without_a_header_the_first_row_is_the_measure(read, block_bytes):
+    items, lines = await read("\nx,1\ny,2\n1,234,3\n4\nz,5\n", block_bytes, column="2", header=False)
+    assert items == [
+        "1",
+        "2",
+        Defect("has 3 fields; the first row has 2", "1,234,3", fingerprint("1,234,3")),
+        Defect("has 1 field; the first row has 2", "4", fingerprint("4")),
+        "5",
+    ]
+    assert lines == [2, 3, 4, 5, 6]
+    items, _ = await read("1\n2,3\n", block_bytes, column="2", header=False)
+    assert [item.reason for item in items] == [
+        "missing field: column 2 in a row of 1",
+        "has 2 fields; the first row has 1",
+    ]
+    items, _ = await read(b'"\xff",1,2\n"a",3\n4,5,6\n', block_bytes, column="2", header=False)
+    assert items[1] == "3"
+    assert items[2].reason == "has 3 fields; the first row has 2"
 
 
 @BLOCK_BYTES

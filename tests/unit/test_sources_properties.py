@@ -100,6 +100,33 @@ async def test_csv_gives_back_what_the_csv_module_wrote(folder, rows, block_byte
     assert found_lines == lines
 
 
+ragged = st.lists(st.lists(cells, min_size=1, max_size=4).filter(lambda row: row != [""]), max_size=20)
+
+
+@given(ragged, block_sizes, st.sampled_from(",;\t|é"), st.tuples(st.integers(1, 4), st.booleans()))
+async def test_only_rows_with_as_many_fields_as_the_first_line_name_a_record(
+    folder, rows, block_bytes, delimiter, first_line
+):
+    header_fields, header = first_line
+    at = header_fields - 1
+    names = [*map(str, range(at)), "record_id"] if header else ["x"] * header_fields
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows([names, *rows])
+    path = folder / "ids.csv"
+    path.write_bytes(text.getvalue().encode())
+    column = "record_id" if header else str(header_fields)
+    found, _ = await read(path, block_bytes, delimiter=delimiter, header=header, column=column)
+    measure = "the header" if header else "the first row"
+    expected = [
+        row[at]
+        if len(row) == header_fields
+        else f"has {len(row)} field{'s' * (len(row) > 1)}; {measure} has {header_fields}"
+        for row in rows
+    ]
+    first = [] if header else ["x"]
+    assert [item.reason if isinstance(item, Defect) else item for item in found] == first + expected
+
+
 @given(
     st.lists(st.sampled_from(['"', '""', ",", "\n", "\r\n", "\r", "1", "x", '"a"', '\n"', "\xff", "1234567890" * 30])),
     block_sizes,
