@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkdelete.settings import Settings
-    from bulkdelete.sources import Source
+    from bulkdelete.sources import Source, Stamps
 
 Check: TypeAlias = Callable[[Report], Awaitable[bool]]
 """Is given the report of a canary, and returns whether the job may go on."""
@@ -25,7 +25,8 @@ class Order:
 
     *holds* are its hold lists, *decisions* what was decided before it, for the ledger: kind and plain values.
     *approved* is what a plan says of it (:func:`what_is_deleted`), and must be so still. *check* is asked after the
-    canary. With *count* the API is asked for the table's number of records, before and after.
+    canary. With *count* the API is asked for the table's number of records, before and after. *shown* are the stamps of
+    the source when it was shown to whoever confirmed it.
     """
 
     table_id: str
@@ -36,6 +37,7 @@ class Order:
     approved: Mapping[str, str] | None = None
     check: Check | None = None
     count: bool = False
+    shown: Stamps | None = None
 
 
 def identity(order: Order, base_url: str, content: str) -> dict[str, str]:

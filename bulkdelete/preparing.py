@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bulkdelete.copying import copied, spool_of
-from bulkdelete.errors import HoldsRefused, PlanRefused, SourceRefused
+from bulkdelete.errors import HoldsRefused, PlanRefused, SourceChanged, SourceRefused
 from bulkdelete.holding import read_holds
 from bulkdelete.ledger.facts import HOLD_LISTS, HOLDS, SURVEYED
 from bulkdelete.orders import differences, what_is_deleted
 from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
-from bulkdelete.sources import first_records
+from bulkdelete.sources import first_records, stamps
 from bulkdelete.surveying import survey
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bulkdelete.records import Item
     from bulkdelete.settings import Settings, StopSettings
     from bulkdelete.sources import Source
+
+_MOST_FILES_NAMED: Final = 10
 
 
 class CapPassed(Exception):
@@ -54,6 +56,7 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     *content* is the source's fingerprint.
 
     Raises:
+        SourceChanged: a file of the source is not the one that was shown.
         HoldsRefused: a hold list cannot be used.
         SourceRefused: the ids look like another column, or cannot be read.
         PlanRefused: what would be deleted is not what was approved.
@@ -61,6 +64,7 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
 
     """
     source = order.source
+    _refuse_another(order)
     _refuse_to_forget(order.holds, ledger)
     screen, held = await screen_of(order, settings)
     if order.holds:
@@ -78,6 +82,18 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
         records, found = await _counted(prepared, settings, ledger)
         check_caps(records, caps, held=found - records)
     return prepared
+
+
+def _refuse_another(order: Order) -> None:
+    """Raise :class:`SourceChanged` where what was read since is not what was shown to whoever confirmed it."""
+    if order.shown is None:
+        return
+    now = stamps(order.source)
+    if changed := [path for path, stamp in order.shown.items() if now.get(path) != stamp]:
+        raise SourceChanged(
+            f"{', '.join(changed[:_MOST_FILES_NAMED])} is not the file any more that was shown: it was written to or "
+            "replaced before the job began. Nothing was sent. Look at it, and run the same command again"
+        )
 
 
 def _compare(order: Order, now: Mapping[str, str]) -> None:

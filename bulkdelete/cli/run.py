@@ -30,7 +30,7 @@ from bulkdelete.ledger import sqlite_version, user_name
 from bulkdelete.orders import Order
 from bulkdelete.progress import Expected, Lines, Silent, following
 from bulkdelete.records import Ended
-from bulkdelete.sources import first_records, open_source
+from bulkdelete.sources import first_records, open_source, stamps
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
     require(settings)
     credentials_from(settings)
     source = open_source(settings.source.path, settings.source)
+    shown = stamps(source)
     ledger = Path(settings.ledger.path or default_ledger(settings.source.path[0], settings.table_id))
     progress = _progress(quiet=manner.quiet)
     check = check_of(settings.canary, progress)
@@ -119,6 +120,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
             approved=None if plan is None else plan.what,
             check=check,
             count=manner.count,
+            shown=shown,
         )
         return runner.run(_purge(settings, order, earlier, progress))
 

@@ -1,7 +1,8 @@
 """Sources: blocks of rows in order, from a file, standard input or a Python iterable; one small file per kind.
 
 ``open_source`` and ``from_iterable`` make a :class:`Source`; ``spooled`` makes one that cannot be read twice safe to
-resume; ``first_records`` looks at the beginning of one that can. ``passed_over`` tells what a directory keeps back.
+resume; ``first_records`` looks at the beginning of one that can. ``passed_over`` tells what a directory keeps back,
+and ``stamps`` what changes with its files.
 """
 
 from __future__ import annotations
@@ -9,7 +10,18 @@ from __future__ import annotations
 from bulkdelete.sources.iterables import from_iterable
 from bulkdelete.sources.opening import open_source
 from bulkdelete.sources.several import FILES, passed_over
-from bulkdelete.sources.source import Source, first_records, is_source
+from bulkdelete.sources.source import Source, Stamps, first_records, is_source, stamps
 from bulkdelete.sources.spool import spooled
 
-__all__ = ["FILES", "Source", "first_records", "from_iterable", "is_source", "open_source", "passed_over", "spooled"]
+__all__ = [
+    "FILES",
+    "Source",
+    "Stamps",
+    "first_records",
+    "from_iterable",
+    "is_source",
+    "open_source",
+    "passed_over",
+    "spooled",
+    "stamps",
+]

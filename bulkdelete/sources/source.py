@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from bulkdelete.errors import SourceRefused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from typing_extensions import TypeIs
 
     from bulkdelete.records import Item, Rows
+
+Stamps: TypeAlias = Mapping[str, tuple[int, ...]]
+"""Of each file: its size, when it was last written (ns), and which file it is."""
 
 
 @runtime_checkable
@@ -68,6 +73,24 @@ class Source(Protocol):
 def is_source(thing: object) -> TypeIs[Source]:
     """Return whether *thing* is a source already, rather than an iterable of records."""
     return isinstance(thing, Source)
+
+
+def stamps(source: Source) -> Stamps:
+    """Return what changes when somebody writes to a file of *source*, or puts another one in its place.
+
+    Raises:
+        SourceRefused: a file is gone.
+
+    """
+    if not source.replayable:
+        return {}
+    try:
+        found = {path: os.stat(path) for path in source.files}  # noqa: PTH116 - names as given
+    except OSError as error:
+        raise SourceRefused(
+            f"{error.filename} cannot be read any more: {error.strerror}. Nothing was sent. Give the source as it was"
+        ) from None
+    return {path: (one.st_size, one.st_mtime_ns, one.st_dev, one.st_ino) for path, one in found.items()}
 
 
 async def first_records(source: Source, n: int = 3) -> list[Item]:

@@ -15,6 +15,7 @@ import zstandard
 
 from bulkdelete.emulator import Emulator
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, write_csv
+from tests.acceptance.terminal import at_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,3 +192,28 @@ async def test_a_row_with_a_field_too_many_deletes_nothing_of_another_column(tmp
     assert set(emulator.remaining(TABLE_ID)) == {"641278230707963208", "234", *ids(5_000)} - {ids(2)[1]}
     listed = await Command(tmp_path, "failures", "purge.db").run()
     assert listed.stdout.count("has 3 fields; the header has 2") == 2
+
+
+@pytest.mark.parametrize("changed", ["overwritten", "replaced"])
+@pytest.mark.parametrize("sources", [("a.csv",), ("a.csv", "b.csv")])
+async def test_what_was_confirmed_is_what_is_deleted_or_nothing_is(tmp_path, emulator, sources, changed):
+    rows = ids(5_000)
+    for number, name in enumerate(sources):
+        write_csv(tmp_path / name, rows[number : number + 1])
+    words = ("run", *sources, "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db")
+    async with at_terminal(Command(tmp_path, *words)) as terminal:
+        await terminal.until_shown("Type the table id")
+        if changed == "replaced":
+            (tmp_path / sources[-1]).rename(tmp_path / "old.csv")
+        write_csv(tmp_path / sources[-1], rows[9:11])
+        terminal.type(TABLE_ID)
+        code, _ = await terminal.ended()
+    assert (code, emulator.requests) == (2, 0)
+    said = " ".join(terminal.shown.split())
+    assert f"{sources[-1]} is not the file any more that was shown" in said
+    assert "Nothing was sent" in said
+    async with at_terminal(Command(tmp_path, *words)) as terminal:
+        await terminal.until_shown("Type the table id")
+        terminal.type(TABLE_ID)
+        assert (await terminal.ended())[0] == 0
+    assert emulator.count(TABLE_ID) == 5_000 - len(sources) - 1
