@@ -57,7 +57,7 @@ class BulkDeleter:
         self,
         *,
         base_url: str | None = None,
-        api_key: str | SecretStr | ReadKey | None = None,
+        api_key: str | SecretStr | ReadKey | Credentials | None = None,
         settings: Settings | None = None,
     ) -> None:
         settings = settings or Settings()
@@ -66,9 +66,10 @@ class BulkDeleter:
         self._settings = settings
         self._transport = HttpTransport(settings.base_url, settings.http, settings.flow.permits)
         self._limiter = Limiter(settings.flow)
-        credentials = credentials_from(settings) if api_key is None else Credentials(api_key)
+        if not isinstance(api_key, Credentials):
+            api_key = credentials_from(settings) if api_key is None else Credentials(api_key)
         codes = protocol.code_table(settings.codes)
-        self._attempts = Attempts(self._transport, self._limiter, credentials, codes)
+        self._attempts = Attempts(self._transport, self._limiter, api_key, codes)
 
     def __repr__(self) -> str:
         return f"<BulkDeleter {self._settings.base_url} in flight {self._limiter.in_flight}>"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import stat
+import threading
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from bulkdelete.errors import CredentialsError
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 ReadKey: TypeAlias = Callable[[], str | Awaitable[str]]
 
 _COMMAND_SECONDS = 30.0
+_PIPE_SECONDS = 30.0
+_LOOK_AT_STOP_MILLISECONDS = 50
 _MOST_KEY_BYTES = 16_384
 
 
@@ -55,6 +61,7 @@ class Credentials:
         """Read the key, once for all who want it at the same time; one who no longer wants it harms nobody else."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._fresh(), name="bulkdelete key")
+            self._reading.add_done_callback(_retrieve)  # also when nobody waits for it any more
         return await asyncio.shield(self._reading)
 
     async def _fresh(self) -> str:
@@ -81,7 +88,7 @@ def credentials_from(settings: Settings) -> Credentials:
     if key is not None and key.get_secret_value():
         return Credentials(key)
     if settings.api_key_file:
-        return Credentials(lambda: asyncio.to_thread(read_key_file, settings.api_key_file))
+        return Credentials(_KeyFile(settings.api_key_file).read)
     if settings.api_key_command:
         return Credentials(lambda: run_key_command(settings.api_key_command))
     raise CredentialsError(
@@ -90,18 +97,69 @@ def credentials_from(settings: Settings) -> Credentials:
     )
 
 
-def read_key_file(path: str) -> str:
-    """Return the key in the file *path*; raises :class:`CredentialsError`, also where others may read the file."""
+class _KeyFile:
+    """The file at *path*; a pipe, such as a shell's ``<(...)``, gives its key once."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._from_pipe: str | None = None
+
+    async def read(self) -> str:
+        if self._from_pipe is not None:
+            return self._from_pipe
+        stop = threading.Event()
+        try:
+            key = await asyncio.to_thread(read_key_file, self._path, stop)
+        finally:
+            stop.set()
+        if await asyncio.to_thread(Path(self._path).is_fifo):
+            self._from_pipe = key
+        return key
+
+
+def read_key_file(path: str, stop: threading.Event | None = None) -> str:
+    """Return the key in the file or pipe *path*; waiting for a pipe ends soon after *stop* is set.
+
+    Raises:
+        CredentialsError: it cannot be read, others may read it, it is something else, or nobody writes into the pipe.
+
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if os.fstat(descriptor).st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISDIR(mode)):
+                raise CredentialsError(f"{path}: the API key file is neither a file nor a pipe")
+            if mode & (stat.S_IRGRP | stat.S_IROTH):
                 raise CredentialsError(
                     f"{path}: the API key file can be read by others; run: chmod 600 {path}. Nothing was sent"
                 )
-            return file.read(_MOST_KEY_BYTES).decode("utf-8", "replace")
+            if stat.S_ISFIFO(mode):
+                return _from_pipe(descriptor, path, stop or threading.Event())
+            return os.read(descriptor, _MOST_KEY_BYTES).decode("utf-8", "replace")
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise CredentialsError(f"{path}: the API key file cannot be read: {error.strerror}") from None
+
+
+def _from_pipe(descriptor: int, path: str, stop: threading.Event) -> str:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    until, key = time.monotonic() + _PIPE_SECONDS, b""
+    while time.monotonic() < until and not stop.is_set():
+        if not poll.poll(_LOOK_AT_STOP_MILLISECONDS):
+            continue
+        more = os.read(descriptor, _MOST_KEY_BYTES)
+        key += more
+        if not more or len(key) > _MOST_KEY_BYTES:
+            return key.decode("utf-8", "replace")
+    raise CredentialsError(f"{path}: nobody wrote the API key into this pipe within {_PIPE_SECONDS:.0f} s")
+
+
+def _retrieve(reading: asyncio.Task[str]) -> None:
+    if not reading.cancelled():
+        reading.exception()
 
 
 async def run_key_command(words: tuple[str, ...]) -> str:

@@ -25,7 +25,7 @@ from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.signals import Signals
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.credentials import credentials_from
-from bulkdelete.errors import BulkDeleteError, SourceRefused
+from bulkdelete.errors import BulkDeleteError, CredentialsError, SourceRefused
 from bulkdelete.ledger import sqlite_version, user_name
 from bulkdelete.orders import Order
 from bulkdelete.progress import Expected, Lines, Silent, following
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bulkdelete.accounting import Snapshot
+    from bulkdelete.credentials import Credentials
     from bulkdelete.planning import Plan
     from bulkdelete.progress import Progress
     from bulkdelete.records import Report
@@ -95,7 +96,7 @@ def _run_and_tell(sources: Sequence[str], config: str | None, given: dict[str, A
 def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
     """Do everything up to the report."""
     require(settings)
-    credentials_from(settings)
+    credentials = credentials_from(settings)
     source = open_source(settings.source.path, settings.source)
     shown = stamps(source)
     ledger = Path(settings.ledger.path or default_ledger(settings.source.path[0], settings.table_id))
@@ -104,6 +105,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
     earlier = earlier_runs(ledger)
     _spare_the_collector()
     with asyncio.Runner() as runner:
+        runner.run(_look_at(credentials))
         first = runner.run(first_records(source)) if source.replayable else None
         if first == [] and not manner.allow_empty and not (earlier and earlier.totals.rows):
             raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
@@ -122,7 +124,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
             count=manner.count,
             shown=shown,
         )
-        return runner.run(_purge(settings, order, earlier, progress))
+        return runner.run(_purge(settings, order, earlier, progress, credentials))
 
 
 def _versions() -> dict[str, str]:
@@ -148,10 +150,21 @@ def _decisions(manner: _Manner, plan: Plan | None) -> Iterator[tuple[str, dict[s
         yield "plan", {"digest": plan.digest, "made_by": plan.made_by, "made_at": plan.made_at}
 
 
-async def _purge(settings: Settings, order: Order, earlier: Earlier | None, progress: Progress) -> Ending:
+async def _look_at(credentials: Credentials) -> None:
+    """Read the key, so that one that cannot be read is known before anything is asked or written."""
+    try:
+        await credentials.key()
+    except CredentialsError as error:
+        said = str(error)
+        raise CredentialsError(said if "othing was sent" in said else f"{said}. Nothing was sent") from None
+
+
+async def _purge(
+    settings: Settings, order: Order, earlier: Earlier | None, progress: Progress, credentials: Credentials
+) -> Ending:
     source, ledger = order.source, order.ledger
     assert ledger is not None  # noqa: S101 - the command line's jobs have one
-    async with BulkDeleter(settings=settings) as deleter:
+    async with BulkDeleter(settings=settings, api_key=credentials) as deleter:
         job = deleter.job_of(order)
         task = asyncio.create_task(job.run(), name="bulkdelete job")
         expected = Expected(source)

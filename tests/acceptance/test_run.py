@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
+import os
+import signal
 import stat
 from typing import TYPE_CHECKING
 
@@ -12,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bulkdelete.emulator import Emulator, Faults
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids, write_csv
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, write_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -378,3 +381,45 @@ async def test_a_first_line_that_looks_like_a_record_is_not_taken_for_a_header(t
     emulator.load(TABLE_ID, ids(2))
     done = await purge(tmp_path, emulator, "ids.csv", "--column", 1, "--no-header").run()
     assert (done.code, done.report["acknowledged"]) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ('api_key_file = "/nonexistent"', "the API key file cannot be read"),
+        ('api_key_command = ["sh", "-c", "exit 3"]', "ended with exit code 3"),
+        ('api_key_command = ["printf", "two\\\\nlines"]', "holds a space"),
+    ],
+)
+async def test_a_key_that_cannot_be_read_is_one_message_before_anything_is_asked_or_written(
+    tmp_path, emulator, setting, said
+):
+    write_csv(tmp_path / "ids.csv", ids(5_000))
+    (tmp_path / "key.toml").write_text(f"{setting}\n")
+    refused = await purge(tmp_path, emulator, "ids.csv", "-c", "key.toml", key=None).run()
+    assert (refused.code, refused.report["ended"], emulator.requests) == (2, "refused", 0)
+    assert said in refused.stderr
+    assert "othing was sent" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "first rows" not in refused.stderr
+    assert not (tmp_path / "purge.db").exists()
+
+
+async def test_a_key_comes_through_a_pipe_and_waiting_for_it_ends_with_a_signal(tmp_path, emulator):
+    emulator.load(TABLE_ID, ids(3_000))
+    write_csv(tmp_path / "ids.csv", ids(3_000))
+    os.mkfifo(tmp_path / "key", 0o600)
+    (tmp_path / "key.toml").write_text('api_key_file = "key"\n')
+    command = purge(tmp_path, emulator, "ids.csv", "-c", "key.toml", key=None)
+    async with command.started() as process:
+        writer = await asyncio.to_thread(os.open, tmp_path / "key", os.O_WRONLY)  # it waits for the key
+        process.send_signal(signal.SIGINT)
+        stopped = await finished(process)
+        os.close(writer)
+    assert (stopped.code, emulator.requests) == (130, 0)
+    assert "Traceback" not in stopped.stderr
+    async with command.started() as process:
+        await asyncio.to_thread((tmp_path / "key").write_text, CANARY_KEY)
+        done = await finished(process)
+    assert done.code == 0, done.stderr
+    assert emulator.count(TABLE_ID) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 
@@ -89,6 +90,38 @@ def test_a_folder_is_no_key_file(tmp_path):
     (tmp_path / "folder").mkdir(mode=0o700)
     with pytest.raises(CredentialsError, match="Is a directory"):
         read_key_file(str(tmp_path / "folder"))
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/zero"])
+def test_a_device_is_no_key_file(path):
+    with pytest.raises(CredentialsError, match="neither a file nor a pipe"):
+        read_key_file(path)
+
+
+async def test_a_pipe_is_read_once_and_not_again_when_its_key_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "key", 0o600)
+    credentials = credentials_from(Settings(api_key_file=str(tmp_path / "key")))
+    read, _ = await asyncio.gather(credentials.key(), asyncio.to_thread((tmp_path / "key").write_text, f"{KEY}\n"))
+    assert read == KEY
+    assert not await credentials.renew(KEY)
+
+
+def test_a_pipe_that_nobody_writes_to_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("bulkdelete.credentials._PIPE_SECONDS", 0.1)
+    os.mkfifo(tmp_path / "key", 0o600)
+    with pytest.raises(CredentialsError, match=r"key: nobody wrote the API key into this pipe within 0 s"):
+        read_key_file(str(tmp_path / "key"))
+
+
+async def test_one_who_no_longer_waits_for_a_pipe_ends_its_thread(tmp_path):
+    os.mkfifo(tmp_path / "key", 0o600)
+    reading = asyncio.create_task(credentials_from(Settings(api_key_file=str(tmp_path / "key")))._fresh())
+    await asyncio.sleep(0)
+    reading.cancel()
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await asyncio.get_running_loop().shutdown_default_executor()
 
 
 async def test_a_command_that_is_not_there_is_named():
@@ -209,6 +242,31 @@ async def test_a_function_that_fails_is_told_without_its_words_for_they_may_hold
         await Credentials(read).key()
     assert KEY not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("waiting", [0, 1, 3])
+async def test_a_failure_that_nobody_waits_for_any_more_is_no_traceback(waiting):
+    began, going_on, told = asyncio.Event(), asyncio.Event(), []
+
+    async def read() -> str:
+        began.set()
+        await going_on.wait()
+        return "two\nlines"
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+    credentials = Credentials(read)
+    tasks = [asyncio.create_task(credentials.key()) for _ in range(3)]
+    await began.wait()
+    for task in tasks[waiting:]:
+        task.cancel()
+    await asyncio.wait(tasks[waiting:] or [asyncio.create_task(asyncio.sleep(0))])
+    going_on.set()
+    failures = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(failure) for failure in failures[:waiting]] == [CredentialsError] * waiting
+    await asyncio.sleep(0)
+    del credentials, failures, tasks
+    gc.collect()
+    assert told == []
 
 
 async def test_a_key_that_was_given_cannot_be_read_again():
