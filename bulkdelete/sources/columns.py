@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from bulkdelete.sources.cells import ParsedRows
 
 RECORD_ID: Final = "record_id"
-MADE_HARMLESS: Final = "record (made harmless"
-"""How the column of records begins in a report for people, whose cells are changed and must not be read back."""
 _DIGITS_OF_AN_ID: Final = 6
 _MOST_COLUMNS_NAMED: Final = 40
 _MOST_NAME_CHARACTERS: Final = 60
@@ -126,14 +124,9 @@ def columns_of(where: str, header: list[str], settings: ReadingSettings, delimit
     """Return the columns that *settings* name in *header*.
 
     Raises:
-        SourceRefused: a column is missing, or there twice; or the file is a report for people.
+        SourceRefused: a column is missing, or there twice.
 
     """
-    if any(name.startswith(MADE_HARMLESS) for name in header):
-        raise SourceRefused(
-            f"{where}: this is the report for people, whose records are changed for spreadsheets. Nothing was sent. "
-            "Use the JSON Lines output of bulkdelete failures"
-        )
     filter_at = _position(where, header, settings.filter_column) if settings.filter_column else None
     if settings.column:
         id_at: int | None = _position(where, header, settings.column)

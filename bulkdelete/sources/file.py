@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged, SourceError, SourceRefused
-from bulkdelete.records import Rows
+from bulkdelete.records import Defect, Rows
 from bulkdelete.sources.lines import read_blocks
 from bulkdelete.sources.streams import BLOCK_BYTES, RawStream, open_raw, open_stream
 from bulkdelete.sources.threads import from_thread
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
-    from bulkdelete.records import Defect
     from bulkdelete.sources.lines import Block, Lot, Read
     from bulkdelete.sources.unpacking import Unpacked
 
+MADE_HARMLESS = "record (made harmless for spreadsheets)"
+"""A column of the report for people, whose cells are changed and must not be read back."""
 _HASHED_AT_ONCE_BYTES = 4 * 1024 * 1024
 
 
@@ -101,7 +102,8 @@ class FileSource:
         try:
             with self._stream(stop) as stream:
                 as_it_was = self._stamp or stream.stamp()
-                for items, lines in self.lots(read_blocks(self._reader(stream), self.block_bytes, self.max_line_bytes)):
+                blocks = read_blocks(self._reader(stream), self.block_bytes, self.max_line_bytes)
+                for items, lines in self.lots(self._refusing_reports(blocks)):
                     self.position_bytes = stream.position_bytes
                     self._check_unchanged(stream.stamp(), as_it_was, row)
                     yield Rows(row, items, self.file, lines if self.file else ())
@@ -112,6 +114,20 @@ class FileSource:
                 f"{self.name}: reading broke off before row {row}: {_said(error)}. The rows before it are whole, and "
                 "nothing after them was taken. Mend the file, and run the same command again"
             ) from error
+
+    def _refusing_reports(self, blocks: Iterator[Block | Defect]) -> Iterator[Block | Defect]:
+        """Yield *blocks*, unless they are a report for people: it is known by its first line, however it is read."""
+        for block in blocks:
+            first = block.text if isinstance(block, Defect) else block.text.lstrip("\n").partition("\n")[0]
+            if MADE_HARMLESS in first:
+                raise SourceRefused(
+                    f"{self.name}: this is the report for people, whose records are changed for spreadsheets. Nothing "
+                    "was sent. Use the JSON Lines output of bulkdelete failures"
+                )
+            yield block
+            if first:
+                break
+        yield from blocks
 
     def _bytes(self, stop: Event) -> Generator[bytes, None, None]:
         try:

@@ -240,10 +240,15 @@ async def test_without_a_header_there_is_no_filter(read):
         await read("1,2\n", filter_column="1", header=False)
 
 
-async def test_the_report_for_people_is_refused(read):
-    header = "row,fate,reason,record (made harmless for spreadsheets),record_id"
+@BLOCK_BYTES
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"header": False, "column": "4"}, {"format": "text"}, {"delimiter": ";"}, {"format": "jsonl"}],
+)
+async def test_the_report_for_people_is_refused_however_it_is_read(read, settings, block_bytes):
+    header = "\nrow,fate,reason,record (made harmless for spreadsheets),record_id"
     with pytest.raises(SourceRefused, match=r"the report for people.*Use the JSON Lines output of bulkdelete failures"):
-        await read(f"{header}\n1,rejected,x,2,3\n")
+        await read(f"{header}\n1,rejected,x,2,3\n", block_bytes, **settings)
 
 
 @pytest.mark.parametrize("header", [b"x" * 2000, b"record_id\xff", b'"record_id'])
