@@ -129,6 +129,7 @@ def _open(path: Path, identity: Mapping[str, str], synchronous: str, version: st
     file = Path(os.path.realpath(path))  # one lock for all names of one file
     lock = LedgerLock(file)
     try:
+        opening.check_only_name(file)
         connection = opening.connect(file, synchronous)
         try:
             run = _begin(connection, path, identity, version)

@@ -38,6 +38,16 @@ def check_place(path: Path) -> None:
         raise LedgerStorageError(f"{path}: there is no folder {path.parent} for the ledger. Nothing was sent; make it")
 
 
+def check_only_name(path: Path) -> None:
+    """Raise :class:`LedgerStorageError` where the ledger has a second name, which a lock by name cannot hold."""
+    with suppress(FileNotFoundError):
+        if path.stat().st_nlink > 1:
+            raise LedgerStorageError(
+                f"{path}: this ledger has another name too (a hard link), by which a second process could write it. "
+                "Nothing was sent, and the ledger is as it was. Remove the other name, or copy the file away instead"
+            )
+
+
 def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     """Return a connection to the ledger at *path*, made if it is not there; the caller holds its lock.
 

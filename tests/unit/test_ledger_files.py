@@ -267,3 +267,13 @@ async def test_the_counts_of_a_reader_always_balance_while_a_job_writes(tmp_path
 )
 def test_lists_of_files_differ_by_what_is_new_and_what_is_gone(now, before, said):
     assert opening._difference(now, before) == said
+
+
+async def test_a_ledger_with_a_second_name_is_refused_until_that_is_gone(tmp_path):
+    await (await open_ledger(tmp_path / "l.db", {})).close(None)
+    os.link(tmp_path / "l.db", tmp_path / "other.db")
+    for name in ("l.db", "other.db"):
+        with pytest.raises(LedgerStorageError, match=r"another name too \(a hard link\).*Remove the other name"):
+            await open_ledger(tmp_path / name, {})
+    (tmp_path / "other.db").unlink()
+    await (await open_ledger(tmp_path / "l.db", {})).close(None)
