@@ -37,7 +37,7 @@ def check_of(settings: CanarySettings, progress: Progress) -> Check | None:
                 return await _run(words, reporting.as_json(report, exits.of_report(report)))
 
         return by_command
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise SettingsError(
             "a canary is looked at before the rest is sent, and there is no terminal to ask: set canary.check_command "
             "in the configuration. Nothing was sent"

@@ -124,7 +124,7 @@ def confirm(settings: Settings, source: Source, *, yes: bool) -> None:
         raise SettingsError(
             "a source that cannot be read twice cannot be shown first: it needs --yes. Nothing was sent"
         )
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # closed, or no terminal
         raise SettingsError("no terminal to ask for a confirmation: it needs --yes. Nothing was sent")
     try:
         typed = click.prompt("Type the table id to delete these records", default="", show_default=False, err=True)

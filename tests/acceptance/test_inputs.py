@@ -8,6 +8,7 @@ import gzip
 import json
 import lzma
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -217,3 +218,17 @@ async def test_what_was_confirmed_is_what_is_deleted_or_nothing_is(tmp_path, emu
         terminal.type(TABLE_ID)
         assert (await terminal.ended())[0] == 0
     assert emulator.count(TABLE_ID) == 5_000 - len(sources) - 1
+
+
+async def test_with_a_closed_standard_input_it_says_that_it_needs_yes(tmp_path, emulator):
+    write_csv(tmp_path / "ids.csv", ids(5))
+    words = purge(tmp_path, emulator, "ids.csv")
+    command = Command(tmp_path, *(word for word in words.words if word != "--yes"))
+    shell = ("sh", "-c", 'exec "$@" 0<&-', "sh", sys.executable, "-m", "bulkdelete", *command.words)
+    process = await asyncio.create_subprocess_exec(
+        *shell, cwd=tmp_path, env=command.env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    refused = await finished(process)
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert "no terminal to ask for a confirmation: it needs --yes" in refused.stderr
+    assert "Traceback" not in refused.stderr
