@@ -20,12 +20,26 @@ Check: TypeAlias = Callable[[Report], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
+class Approved:
+    """What a plan says of an order, and must be so still.
+
+    *what* decides which records are deleted (:func:`what_is_deleted`). *counts* are what a survey found by the plan's
+    *batch_size*. *digest* stands for the whole plan.
+    """
+
+    what: Mapping[str, str]
+    counts: Mapping[str, int]
+    batch_size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What a caller asks for.
 
     *holds* are its hold lists, *decisions* what was decided before it, for the ledger: kind and plain values.
-    *approved* is what a plan says of it (:func:`what_is_deleted`), and must be so still. *check* is asked after the
-    canary. With *count* the API is asked for the table's number of records, before and after.
+    *approved* is what a plan says of it. *check* is asked after the canary. With *count* the API is asked for the
+    table's number of records, before and after.
     """
 
     table_id: str
@@ -33,7 +47,7 @@ class Order:
     ledger: Path | None = None
     holds: tuple[Source, ...] = ()
     decisions: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-    approved: Mapping[str, str] | None = None
+    approved: Approved | None = None
     check: Check | None = None
     count: bool = False
 
@@ -63,7 +77,7 @@ def what_is_deleted(order: Order, settings: Settings, content: str, holds_digest
     }
 
 
-def differences(approved: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+def differences(approved: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """Return a line for each thing that is not as it was approved, with both values."""
     return [
         f"{name}: is {now.get(name, 'none')}, was {approved.get(name, 'none')} in the plan"

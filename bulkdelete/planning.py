@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bulkdelete.errors import PlanRefused, SourceRefused
 from bulkdelete.ledger import user_name
-from bulkdelete.orders import what_is_deleted
+from bulkdelete.orders import Approved, what_is_deleted
 from bulkdelete.preparing import CapPassed, check_caps, look, screen_of
 from bulkdelete.records import Filter
 from bulkdelete.surveying import survey
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bulkdelete.settings import Settings
     from bulkdelete.surveying import Survey
 
+_COUNTS: Final = ("rows", "records", "invalid", "held", "duplicate", "batches")
 MOST_PLAN_BYTES: Final = 16 * 1024 * 1024
 """A larger file is no plan."""
 
@@ -61,6 +62,12 @@ class Plan(BaseModel):
     def digest(self) -> str:
         """``sha256:<hex>`` of all the rest: whoever changes a plan changes it."""
         return f"sha256:{hashlib.sha256(_canonical(self.model_dump())).hexdigest()}"
+
+    @property
+    def approved(self) -> Approved:
+        """What must be so still when the plan is applied."""
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        return Approved(self.what, counts, self.settings["batch"]["size"], self.digest)
 
     def as_json(self) -> str:
         """Return the plan as the text of a plan file."""

@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING
 from bulkdelete.copying import copied, spool_of
 from bulkdelete.errors import HoldsRefused, PlanRefused, SourceRefused
 from bulkdelete.holding import read_holds
-from bulkdelete.ledger.facts import HOLD_LISTS, HOLDS, SURVEYED
+from bulkdelete.ledger.facts import COMPARED, HOLD_LISTS, HOLDS, SURVEYED
 from bulkdelete.orders import differences, what_is_deleted
 from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import first_records
 from bulkdelete.surveying import survey
+from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bulkdelete.holds import Holds
     from bulkdelete.ledger import Ledger
-    from bulkdelete.orders import Order
+    from bulkdelete.orders import Approved, Order
     from bulkdelete.records import Item
     from bulkdelete.settings import Settings, StopSettings
     from bulkdelete.sources import Source
+    from bulkdelete.surveying import Survey
 
 
 class CapPassed(Exception):
@@ -74,14 +76,36 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     caps = settings.stop
     surveyed = source.replayable and not (caps.max_records is None and caps.expect is None)
     prepared = Prepared(order.table_id, source, held, screen, surveyed)
+    seen = None if order.approved is None else await _compare_counts(order.approved, prepared, settings, ledger)
     if surveyed:
-        records, found = await _counted(prepared, settings, ledger)
+        records, found = await _counted(prepared, settings, ledger, seen)
         check_caps(records, caps, held=found - records)
     return prepared
 
 
 def _compare(order: Order, now: Mapping[str, str]) -> None:
-    different = [] if order.approved is None else differences(order.approved, now)
+    if order.approved is not None:
+        _refuse_what_differs(differences(order.approved.what, now))
+
+
+async def _compare_counts(approved: Approved, prepared: Prepared, settings: Settings, ledger: Ledger) -> Survey | None:
+    """Return if the source, screened as this run does it, holds what the plan counted; else raise.
+
+    That nothing which decides has changed should mean the same. But it is the counts that somebody approved, so they
+    are made again, as the plan made them: with its batch size, on which the duplicates depend. The survey is returned
+    where it is one with today's batch size too.
+    """
+    key = f"{approved.digest} {VERSION}"
+    if ledger.totals.rows and ledger.facts.get(COMPARED) == key:
+        return None
+    batch = settings.batch.model_copy(update={"size": approved.batch_size})
+    seen = await survey(prepared.table_id, prepared.source, batch, prepared.screen)
+    _refuse_what_differs(differences(approved.counts, {name: getattr(seen, name) for name in approved.counts}))
+    await ledger.remember(COMPARED, key)
+    return seen if batch == settings.batch else None
+
+
+def _refuse_what_differs(different: Sequence[str]) -> None:
     if different:
         lines = "\n".join(f"  {line}" for line in different)
         raise PlanRefused(
@@ -97,11 +121,13 @@ async def screen_of(order: Order, settings: Settings) -> tuple[Screen, Holds]:
     return Screen(settings.batch.max_id_characters, rules, held), held
 
 
-async def _counted(prepared: Prepared, settings: Settings, ledger: Ledger) -> tuple[int, int]:
+async def _counted(
+    prepared: Prepared, settings: Settings, ledger: Ledger, seen: Survey | None = None
+) -> tuple[int, int]:
     """Return how many records the source holds to send, and how many with those on hold, as the ledger knows it.
 
     Lists that grew change what is to send, and not what the source holds: where batches are cut because of them decides
-    only which rows are duplicates.
+    only which rows are duplicates. *seen* is a survey that was made just now.
     """
     rules = settings.identifiers.get(prepared.table_id)
     plain = [settings.batch.model_dump(mode="json"), None if rules is None else rules.model_dump(mode="json")]
@@ -110,7 +136,7 @@ async def _counted(prepared: Prepared, settings: Settings, ledger: Ledger) -> tu
     if known.get("decided_by") != decided_by:
         known = {}
     if known.get("holds") != prepared.holds.digest:
-        seen = await survey(prepared.table_id, prepared.source, settings.batch, prepared.screen)
+        seen = seen or await survey(prepared.table_id, prepared.source, settings.batch, prepared.screen)
         known = {"found": seen.found, **known, "records": seen.records}
     now = {**known, "decided_by": decided_by, "holds": prepared.holds.digest}
     await ledger.remember(SURVEYED, json.dumps(now))

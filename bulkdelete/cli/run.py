@@ -116,7 +116,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
             ledger,
             hold_sources(settings.holds),
             decisions=tuple(_decisions(manner, plan)),
-            approved=None if plan is None else plan.what,
+            approved=None if plan is None else plan.approved,
             check=check,
             count=manner.count,
         )

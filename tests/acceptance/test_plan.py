@@ -9,6 +9,7 @@ import pytest
 
 from bulkdelete.emulator import Emulator
 from bulkdelete.ledger import read_ledger
+from bulkdelete.planning import Plan
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids, write_csv
 
 
@@ -118,6 +119,34 @@ async def test_what_decides_what_is_deleted_may_not_change(folder, emulator, cha
     assert applied.code == 2
     assert told in applied.stderr
     assert "in the plan" in applied.stderr
+    assert emulator.requests == 0
+
+
+async def test_records_on_hold_may_not_move_from_one_list_to_another(folder, emulator):
+    by_mail = {"filter": {"email": "a@example.com"}}
+    (folder / "a.jsonl").write_text(f"{json.dumps(ids(1)[0])}\n")
+    (folder / "b.jsonl").write_text(f"{json.dumps(by_mail)}\n")
+    words = ("--holds", "a.jsonl", "--holds", "b.jsonl", "--allow-empty-holds")
+    (folder / "purge.toml").write_text((folder / "purge.toml").read_text().replace('[holds]\npath = "holds.txt"\n', ""))
+    planned = await plan(folder, "-o", "plan.json", "--json", *words)
+    assert planned.report["records"] == 0
+    (folder / "a.jsonl").write_text(f"{json.dumps(ids(1)[0])}\n{json.dumps(by_mail)}\n")
+    (folder / "b.jsonl").write_text("")
+    applied = await apply(folder)
+    assert applied.code == 2
+    assert "holds: is sha256:" in applied.stderr
+    assert emulator.requests == 0
+
+
+async def test_what_a_plan_counted_is_counted_again_before_anything_is_sent(folder, emulator):
+    await plan(folder, "-o", "plan.json")
+    made = Plan.from_json((folder / "plan.json").read_bytes(), "plan.json")
+    other = made.model_copy(update={"records": 0, "held": 2_501})
+    (folder / "plan.json").write_text(other.as_json())
+    applied = await apply(folder)
+    assert applied.code == 2
+    assert "held: is 2, was 2501 in the plan" in applied.stderr
+    assert "records: is 2499, was 0 in the plan" in applied.stderr
     assert emulator.requests == 0
 
 
