@@ -11,7 +11,13 @@ from bulkdelete.planning import MOST_PLAN_BYTES, Plan
 
 
 def write(plan: Plan, path: str) -> None:
-    """Write *plan* to the file *path*; raise :class:`SettingsError` where that cannot be done."""
+    """Write *plan* to the file *path*, also in place of an older plan.
+
+    Raises:
+        SettingsError: that cannot be done, or something else is there.
+
+    """
+    _refuse_to_replace(path)
     new = Path(f"{path}.new")
     try:
         with suppress(FileNotFoundError):
@@ -22,6 +28,19 @@ def write(plan: Plan, path: str) -> None:
         new.replace(path)
     except OSError as error:
         raise SettingsError(f"{path}: the plan cannot be written: {error.strerror}. Nothing was sent") from None
+
+
+def _refuse_to_replace(path: str) -> None:
+    """Raise :class:`SettingsError` where *path* is there and is no plan: it may be the source, or a ledger."""
+    if not os.path.lexists(path):
+        return
+    try:
+        read(path)
+    except PlanRefused:
+        raise SettingsError(
+            f"{path} is there already, and is no plan of this bulkdelete. It was left as it is. Nothing was sent. Give "
+            "another file with -o, or take that one away"
+        ) from None
 
 
 def read(path: str) -> Plan:

@@ -185,6 +185,19 @@ async def test_what_can_be_read_once_cannot_be_planned(folder):
     assert "can be read only once" in planned.stderr
 
 
+@pytest.mark.parametrize("victim", ["ids.csv", "holds.txt", "purge.toml", "purge.db"])
+async def test_a_plan_takes_the_place_of_an_older_one_and_of_nothing_else(folder, victim):
+    assert (await plan(folder, "-o", "plan.json")).code == 0
+    assert (await plan(folder, "-o", "plan.json", "--max-records", "2601")).code == 0
+    assert json.loads((folder / "plan.json").read_text())["what"]["stop.max_records"] == "2601"
+    (folder / "purge.db").write_bytes(b"SQLite format 3\0")
+    before = (folder / victim).read_bytes()
+    refused = await plan(folder, "-o", victim)
+    assert refused.code == 2
+    assert f"{victim} is there already, and is no plan" in refused.stderr
+    assert (folder / victim).read_bytes() == before
+
+
 async def test_no_key_or_key_command_is_in_a_plan(folder):
     with (folder / "purge.toml").open("r+") as file:
         text = file.read()
