@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bulkdelete.copying import copied, spool_of
 from bulkdelete.errors import HoldsRefused, PlanRefused, SourceRefused
 from bulkdelete.holding import read_holds
-from bulkdelete.ledger.facts import COMPARED, HOLD_LISTS, HOLDS, SURVEYED
+from bulkdelete.ledger.facts import COMPARED, HELD_RECORDS, HOLD_LISTS, HOLDS, SURVEYED
 from bulkdelete.orders import differences, what_is_deleted
 from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
@@ -66,6 +66,8 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     _refuse_to_forget(order.holds, ledger)
     screen, held = await screen_of(order, settings)
     if order.holds:
+        _refuse_to_release(held, settings, ledger)
+        await ledger.remember(HELD_RECORDS, str(len(held)))
         await ledger.remember(HOLDS, held.digest or "empty")
         await ledger.remember(HOLD_LISTS, str(len(order.holds)))
     _compare(order, what_is_deleted(order, settings, content, held.digest))
@@ -150,7 +152,22 @@ def _refuse_to_forget(holds: Sequence[Source], ledger: Ledger) -> None:
         had = "hold lists" if before > 1 and not holds else f"{before} hold list{'s' * (before > 1)}"
         raise HoldsRefused(
             f"an earlier run of this job had {had}, and this one has {len(holds) or 'none'}. Nothing was sent. Give "
-            "each again with --holds; to go on without one, give an empty list in its place and --allow-empty-holds"
+            "each again with --holds; to go on without one, give an empty list in its place, --allow-empty-holds and "
+            "--holds-may-shrink"
+        )
+
+
+def _refuse_to_release(held: Holds, settings: Settings, ledger: Ledger) -> None:
+    """Raise :class:`HoldsRefused` where the lists of an earlier run held more: what they lost would be sent.
+
+    It is the number of different records that is compared: one lost and another gained is not seen.
+    """
+    before = int(ledger.facts.get(HELD_RECORDS, "0"))
+    if ledger.totals.rows and len(held) < before and not settings.holds.may_shrink:
+        raise HoldsRefused(
+            f"the hold lists held {before:,} records back in the run before, and hold {len(held):,} now: what is gone "
+            "from them would be sent. Nothing was sent. Give the lists as they were, or longer; if it is what you "
+            "mean, say so with --holds-may-shrink"
         )
 
 
