@@ -23,11 +23,13 @@ Check: TypeAlias = Callable[[Report], Awaitable[bool]]
 class Approved:
     """What a plan says of an order, and must be so still.
 
-    *what* decides which records are deleted (:func:`what_is_deleted`). *counts* are what a survey found by the plan's
-    *batch_size*. *digest* stands for the whole plan.
+    *what* decides which records are deleted (:func:`what_is_deleted`), and *guards* how carefully
+    (:func:`guards_of`). *counts* are what a survey found by the plan's *batch_size*. *digest* is that of
+    the whole plan.
     """
 
     what: Mapping[str, str]
+    guards: Mapping[str, Any]
     counts: Mapping[str, int]
     batch_size: int
     digest: str
@@ -75,6 +77,32 @@ def what_is_deleted(order: Order, settings: Settings, content: str, holds_digest
         "stop.max_records": "none" if caps.max_records is None else str(caps.max_records),
         "stop.expect": "none" if caps.expect is None else str(caps.expect),
     }
+
+
+def guards_of(settings: Settings) -> dict[str, Any]:
+    """Return what looks after a job and may become stricter after it was approved, and never weaker."""
+    return {
+        "canary.records": settings.canary.records,
+        "canary.check_command": list(settings.canary.check_command),
+        "holds.max_age_seconds": settings.holds.max_age_seconds,
+    }
+
+
+def weakened(approved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return a line for each guard that is weaker than it was approved, with both values."""
+    weaker = [
+        name
+        for name in ("canary.records", "holds.max_age_seconds")
+        if approved.get(name) is not None and (now[name] is None or now[name] > approved[name])
+    ]
+    command = "canary.check_command"
+    if approved.get("canary.records") is not None and now[command] != approved.get(command):
+        weaker.append(command)
+    return [f"{name}: is {_plain(now[name])}, was {_plain(approved.get(name))} in the plan" for name in weaker]
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - a guard's
+    return "none" if value is None or value == [] else str(value)
 
 
 def differences(approved: Mapping[str, object], now: Mapping[str, object]) -> list[str]:

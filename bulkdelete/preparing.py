@@ -11,7 +11,7 @@ from bulkdelete.copying import copied, spool_of
 from bulkdelete.errors import HoldsRefused, PlanRefused, SourceRefused
 from bulkdelete.holding import read_holds
 from bulkdelete.ledger.facts import COMPARED, HELD_RECORDS, HOLD_LISTS, HOLDS, SURVEYED
-from bulkdelete.orders import differences, what_is_deleted
+from bulkdelete.orders import differences, guards_of, weakened, what_is_deleted
 from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
@@ -20,7 +20,7 @@ from bulkdelete.surveying import survey
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bulkdelete.holds import Holds
     from bulkdelete.ledger import Ledger
@@ -70,7 +70,10 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
         await ledger.remember(HELD_RECORDS, str(len(held)))
         await ledger.remember(HOLDS, held.digest or "empty")
         await ledger.remember(HOLD_LISTS, str(len(order.holds)))
-    _compare(order, what_is_deleted(order, settings, content, held.digest))
+    if order.approved is not None:
+        now = what_is_deleted(order, settings, content, held.digest)
+        weaker = weakened(order.approved.guards, guards_of(settings))
+        _refuse_what_differs([*differences(order.approved.what, now), *weaker])
     if not source.replayable and ledger.path is not None:
         source = await copied(source, ledger, spool_of(ledger.path))
     if source.replayable and not ledger.totals.acknowledged:
@@ -83,11 +86,6 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
         records, found = await _counted(prepared, settings, ledger, seen)
         check_caps(records, caps, held=found - records)
     return prepared
-
-
-def _compare(order: Order, now: Mapping[str, str]) -> None:
-    if order.approved is not None:
-        _refuse_what_differs(differences(order.approved.what, now))
 
 
 async def _compare_counts(approved: Approved, prepared: Prepared, settings: Settings, ledger: Ledger) -> Survey | None:

@@ -43,11 +43,17 @@ def _refuse_to_replace(path: str) -> None:
         ) from None
 
 
-def read(path: str) -> Plan:
-    """Return the plan in the file *path*; raise :class:`PlanRefused` where there is none."""
+def read(path: str, digest: str | None = None) -> Plan:
+    """Return the plan in the file *path*; raise :class:`PlanRefused` where there is none, or not that with *digest*."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - reads no more than a plan may have
             data = file.read(MOST_PLAN_BYTES)
     except OSError as error:
         raise PlanRefused(f"{path}: the plan cannot be read: {error.strerror}. Nothing was sent") from None
-    return Plan.from_json(data, path)
+    plan = Plan.from_json(data, path)
+    if digest is not None and digest != plan.digest:
+        raise PlanRefused(
+            f"{path}: its digest is {plan.digest}, and {digest} was approved. Nothing was sent. Give the plan that was "
+            "approved, or have this one approved"
+        )
+    return plan
