@@ -20,13 +20,29 @@ Check: TypeAlias = Callable[[Report], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
+class Approved:
+    """What a plan says of an order, and must be so still.
+
+    *what* decides which records are deleted (:func:`what_is_deleted`), and *guards* how carefully
+    (:func:`guards_of`). *counts* are what a survey found by the plan's *batch_size*. *digest* is that of
+    the whole plan.
+    """
+
+    what: Mapping[str, str]
+    guards: Mapping[str, Any]
+    counts: Mapping[str, int]
+    batch_size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What a caller asks for.
 
     *holds* are its hold lists, *decisions* what was decided before it, for the ledger: kind and plain values.
-    *approved* is what a plan says of it (:func:`what_is_deleted`), and must be so still. *check* is asked after the
-    canary. With *count* the API is asked for the table's number of records, before and after. *shown* are the stamps of
-    the source when it was shown to whoever confirmed it.
+    *approved* is what a plan says of it. *check* is asked after the canary. With *count* the API is asked for the
+    table's number of records, before and after. *shown* are the stamps of the source when it was shown to whoever
+    confirmed it.
     """
 
     table_id: str
@@ -34,7 +50,7 @@ class Order:
     ledger: Path | None = None
     holds: tuple[Source, ...] = ()
     decisions: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-    approved: Mapping[str, str] | None = None
+    approved: Approved | None = None
     check: Check | None = None
     count: bool = False
     shown: Stamps | None = None
@@ -65,7 +81,33 @@ def what_is_deleted(order: Order, settings: Settings, content: str, holds_digest
     }
 
 
-def differences(approved: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+def guards_of(settings: Settings) -> dict[str, Any]:
+    """Return what looks after a job and may become stricter after it was approved, and never weaker."""
+    return {
+        "canary.records": settings.canary.records,
+        "canary.check_command": list(settings.canary.check_command),
+        "holds.max_age_seconds": settings.holds.max_age_seconds,
+    }
+
+
+def weakened(approved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return a line for each guard that is weaker than it was approved, with both values."""
+    weaker = [
+        name
+        for name in ("canary.records", "holds.max_age_seconds")
+        if approved.get(name) is not None and (now[name] is None or now[name] > approved[name])
+    ]
+    command = "canary.check_command"
+    if approved.get("canary.records") is not None and now[command] != approved.get(command):
+        weaker.append(command)
+    return [f"{name}: is {_plain(now[name])}, was {_plain(approved.get(name))} in the plan" for name in weaker]
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - a guard's
+    return "none" if value is None or value == [] else str(value)
+
+
+def differences(approved: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """Return a line for each thing that is not as it was approved, with both values."""
     return [
         f"{name}: is {now.get(name, 'none')}, was {approved.get(name, 'none')} in the plan"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bulkdelete.errors import PlanRefused, SourceRefused
 from bulkdelete.ledger import user_name
-from bulkdelete.orders import what_is_deleted
+from bulkdelete.orders import Approved, guards_of, what_is_deleted
 from bulkdelete.preparing import CapPassed, check_caps, look, screen_of
 from bulkdelete.records import Filter
 from bulkdelete.surveying import survey
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bulkdelete.settings import Settings
     from bulkdelete.surveying import Survey
 
+_COUNTS: Final = ("rows", "records", "invalid", "held", "duplicate", "batches")
 MOST_PLAN_BYTES: Final = 16 * 1024 * 1024
 """A larger file is no plan."""
 
@@ -33,9 +34,9 @@ MOST_PLAN_BYTES: Final = 16 * 1024 * 1024
 class Plan(BaseModel):
     """What a job would do. Counts are rows unless named otherwise; ``batches`` are also the requests if all goes well.
 
-    ``what`` decides which records are deleted, and must be the same when the plan is applied; ``settings`` are all
-    others too, without any key. ``rows_digest`` stands for every row as it was screened. ``passes`` says which cap the
-    source passes; where it is empty, none.
+    ``what`` decides which records are deleted, and must be the same when the plan is applied; ``guards`` may not be
+    weaker then; ``settings`` are all others too, without any key. ``rows_digest`` stands for every row as it was
+    screened. ``passes`` says which cap the source passes; where it is empty, none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -45,6 +46,7 @@ class Plan(BaseModel):
     made_by: str
     version: str
     what: dict[str, str]
+    guards: dict[str, Any]
     settings: dict[str, Any]
     rows: int
     records: int
@@ -62,6 +64,12 @@ class Plan(BaseModel):
         """``sha256:<hex>`` of all the rest: whoever changes a plan changes it."""
         return f"sha256:{hashlib.sha256(_canonical(self.model_dump())).hexdigest()}"
 
+    @property
+    def approved(self) -> Approved:
+        """What must be so still when the plan is applied."""
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        return Approved(self.what, self.guards, counts, self.settings["batch"]["size"], self.digest)
+
     def as_json(self) -> str:
         """Return the plan as the text of a plan file."""
         return json.dumps({**self.model_dump(), "digest": self.digest}, indent=2)
@@ -75,7 +83,7 @@ class Plan(BaseModel):
 
         """
         try:
-            values = json.loads(data)
+            values = json.loads(data, object_pairs_hook=_without_repetitions)
             digest = values.pop("digest")
             plan = cls.model_validate(values)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError, ValidationError):
@@ -111,6 +119,7 @@ async def make_plan(order: Order, settings: Settings) -> Plan:
         made_by=f"{user_name()}@{platform.node()}",
         version=VERSION,
         what=what_is_deleted(order, settings, content, held.digest),
+        guards=guards_of(settings),
         settings=settings.model_dump(mode="json", exclude={"api_key_command"}),
         rows=found.rows,
         records=found.records,
@@ -123,6 +132,14 @@ async def make_plan(order: Order, settings: Settings) -> Plan:
         set_aside={fate: list(map(_told, rows)) for fate, rows in found.set_aside.items()},
         passes=_cap_passed(found, settings),
     )
+
+
+def _without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of *pairs*; raise ``ValueError`` where readers may differ on which of two values is meant."""
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return values
 
 
 def _cap_passed(found: Survey, settings: Settings) -> str:

@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.copying import copied, spool_of
 from bulkdelete.errors import HoldsRefused, PlanRefused, SourceChanged, SourceRefused
 from bulkdelete.holding import read_holds
-from bulkdelete.ledger.facts import HOLD_LISTS, HOLDS, SURVEYED
-from bulkdelete.orders import differences, what_is_deleted
+from bulkdelete.ledger.facts import COMPARED, HELD_RECORDS, HOLD_LISTS, HOLDS, SURVEYED
+from bulkdelete.orders import differences, guards_of, weakened, what_is_deleted
 from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import first_records, stamps
 from bulkdelete.surveying import survey
+from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bulkdelete.holds import Holds
     from bulkdelete.ledger import Ledger
-    from bulkdelete.orders import Order
+    from bulkdelete.orders import Approved, Order
     from bulkdelete.records import Item
     from bulkdelete.settings import Settings, StopSettings
     from bulkdelete.sources import Source
+    from bulkdelete.surveying import Survey
 
 _MOST_FILES_NAMED: Final = 10
 
@@ -68,9 +70,14 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     _refuse_to_forget(order.holds, ledger)
     screen, held = await screen_of(order, settings)
     if order.holds:
+        _refuse_to_release(held, settings, ledger)
+        await ledger.remember(HELD_RECORDS, str(len(held)))
         await ledger.remember(HOLDS, held.digest or "empty")
         await ledger.remember(HOLD_LISTS, str(len(order.holds)))
-    _compare(order, what_is_deleted(order, settings, content, held.digest))
+    if order.approved is not None:
+        now = what_is_deleted(order, settings, content, held.digest)
+        weaker = weakened(order.approved.guards, guards_of(settings))
+        _refuse_what_differs([*differences(order.approved.what, now), *weaker])
     if not source.replayable and ledger.path is not None:
         source = await copied(source, ledger, spool_of(ledger.path))
     if source.replayable and not ledger.totals.acknowledged:
@@ -78,8 +85,9 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     caps = settings.stop
     surveyed = source.replayable and not (caps.max_records is None and caps.expect is None)
     prepared = Prepared(order.table_id, source, held, screen, surveyed)
+    seen = None if order.approved is None else await _compare_counts(order.approved, prepared, settings, ledger)
     if surveyed:
-        records, found = await _counted(prepared, settings, ledger)
+        records, found = await _counted(prepared, settings, ledger, seen)
         check_caps(records, caps, held=found - records)
     return prepared
 
@@ -96,8 +104,24 @@ def _refuse_another(order: Order) -> None:
         )
 
 
-def _compare(order: Order, now: Mapping[str, str]) -> None:
-    different = [] if order.approved is None else differences(order.approved, now)
+async def _compare_counts(approved: Approved, prepared: Prepared, settings: Settings, ledger: Ledger) -> Survey | None:
+    """Return if the source, screened as this run does it, holds what the plan counted; else raise.
+
+    That nothing which decides has changed should mean the same. But it is the counts that somebody approved, so they
+    are made again, as the plan made them: with its batch size, on which the duplicates depend. The survey is returned
+    where it is one with today's batch size too.
+    """
+    key = f"{approved.digest} {VERSION}"
+    if ledger.totals.rows and ledger.facts.get(COMPARED) == key:
+        return None
+    batch = settings.batch.model_copy(update={"size": approved.batch_size})
+    seen = await survey(prepared.table_id, prepared.source, batch, prepared.screen)
+    _refuse_what_differs(differences(approved.counts, {name: getattr(seen, name) for name in approved.counts}))
+    await ledger.remember(COMPARED, key)
+    return seen if batch == settings.batch else None
+
+
+def _refuse_what_differs(different: Sequence[str]) -> None:
     if different:
         lines = "\n".join(f"  {line}" for line in different)
         raise PlanRefused(
@@ -113,11 +137,13 @@ async def screen_of(order: Order, settings: Settings) -> tuple[Screen, Holds]:
     return Screen(settings.batch.max_id_characters, rules, held), held
 
 
-async def _counted(prepared: Prepared, settings: Settings, ledger: Ledger) -> tuple[int, int]:
+async def _counted(
+    prepared: Prepared, settings: Settings, ledger: Ledger, seen: Survey | None = None
+) -> tuple[int, int]:
     """Return how many records the source holds to send, and how many with those on hold, as the ledger knows it.
 
     Lists that grew change what is to send, and not what the source holds: where batches are cut because of them decides
-    only which rows are duplicates.
+    only which rows are duplicates. *seen* is a survey that was made just now.
     """
     rules = settings.identifiers.get(prepared.table_id)
     plain = [settings.batch.model_dump(mode="json"), None if rules is None else rules.model_dump(mode="json")]
@@ -126,7 +152,7 @@ async def _counted(prepared: Prepared, settings: Settings, ledger: Ledger) -> tu
     if known.get("decided_by") != decided_by:
         known = {}
     if known.get("holds") != prepared.holds.digest:
-        seen = await survey(prepared.table_id, prepared.source, settings.batch, prepared.screen)
+        seen = seen or await survey(prepared.table_id, prepared.source, settings.batch, prepared.screen)
         known = {"found": seen.found, **known, "records": seen.records}
     now = {**known, "decided_by": decided_by, "holds": prepared.holds.digest}
     await ledger.remember(SURVEYED, json.dumps(now))
@@ -140,7 +166,22 @@ def _refuse_to_forget(holds: Sequence[Source], ledger: Ledger) -> None:
         had = "hold lists" if before > 1 and not holds else f"{before} hold list{'s' * (before > 1)}"
         raise HoldsRefused(
             f"an earlier run of this job had {had}, and this one has {len(holds) or 'none'}. Nothing was sent. Give "
-            "each again with --holds; to go on without one, give an empty list in its place and --allow-empty-holds"
+            "each again with --holds; to go on without one, give an empty list in its place, --allow-empty-holds and "
+            "--holds-may-shrink"
+        )
+
+
+def _refuse_to_release(held: Holds, settings: Settings, ledger: Ledger) -> None:
+    """Raise :class:`HoldsRefused` where the lists of an earlier run held more: what they lost would be sent.
+
+    It is the number of different records that is compared: one lost and another gained is not seen.
+    """
+    before = int(ledger.facts.get(HELD_RECORDS, "0"))
+    if ledger.totals.rows and len(held) < before and not settings.holds.may_shrink:
+        raise HoldsRefused(
+            f"the hold lists held {before:,} records back in the run before, and hold {len(held):,} now: what is gone "
+            "from them would be sent. Nothing was sent. Give the lists as they were, or longer; if it is what you "
+            "mean, say so with --holds-may-shrink"
         )
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.cli import exits, reporting, talking
+from bulkdelete.cli.asking import forget_typed
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.errors import SettingsError
 
@@ -71,6 +72,7 @@ async def _run(words: tuple[str, ...], report: str) -> bool:
 async def _ask(question: str) -> str:
     """Return the line that is typed at the terminal; an empty one at its end."""
     loop = asyncio.get_running_loop()
+    forget_typed()
     sys.stderr.write(question)
     sys.stderr.flush()
     typed: asyncio.Future[str] = loop.create_future()

@@ -47,6 +47,7 @@ SWITCHES: Final[Mapping[str, str]] = {
     "--header/--no-header": "source.header",
     "--sanity-check/--no-sanity-check": "source.sanity_check",
     "--allow-empty-holds/--no-empty-holds": "holds.allow_empty",
+    "--holds-may-shrink/--holds-must-not-shrink": "holds.may_shrink",
     "--holds-sanity-check/--no-holds-sanity-check": "holds.sanity_check",
 }
 """The same for settings that are on or off."""

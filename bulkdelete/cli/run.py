@@ -25,7 +25,7 @@ from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.signals import Signals
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.credentials import credentials_from
-from bulkdelete.errors import BulkDeleteError, CredentialsError, SourceRefused
+from bulkdelete.errors import BulkDeleteError, CredentialsError, PlanRefused, SourceRefused
 from bulkdelete.ledger import sqlite_version, user_name
 from bulkdelete.orders import Order
 from bulkdelete.progress import Expected, Lines, Silent, following
@@ -60,6 +60,7 @@ class _Manner:
 @click.option("-c", "--config", metavar="FILE", help="A TOML file; config.example.toml shows every setting.")
 @setting_options
 @click.option("--plan", "plan_file", metavar="FILE", help="Send only if what would be deleted is what this plan says.")
+@click.option("--plan-digest", metavar="sha256:...", help="Take that plan only if this is its digest.")
 @click.option("--count", is_flag=True, help="Ask the API for the table's number of records, before and after.")
 @click.option("--yes", is_flag=True, help="Do not ask for the table id to be typed.")
 @click.option("--allow-empty", is_flag=True, help="Take an empty source for a job that is done.")
@@ -84,13 +85,22 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
 def _run_and_tell(sources: Sequence[str], config: str | None, given: dict[str, Any]) -> int:
     manner = _Manner(**{name: given.pop(name) for name in ("yes", "allow_empty", "count", "quiet", "json")})
     try:
-        plan_file = given.pop("plan_file")
-        plan = None if plan_file is None else plan_files.read(plan_file)
+        plan = _plan_of(given.pop("plan_file"), given.pop("plan_digest"))
         settings = settings_from(config, sources, given, None if plan is None else plan.settings)
         ending = _run(settings, manner, plan)
     except BulkDeleteError as error:
         ending = Ending(error=error)
     return _tell(ending, manner)
+
+
+def _plan_of(path: str | None, digest: str | None) -> Plan | None:
+    if path is None:
+        if digest is not None:
+            raise PlanRefused(
+                "--plan-digest is the digest of a plan: give that too, with --plan FILE. Nothing was sent"
+            )
+        return None
+    return plan_files.read(path, digest)
 
 
 def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
@@ -119,7 +129,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
             ledger,
             hold_sources(settings.holds),
             decisions=tuple(_decisions(manner, plan)),
-            approved=None if plan is None else plan.what,
+            approved=None if plan is None else plan.approved,
             check=check,
             count=manner.count,
             shown=shown,

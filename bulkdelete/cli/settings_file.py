@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _PATHS: Final = (("source", "path"), ("holds", "path"), ("ledger", "path"), ("api_key_file",), ("http", "ca_file"))
+_COMMANDS: Final = (("canary", "check_command"), ("api_key_command",))
+"""Whose first word is a path too, where it holds a slash; it stays absolute, as a bare name is looked for in PATH."""
 _SECRETS: Final = frozenset({"api_key", "apikey", "api_token", "key", "token", "password", "authorization", "bearer"})
 _STDIN: Final = "-"
 
@@ -35,7 +38,9 @@ def load(path: str) -> dict[str, Any]:
         raise SettingsError(f"{path}: {error}: this is not TOML. Nothing was sent") from None
     _refuse_secrets(values, path)
     for keys in _PATHS:
-        _take_from(values, keys, Path(path).parent)
+        _take_from(values, keys, partial(_taken_from, Path(path).parent))
+    for keys in _COMMANDS:
+        _take_from(values, keys, partial(_command_from, Path(path).parent))
     return values
 
 
@@ -67,19 +72,24 @@ def _names(values: Mapping[str, Any], before: str = "") -> Iterator[str]:
             yield from _names(value, f"{before}{name}.")
 
 
-def _take_from(values: dict[str, Any], keys: tuple[str, ...], folder: Path) -> None:
+def _take_from(values: dict[str, Any], keys: tuple[str, ...], taken: Callable[[Any], Any]) -> None:
     *sections, last = keys
     for section in sections:
         inner = values.get(section)
         if not isinstance(inner, dict):
             return
         values = inner
-    path = values.get(last)
-    if isinstance(path, list):
-        values[last] = [_taken_from(folder, one) for one in path]
-    elif path:
-        values[last] = _taken_from(folder, path)
+    if values.get(last):
+        values[last] = taken(values[last])
+
+
+def _command_from(folder: Path, words: object) -> object:
+    if not isinstance(words, list) or not isinstance(words[0], str) or "/" not in words[0]:
+        return words
+    return [str((folder / words[0]).absolute()), *words[1:]]
 
 
 def _taken_from(folder: Path, path: object) -> object:
+    if isinstance(path, list):
+        return [_taken_from(folder, one) for one in path]
     return str(folder / path) if isinstance(path, str) and path not in {"", _STDIN} else path

@@ -46,6 +46,9 @@ class HoldsSettings(ReadingSettings):
 
     allow_empty: bool = False
     """Whether a hold list may hold nothing; otherwise an empty one stops the job before anything is sent."""
+    may_shrink: bool = False
+    """Whether the lists may hold fewer different records than in the run before; otherwise that stops the job before
+    anything is sent. A list that lost one record and gained another is not noticed."""
     max_age_seconds: float | None = Field(default=None, gt=0)
     """A hold list that was last written longer ago stops the job before anything is sent. Unset: any age."""
     sanity_check: bool = True

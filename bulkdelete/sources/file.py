@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from bulkdelete.sources.lines import Block, Lot, Read
+    from bulkdelete.sources.stamps import Stamp
     from bulkdelete.sources.unpacking import Unpacked
 
 MADE_HARMLESS = "record (made harmless for spreadsheets)"
@@ -47,7 +48,7 @@ class FileSource:
     max_expansion: float = 250.0
     block_bytes: int = BLOCK_BYTES
     position_bytes: int = field(default=0, init=False)
-    _stamp: tuple[int, int] | None = field(default=None, init=False)
+    _stamp: Stamp | None = field(default=None, init=False)
     _begun: bool = field(default=False, init=False)
 
     @property
@@ -132,8 +133,10 @@ class FileSource:
     def _bytes(self, stop: Event) -> Generator[bytes, None, None]:
         try:
             with open_raw(self.path, waits=not self.replayable, stop=stop) as stream:
+                as_it_was = self._stamp or stream.stamp()
                 while data := stream.read(self.block_bytes):
                     yield data
+                self._check_unchanged(stream.stamp(), as_it_was, 0)
         except OSError as error:
             raise SourceError(f"{self.name}: reading broke off: {_said(error)}. Nothing was sent") from error
 
@@ -147,11 +150,11 @@ class FileSource:
             raise SourceRefused(f"{self.name} is encoded in UTF-16. Nothing was sent. Say so with --encoding utf-16")
         return stream.read
 
-    def _check_unchanged(self, stamp: tuple[int, int], as_it_was: tuple[int, int], row: int) -> None:
+    def _check_unchanged(self, stamp: Stamp, as_it_was: Stamp, row: int) -> None:
         if self.replayable and stamp != as_it_was:
             raise SourceChanged(
-                f"{self.name} was written to while it was read, at row {row} or after. Nothing was sent from there on. "
-                "Give the source as it was, or start a new ledger"
+                f"{self.name} was written to, or replaced, while it was read, at row {row} or after. Nothing was sent "
+                "from there on. Give the source as it was, or start a new ledger"
             )
 
     def _unpacked(self, stop: Event) -> Generator[str, None, None]:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from io import FileIO
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete.sources.stamps import stamp_of
 from bulkdelete.sources.unpacking import unpacked
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
+    from bulkdelete.sources.stamps import Stamp
     from bulkdelete.sources.unpacking import Unpacked
 
 BLOCK_BYTES: Final = 256 * 1024
@@ -58,10 +60,9 @@ class RawStream:
                 self.position_bytes += len(data)
                 return data
 
-    def stamp(self) -> tuple[int, int]:
-        """Return what changes when somebody writes to the file: its size, and when it was last written (ns)."""
-        status = os.fstat(self._file.fileno())
-        return status.st_size, status.st_mtime_ns
+    def stamp(self) -> Stamp:
+        """Return what changes when somebody writes to the file, or puts another one in its place."""
+        return stamp_of(self._file.fileno())
 
     def begins_with(self, magic: bytes) -> bool:
         """Return whether the bytes begin with *magic*; they can still all be read."""

@@ -18,6 +18,8 @@ from bulkdelete.errors import SourceRefused
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bulkdelete.sources.stamps import Stamp
+
 _FED_AT_ONCE_BYTES: Final = 1024
 _ALWAYS_FINE_BYTES: Final = 64 * 1024 * 1024
 _LARGEST_ZSTANDARD_WINDOW_BYTES: Final = 2**27
@@ -40,7 +42,7 @@ class _Raw(Protocol):
     position_bytes: int
 
     def read(self, most_bytes: int) -> bytes: ...
-    def stamp(self) -> tuple[int, int]: ...
+    def stamp(self) -> Stamp: ...
     def begins_with(self, magic: bytes) -> bool: ...
 
 
@@ -132,7 +134,7 @@ class Unpacked:
             self._problem = problem
         return b"".join(parts)
 
-    def stamp(self) -> tuple[int, int]:
+    def stamp(self) -> Stamp:
         """Return what changes when somebody writes to the file."""
         return self._raw.stamp()
 

@@ -155,6 +155,25 @@ async def test_at_a_terminal_a_person_is_shown_the_report_and_asked(folder, emul
     assert ("complete" in printed) == (code == 0)
 
 
+async def test_what_was_typed_before_a_question_answers_neither_it_nor_the_next(folder, emulator):
+    configure(folder, emulator, [])
+    emulator.faults = Faults(latency_seconds=0.5)
+    words = ("run", "-c", "purge.toml", "--canary", "1000")
+    async with at_terminal(Command(folder, *words)) as terminal:
+        terminal.type(f"{TABLE_ID}\nyes\nyes")
+        await terminal.until_shown("Type the table id")
+        terminal.type(TABLE_ID)
+        async with asyncio.timeout(30):
+            while not emulator.requests:
+                await asyncio.sleep(0.01)
+        terminal.type("yes\nyes\nyes")
+        await terminal.until_shown("Type yes: ")
+        terminal.type("no")
+        ended, _ = await terminal.ended()
+    assert ended == 3, terminal.shown
+    assert emulator.count(TABLE_ID) == 4_000
+
+
 async def until_there(path) -> None:
     async with asyncio.timeout(30):
         while not path.exists() or not path.read_text():

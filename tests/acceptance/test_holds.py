@@ -143,6 +143,23 @@ async def test_a_list_that_grows_after_a_limit_counts_for_what_is_left_and_none_
     assert asked_for(emulator, since=1).isdisjoint([*rows[:700], *rows[2_000:2_100]])
 
 
+async def test_a_list_that_shrank_since_the_last_run_releases_nothing_unless_that_is_meant(tmp_path, emulator):
+    rows = ids(3_000)
+    emulator.load(TABLE_ID, rows)
+    source = write(tmp_path / "ids.txt", rows)
+    held = write(tmp_path / "held.txt", rows[2_000:2_100])
+    words = (source, "--holds", held)
+    assert (await purge(tmp_path, emulator, *words, "--limit", 500).run()).code == 75
+    write(held, rows[2_000:2_099] * 2)
+    for _ in range(2):
+        refused = await purge(tmp_path, emulator, *words).run()
+        assert (refused.code, emulator.requests) == (2, 1)
+        assert "held 100 records back in the run before, and hold 99 now" in refused.stderr
+        assert "--holds-may-shrink" in refused.stderr
+    done = await purge(tmp_path, emulator, *words, "--holds-may-shrink").run()
+    assert fates(done.report) == {"acknowledged": 2_901, "held": 99}
+
+
 async def test_a_list_that_grows_after_sigkill_spares_what_was_not_acknowledged(tmp_path, emulator):
     rows = ids(20_000)
     emulator.load(TABLE_ID, rows)

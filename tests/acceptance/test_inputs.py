@@ -232,3 +232,32 @@ async def test_with_a_closed_standard_input_it_says_that_it_needs_yes(tmp_path, 
     assert (refused.code, emulator.requests) == (2, 0)
     assert "no terminal to ask for a confirmation: it needs --yes" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+REPLACED_BY = {
+    "another file of its name": "cp other new; touch -r {file} new; mv new {file}",
+    "other bytes": "touch -r {file} new; cat other > {file}; touch -r new {file}",
+}
+
+
+@pytest.mark.parametrize("kind", REPLACED_BY)
+@pytest.mark.parametrize(("files", "victim"), [(["ids.txt"], "ids.txt"), (["a.txt", "ids.txt"], "ids.txt")])
+async def test_a_file_that_is_replaced_during_the_job_is_noticed_though_its_size_and_time_are_kept(
+    tmp_path, kind, files, victim
+):
+    rows, others = ids(40), ids(40, first=700_000_000_000_000_000)
+    for number, name in enumerate(files):
+        (tmp_path / name).write_text("\n".join(rows[20 * number : 20 * number + 20]))
+    (tmp_path / "other").write_text("\n".join(others[:20]))
+    check = ["sh", "-c", REPLACED_BY[kind].format(file=victim)]
+    async with Emulator(record_requests=True) as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, rows + others)
+        (tmp_path / "purge.toml").write_text(
+            f'base_url = "{emulator.base_url}"\ntable_id = "{TABLE_ID}"\n[ledger]\npath = "purge.db"\n'
+            f"[canary]\nrecords = 5\ncheck_command = {json.dumps(check)}\n[source]\nsanity_check = false\n"
+        )
+        done = await Command(tmp_path, "run", "-c", "purge.toml", *files, "--yes", "--json").run()
+        assert set(others) <= set(emulator.remaining(TABLE_ID))
+    assert done.code == 2, done.stderr
+    assert "ids.txt was written to, or replaced" in done.stderr

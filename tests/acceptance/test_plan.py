@@ -9,6 +9,7 @@ import pytest
 
 from bulkdelete.emulator import Emulator
 from bulkdelete.ledger import read_ledger
+from bulkdelete.planning import Plan
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids, write_csv
 
 
@@ -121,6 +122,34 @@ async def test_what_decides_what_is_deleted_may_not_change(folder, emulator, cha
     assert emulator.requests == 0
 
 
+async def test_records_on_hold_may_not_move_from_one_list_to_another(folder, emulator):
+    by_mail = {"filter": {"email": "a@example.com"}}
+    (folder / "a.jsonl").write_text(f"{json.dumps(ids(1)[0])}\n")
+    (folder / "b.jsonl").write_text(f"{json.dumps(by_mail)}\n")
+    words = ("--holds", "a.jsonl", "--holds", "b.jsonl", "--allow-empty-holds")
+    (folder / "purge.toml").write_text((folder / "purge.toml").read_text().replace('[holds]\npath = "holds.txt"\n', ""))
+    planned = await plan(folder, "-o", "plan.json", "--json", *words)
+    assert planned.report["records"] == 0
+    (folder / "a.jsonl").write_text(f"{json.dumps(ids(1)[0])}\n{json.dumps(by_mail)}\n")
+    (folder / "b.jsonl").write_text("")
+    applied = await apply(folder)
+    assert applied.code == 2
+    assert "holds: is sha256:" in applied.stderr
+    assert emulator.requests == 0
+
+
+async def test_what_a_plan_counted_is_counted_again_before_anything_is_sent(folder, emulator):
+    await plan(folder, "-o", "plan.json")
+    made = Plan.from_json((folder / "plan.json").read_bytes(), "plan.json")
+    other = made.model_copy(update={"records": 0, "held": 2_501})
+    (folder / "plan.json").write_text(other.as_json())
+    applied = await apply(folder)
+    assert applied.code == 2
+    assert "held: is 2, was 2501 in the plan" in applied.stderr
+    assert "records: is 2499, was 0 in the plan" in applied.stderr
+    assert emulator.requests == 0
+
+
 async def test_a_plan_file_that_was_edited_is_refused(folder, emulator):
     await plan(folder, "-o", "plan.json")
     text = (folder / "plan.json").read_text()
@@ -154,6 +183,68 @@ async def test_what_can_be_read_once_cannot_be_planned(folder):
     planned = await Command(folder, "plan", "-", "--table-id", TABLE_ID).run(b"541278230707963208\n")
     assert planned.code == 2
     assert "can be read only once" in planned.stderr
+
+
+async def test_a_digest_binds_the_plan_that_was_approved(folder, emulator):
+    await plan(folder, "-o", "plan.json")
+    digest = json.loads((folder / "plan.json").read_text())["digest"]
+    await plan(folder, "-o", "plan.json", "--max-records", "9999")
+    applied = await apply(folder, "--plan-digest", digest)
+    assert applied.code == 2
+    assert f"and {digest} was approved" in applied.stderr
+    assert emulator.requests == 0
+    alone = await Command(folder, "run", "-c", "purge.toml", "--yes", "--plan-digest", digest).run()
+    assert (alone.code, emulator.requests) == (2, 0)
+    await plan(folder, "-o", "plan.json")
+    digest = json.loads((folder / "plan.json").read_text())["digest"]
+    assert (await apply(folder, "--plan-digest", digest)).code == 1
+
+
+async def test_a_plan_file_with_a_key_twice_is_refused(folder, emulator):
+    await plan(folder, "-o", "plan.json")
+    text = (folder / "plan.json").read_text()
+    (folder / "plan.json").write_text(text.replace('{\n  "', '{\n  "records": 0,\n  "', 1))
+    applied = await apply(folder)
+    assert (applied.code, emulator.requests) == (2, 0)
+    assert "is no plan" in applied.stderr
+
+
+@pytest.mark.parametrize(
+    ("guards", "told"),
+    [
+        ("", "canary.records: is none, was 1000 in the plan"),
+        ('[canary]\nrecords = 1001\ncheck_command = ["true"]\n', "canary.records: is 1001, was 1000 in the plan"),
+        ('[canary]\nrecords = 1000\ncheck_command = ["true", "1"]\n', "canary.check_command: is ['true', '1'], was"),
+        ("", "holds.max_age_seconds: is none, was 3600.0 in the plan"),
+    ],
+)
+async def test_what_guards_a_job_may_become_stricter_than_approved_and_not_weaker(folder, emulator, guards, told):
+    plain = (folder / "purge.toml").read_text()
+    aged = plain.replace("[holds]\n", "[holds]\nmax_age_seconds = 3600\n")
+    (folder / "purge.toml").write_text(f'{aged}[canary]\nrecords = 1000\ncheck_command = ["true"]\n')
+    assert (await plan(folder, "-o", "plan.json")).code == 0
+    (folder / "purge.toml").write_text(plain + guards)
+    applied = await apply(folder, "-c", "purge.toml")
+    assert applied.code == 2
+    assert told in applied.stderr
+    assert emulator.requests == 0
+    (folder / "purge.db").unlink()
+    stricter = await apply(folder, "--canary", "10", "--holds-max-age", "3000")
+    assert stricter.code == 1, stricter.stderr
+    assert len(emulator.log[0].entries) == 10
+
+
+@pytest.mark.parametrize("victim", ["ids.csv", "holds.txt", "purge.toml", "purge.db"])
+async def test_a_plan_takes_the_place_of_an_older_one_and_of_nothing_else(folder, victim):
+    assert (await plan(folder, "-o", "plan.json")).code == 0
+    assert (await plan(folder, "-o", "plan.json", "--max-records", "2601")).code == 0
+    assert json.loads((folder / "plan.json").read_text())["what"]["stop.max_records"] == "2601"
+    (folder / "purge.db").write_bytes(b"SQLite format 3\0")
+    before = (folder / victim).read_bytes()
+    refused = await plan(folder, "-o", victim)
+    assert refused.code == 2
+    assert f"{victim} is there already, and is no plan" in refused.stderr
+    assert (folder / victim).read_bytes() == before
 
 
 async def test_no_key_or_key_command_is_in_a_plan(folder):

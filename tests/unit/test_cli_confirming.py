@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import sys
@@ -31,12 +32,24 @@ def source(tmp_path):
     return open_source(tmp_path / "ids.txt", SETTINGS.source)
 
 
+class Asked(io.TextIOBase):
+    """Passes on what is said, and types *keys* at the terminal once a question was asked."""
+
+    def __init__(self, said, terminal: int, keys: bytes) -> None:
+        self._said, self._terminal, self._keys = said, terminal, keys
+
+    def write(self, text: str) -> int:
+        keys, self._keys = self._keys, b""
+        os.write(self._terminal, keys)
+        return self._said.write(text)
+
+
 @contextmanager
 def typing(monkeypatch, keys: bytes):
     master, slave = pty.openpty()
     with os.fdopen(slave, "r") as terminal:
         monkeypatch.setattr(sys, "stdin", terminal)
-        os.write(master, keys)
+        monkeypatch.setattr(sys, "stderr", Asked(sys.stderr, master, keys))
         yield
     os.close(master)
 

@@ -190,7 +190,8 @@ async def test_a_list_that_is_written_to_while_it_is_read_is_refused(at):
     type(source).blocks = meddling
     try:
         with pytest.raises(
-            HoldsRefused, match=r"was written to while it was read.*Nothing was sent\. Run .* when it is whole$"
+            HoldsRefused,
+            match=r"was written to, or replaced, while it was read.*Nothing was sent\. Run .* when it is whole$",
         ):
             await read_holds([source], HoldsSettings(sanity_check=False))
     finally:

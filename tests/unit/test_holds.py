@@ -124,3 +124,16 @@ def test_of_several_lists_each_must_name_records_as_the_source_does():
     assert alike.fate("2") is None
     assert alike.fate("3") == HELD
     assert is_not_provable(alike.fate(Filter("email", "b")))
+
+
+def test_the_digest_knows_which_list_holds_what_and_how_each_names_records():
+    an_id, a_filter = "541278230707963208", Filter("email", "a@b.c")
+    splits = ([[an_id, a_filter]], [[an_id], [a_filter]], [[an_id, a_filter], []], [[], [an_id, a_filter]])
+    digests = set()
+    for lists in splits:
+        holds = Holds()
+        for records in lists:
+            holds.begin_list()
+            holds.add(records)
+        digests.add(holds.digest)
+    assert len(digests) == len(splits)

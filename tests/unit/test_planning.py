@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from bulkdelete.errors import PlanRefused, SourceRefused
 from bulkdelete.holding import read_holds
+from bulkdelete.ledger import UnrecordedLedger
+from bulkdelete.ledger.facts import COMPARED
 from bulkdelete.orders import Order, differences, what_is_deleted
 from bulkdelete.planning import Plan, make_plan
+from bulkdelete.preparing import prepare
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable, open_source
 from tests.api_model import ApiModel
@@ -53,6 +56,32 @@ def test_the_counts_of_a_plan_are_those_of_its_run(records, size, data):
     assert plan.records == report.acknowledged
     assert plan.batches == len(api.requests)
     assert not set(held) & {sample for sample in plan.samples if isinstance(sample, str)}
+
+
+async def _prepared(path, plan, held, chosen):
+    ledger = UnrecordedLedger()
+    holds = (from_iterable(held),) if held else ()
+    source = open_source(path)
+    order = Order(TABLE_ID, source, holds=holds, approved=plan.approved)
+    await prepare(order, chosen, ledger, await source.fingerprint())
+    assert ledger.facts[COMPARED].startswith(plan.digest)
+
+
+@given(rows, st.integers(1, 9), st.integers(1, 9), st.data())
+@settings(max_examples=40, deadline=None)
+def test_whatever_the_batch_size_a_plan_fits_what_it_counted_and_no_other_count(records, size, other_size, data):
+    valid = [record for record in records if record not in {"", "5.4e+17", "a b"}]
+    held = data.draw(st.lists(st.sampled_from(valid), max_size=5)) if valid else []
+    plain = {"source": {"sanity_check": False}, "holds": {"sanity_check": False}}
+    chosen, other = (Settings.from_mapping({**plain, "batch": {"size": one}}) for one in (size, other_size))
+    with tempfile.TemporaryDirectory() as folder:
+        path = source_of(folder, records)
+        plan = asyncio.run(plan_of(path, held, chosen))
+        asyncio.run(_prepared(path, plan, held, other))
+        name = data.draw(st.sampled_from(["rows", "records", "invalid", "held", "duplicate", "batches"]))
+        wrong = plan.model_copy(update={name: getattr(plan, name) + 1})
+        with pytest.raises(PlanRefused, match=f"{name}: is .*, was .* in the plan"):
+            asyncio.run(_prepared(path, wrong, held, other))
 
 
 @given(rows)
