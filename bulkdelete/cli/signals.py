@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while a job runs: the first lets it end in order, the second ends it at once."""
+"""SIGINT, SIGTERM and SIGHUP while a job runs: the first lets it end in order, the second ends it at once."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from bulkdelete.job import Job
     from bulkdelete.records import Report
 
-_WATCHED: Final = (signal.SIGINT, signal.SIGTERM)
+_WATCHED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ECHO_SECONDS: Final = 0.05
 
 
 class Signals:
-    """While entered, SIGINT and SIGTERM stop *job*, and from the second one on cancel *task*.
+    """While entered, SIGINT, SIGTERM and SIGHUP stop *job*, and from the second one on cancel *task*.
 
     ``received`` is the first signal that came, or ``None``. *say* shows a line to the person. Launchers often deliver
     one Ctrl-C twice, so only what comes after the person was told counts as the second.
@@ -31,11 +31,13 @@ class Signals:
         self._say = say
         self._telling: asyncio.TimerHandle | None = None
         self._told = False
+        self._watched: list[signal.Signals] = []
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        for number in _WATCHED:
+        self._watched = [number for number in _WATCHED if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+        for number in self._watched:
             loop.add_signal_handler(number, self._receive, number)
         return self
 
@@ -43,7 +45,7 @@ class Signals:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         loop = asyncio.get_running_loop()
-        for number in _WATCHED:
+        for number in self._watched:
             loop.remove_signal_handler(number)
         if self._telling is not None:
             self._telling.cancel()

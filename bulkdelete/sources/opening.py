@@ -29,6 +29,7 @@ STANDARD_INPUT: Final = "standard input"
 _KINDS: Final = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _DELIMITERS: Final = {"csv": ",", "tsv": "\t"}
 _NO_DELIMITERS: Final = frozenset('"\r\n')
+_IN_IDS: Final = frozenset("-_.")
 _OPEN_FILES: Final = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
 
@@ -132,6 +133,11 @@ def _check(name: str, kind: str, settings: ReadingSettings) -> None:
     if settings.delimiter and kind not in _DELIMITERS:
         raise SourceRefused(
             f"{name} is read as {kind}, which has no delimiter. Nothing was sent. Say what it is with --format csv"
+        )
+    if settings.delimiter.isalnum() or settings.delimiter in _IN_IDS:
+        raise SourceRefused(
+            f"{name}: {settings.delimiter!r} cannot be a delimiter: it may stand in an id, which would be cut in two. "
+            "Nothing was sent. Use another"
         )
     if settings.delimiter in _NO_DELIMITERS:
         raise SourceRefused(f"{name}: {settings.delimiter!r} cannot be a delimiter. Nothing was sent. Use another")

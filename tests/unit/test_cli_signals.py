@@ -31,7 +31,7 @@ async def running():
     await asyncio.gather(task, return_exceptions=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_the_first_signal_stops_the_job_and_says_how_to_be_quicker(running, number):
     job, said = Job(), asyncio.Queue()
     with Signals(job, running, said.put_nowait) as signals:
@@ -69,3 +69,15 @@ async def test_afterwards_ctrl_c_is_what_it_was(running):
         pass
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+async def test_a_signal_that_was_ignored_before_as_nohup_does_stays_ignored(running):
+    job, before = Job(), signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals(job, running, print) as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (job.reasons, signals.received) == ([], None)

@@ -102,7 +102,7 @@ async def test_a_row_with_other_fields_than_the_header_is_a_defect(read, block_b
         ("amount,record_id", ["1,234,", "7,1", "5"], ","),  # an amount whose id is missing
         ("record_id", ["1,,", "1", ","], ","),
         ("a|record_id|z", ["1|2", "7|1|", "1|2|3|4", "1|2|3|"], "|"),
-        ("aérecord_idéz", ["1é2", "7é1é", "1é2é3é4"], "é"),
+        ("a§record_id§z", ["1§2", "7§1§", "1§2§3§4"], "§"),
     ],
 )
 async def test_no_field_is_taken_for_an_id_because_a_delimiter_stands_in_another(
@@ -267,3 +267,9 @@ async def test_the_first_records_are_those_after_the_header(tmp_path):
     path = tmp_path / "ids.csv"
     path.write_text("record_id\n1\n2\n3\n4\n")
     assert await first_records(open_source(path)) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("delimiter", ["0", "a", "é", "-", "_", "."])
+async def test_a_delimiter_that_may_stand_in_an_id_is_refused(read, delimiter):
+    with pytest.raises(SourceRefused, match="may stand in an id, which would be cut in two"):
+        await read("record_id\n1\n", delimiter=delimiter)
