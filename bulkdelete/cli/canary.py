@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.cli import exits, reporting, talking
-from bulkdelete.cli.asking import forget_typed
+from bulkdelete.cli.asking import bare, forget_typed
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.errors import SettingsError
 
@@ -54,17 +54,23 @@ def check_of(settings: CanarySettings, progress: Progress) -> Check | None:
 
 async def _run(words: tuple[str, ...], report: str) -> bool:
     """Return whether the command *words*, with *report* on its standard input, ends with exit code 0."""
+    output, errors = (asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT) if talking.is_json() else (_STDERR, None)
     try:
-        process = await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.PIPE, stdout=_STDERR)
+        process = await asyncio.create_subprocess_exec(
+            *words, stdin=asyncio.subprocess.PIPE, stdout=output, stderr=errors
+        )
     except OSError as error:
         talking.say(f"canary.check_command: {harmless(words[0])} cannot be run: {error.strerror}")
         return False
     try:
-        await process.communicate(report.encode() + b"\n")
+        said, _ = await process.communicate(report.encode() + b"\n")
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+    for line in (said or b"").decode(errors="replace").split("\n"):
+        if line:
+            talking.say(f"canary.check_command: {line}")
     talking.say(f"canary.check_command: {harmless(words[0])} ended with exit code {process.returncode}")
     return process.returncode == 0
 
@@ -73,7 +79,7 @@ async def _ask(question: str) -> str:
     """Return the line that is typed at the terminal; an empty one at its end."""
     loop = asyncio.get_running_loop()
     forget_typed()
-    sys.stderr.write(question)
+    sys.stderr.write(bare(question))
     sys.stderr.flush()
     typed: asyncio.Future[str] = loop.create_future()
     terminal = sys.stdin.fileno()
