@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.cli import exits, reporting, talking
+from bulkdelete.cli import reporting, talking
 from bulkdelete.cli.asking import bare, forget_typed
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.errors import SettingsError
@@ -45,7 +45,7 @@ def check_of(settings: CanarySettings, progress: Progress) -> Check | None:
 
         async def by_command(report: Report) -> bool:
             with progress.hidden():
-                return await _run(words, reporting.as_json(report, exits.of_report(report)))
+                return await _run(words, reporting.as_json(report))
 
         return by_command
     if not sys.stdin.isatty():

@@ -54,6 +54,7 @@ async def test_a_command_that_approves_gets_the_report_and_lets_the_job_go_on(fo
     seen = json.loads((folder / "report.json").read_text())
     assert seen["ended"] == "canary"
     assert seen["acknowledged"] == 1_500
+    assert "exit_code" not in seen
     assert [len(request.entries) for request in emulator.log[:3]] == [1_000, 500, 1_000]
     assert emulator.count(TABLE_ID) == 0
     assert canary_events(folder) == [{"approved": True, "sent": 1_500}]
