@@ -69,8 +69,9 @@ class Attempts:
                 verdict, answer = await self._post(body, api_key, request_id, call)
                 seconds = now() - sent_at
             if verdict.kind is not VerdictKind.ACKNOWLEDGED:
-                told = verdict.kind.value, verdict.code, verdict.http_status, verdict.message
-                _log.info("request %s: %s (code %s, HTTP %s): %r", request_id, *told)
+                told = verdict.kind.value, verdict.code, verdict.http_status
+                _log.info("request %s: %s (code %s, HTTP %s)", request_id, *told)
+                _log.debug("request %s: the API said %r", request_id, verdict.message)  # which may name ids
             self._heed(verdict, sent_at)
             if verdict.kind is VerdictKind.PAUSE:
                 continue

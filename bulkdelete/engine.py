@@ -174,9 +174,10 @@ def _tell(outcome: Outcome) -> None:
     if outcome.fate is Fate.ACKNOWLEDGED:
         _log.debug("rows %d to %d are acknowledged", *rows)
         return
-    told = outcome.fate.value, outcome.code, outcome.http_status, outcome.request_id, outcome.message
+    told = outcome.fate.value, outcome.code, outcome.http_status, outcome.request_id
     level = logging.WARNING if outcome.failed and outcome.fate is not Fate.REJECTED else logging.INFO
-    _log.log(level, "rows %d to %d are %s (code %s, HTTP %s, request %s): %r", *rows, *told)
+    _log.log(level, "rows %d to %d are %s (code %s, HTTP %s, request %s)", *rows, *told)
+    _log.debug("request %s: the API said %r", outcome.request_id, outcome.message)  # which may name ids
     if outcome.row_fate is not None:
         _log.debug("row %d is %r", outcome.first_row, outcome.row_fate.record)
 

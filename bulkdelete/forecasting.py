@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _QUOTA: Final = re.compile(r"(\d{1,12})/(second|minute|hour|day)")
@@ -38,6 +41,16 @@ def read_quota(text: str) -> Quota:
     if found is None or not int(found[1]):
         raise SettingsError(f"{text!r} is no quota: write it as 1000/hour, with second, minute, hour or day")
     return Quota(int(found[1]), found[2])
+
+
+def forecast(requests: int, permits: int, latency_seconds: float, quotas: Iterable[Quota]) -> list[dict[str, Any]]:
+    """Return how long *requests* take without a quota, which comes first, and at each of *quotas*; without retries."""
+    unhindered = unhindered_seconds(requests, permits, latency_seconds)
+    found: list[dict[str, Any]] = [{"quota": None, "name": "", "seconds": unhindered}]
+    for quota in quotas:
+        seconds = max(unhindered, quota.seconds(requests))
+        found.append({"quota": f"{quota.requests}/{quota.unit}", "name": quota.name, "seconds": seconds})
+    return found
 
 
 def unhindered_seconds(requests: int, permits: int, latency_seconds: float) -> float:

@@ -36,7 +36,8 @@ class Plan(BaseModel):
 
     ``what`` decides which records are deleted, and must be the same when the plan is applied; ``guards`` may not be
     weaker then; ``settings`` are all others too, without any key. ``rows_digest`` stands for every row as it was
-    screened. ``passes`` says which cap the source passes; where it is empty, none.
+    screened. ``passes`` says which cap the source passes; where it is empty, none. ``forecast`` is a statement and
+    nothing that is compared; the digest covers it as it covers all that can be read in the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -58,6 +59,7 @@ class Plan(BaseModel):
     samples: list[Any]
     set_aside: dict[str, list[dict[str, Any]]]
     passes: str
+    forecast: list[dict[str, Any]] = []
 
     @property
     def digest(self) -> str:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import logging
 import os
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, Final, TextIO
 
 import click
 
-from bulkdelete.cli import exits
+from bulkdelete.cli import exits, talking
 from bulkdelete.cli.complaining import complain
 from bulkdelete.errors import BulkDeleteError
 from bulkdelete.version import VERSION
@@ -43,7 +44,9 @@ class _Commands(click.Group):
             complain(error)
             ctx.exit(exits.of_error(error))
         except KeyboardInterrupt:
-            click.echo("\ninterrupted: nothing is running any more", err=True)
+            if not talking.is_json():
+                click.echo(err=True)
+            talking.say("interrupted: nothing is running any more")
             ctx.exit(exits.SIGINT_EXIT)
         except BrokenPipeError:
             ctx.exit(_SIGPIPE_EXIT)
@@ -66,16 +69,24 @@ def group() -> None:
 def main() -> None:
     """Run the command in ``sys.argv`` and exit with its code."""
     _make_streams_sure()
+    with talking.logged("json", None) if talking.asks_for_json(sys.argv) else nullcontext():
+        code = _main()
+    _leave(code if isinstance(code, int) else exits.DONE)
+
+
+def _main() -> object:
     try:
-        code = group.main(prog_name="bulkdelete", standalone_mode=False)
+        return group.main(prog_name="bulkdelete", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        if talking.is_json():
+            talking.say(f"bulkdelete: {error.format_message()}", logging.ERROR, {"error": type(error).__name__})
+        else:
+            error.show()
         if "--json" in sys.argv:
             click.echo(json.dumps({"ended": "refused", "reason": error.format_message(), "exit_code": exits.REFUSED}))
-        code = exits.REFUSED
+        return exits.REFUSED
     except (click.Abort, KeyboardInterrupt):
-        code = exits.SIGINT_EXIT
-    _leave(code if isinstance(code, int) else exits.DONE)
+        return exits.SIGINT_EXIT
 
 
 def _make_streams_sure() -> None:

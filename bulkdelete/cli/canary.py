@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.cli import exits, reporting, talking
-from bulkdelete.cli.asking import forget_typed
+from bulkdelete.cli import reporting, talking
+from bulkdelete.cli.asking import bare, forget_typed
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.errors import SettingsError
 
@@ -19,23 +23,29 @@ if TYPE_CHECKING:
 
 _YES: Final = "yes"
 _STDERR: Final = 2
+_KEY: Final = "BULKDELETE_API_KEY"
 
 
 def check_of(settings: CanarySettings, progress: Progress) -> Check | None:
     """Return who is asked about the canary that *settings* want, if they want one.
 
     Raises:
-        SettingsError: nobody can be asked.
+        SettingsError: nobody can be asked, or the command is not there.
 
     """
     if settings.records is None:
         return None
     if settings.check_command:
         words = settings.check_command
+        if shutil.which(words[0]) is None:
+            raise SettingsError(
+                f"canary.check_command: {harmless(words[0])} is not there, or cannot be run. Nothing was sent. A path "
+                "is taken from the folder of the configuration; a name without a slash is looked for in PATH"
+            )
 
         async def by_command(report: Report) -> bool:
             with progress.hidden():
-                return await _run(words, reporting.as_json(report, exits.of_report(report)))
+                return await _run(words, reporting.as_json(report))
 
         return by_command
     if sys.stdin is None or not sys.stdin.isatty():
@@ -54,17 +64,29 @@ def check_of(settings: CanarySettings, progress: Progress) -> Check | None:
 
 async def _run(words: tuple[str, ...], report: str) -> bool:
     """Return whether the command *words*, with *report* on its standard input, ends with exit code 0."""
+    output, errors = (asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT) if talking.is_json() else (_STDERR, None)
     try:
-        process = await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.PIPE, stdout=_STDERR)
+        process = await asyncio.create_subprocess_exec(
+            *words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=output,
+            stderr=errors,
+            env={name: value for name, value in os.environ.items() if name != _KEY},
+            start_new_session=True,
+        )
     except OSError as error:
         talking.say(f"canary.check_command: {harmless(words[0])} cannot be run: {error.strerror}")
         return False
     try:
-        await process.communicate(report.encode() + b"\n")
+        said, _ = await process.communicate(report.encode() + b"\n")
     finally:
         if process.returncode is None:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with all that it has started
             await process.wait()
+    for line in (said or b"").decode(errors="replace").split("\n"):
+        if line:
+            talking.say(f"canary.check_command: {line}")
     talking.say(f"canary.check_command: {harmless(words[0])} ended with exit code {process.returncode}")
     return process.returncode == 0
 
@@ -73,7 +95,7 @@ async def _ask(question: str) -> str:
     """Return the line that is typed at the terminal; an empty one at its end."""
     loop = asyncio.get_running_loop()
     forget_typed()
-    sys.stderr.write(question)
+    sys.stderr.write(bare(question))
     sys.stderr.flush()
     typed: asyncio.Future[str] = loop.create_future()
     terminal = sys.stdin.fileno()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bulkdelete.cli.asking import forget_typed
+from bulkdelete.cli.asking import bare, forget_typed
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.errors import LedgerMismatch, SettingsError
 from bulkdelete.ledger import read_ledger
@@ -128,8 +128,9 @@ def confirm(settings: Settings, source: Source, *, yes: bool) -> None:
     if sys.stdin is None or not sys.stdin.isatty():  # closed, or no terminal
         raise SettingsError("no terminal to ask for a confirmation: it needs --yes. Nothing was sent")
     forget_typed()
+    question = bare("Type the table id to delete these records: ")
     try:
-        typed = click.prompt("Type the table id to delete these records", default="", show_default=False, err=True)
+        typed = click.prompt(question, prompt_suffix="", default="", show_default=False, err=True)
     except click.Abort as abort:
         if isinstance(abort.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None

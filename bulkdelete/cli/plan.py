@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from bulkdelete.api import hold_sources
-from bulkdelete.cli import exits, plan_files, talking
+from bulkdelete.cli import exits, plan_files, reporting, talking
+from bulkdelete.cli.complaining import complain, message_of
 from bulkdelete.cli.confirming import default_ledger, said_of
 from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.reporting import duration
 from bulkdelete.cli.terminal import harmless
-from bulkdelete.errors import SourceRefused
-from bulkdelete.forecasting import PLANS, Quota, read_quota, unhindered_seconds
+from bulkdelete.errors import BulkDeleteError, SourceRefused
+from bulkdelete.forecasting import PLANS, Quota, forecast, read_quota
 from bulkdelete.orders import Order
 from bulkdelete.planning import Plan, make_plan
 from bulkdelete.records import Fate
@@ -54,7 +56,14 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
     (max_records, expect) is passed, and run would send nothing.
     """
     with talking.logged(given.pop("log_format"), given.pop("log_level")):
-        ctx.exit(_plan(sources, config, given))
+        try:
+            code = _plan(sources, config, given)
+        except BulkDeleteError as error:
+            code = exits.of_error(error)
+            complain(error)
+            if "--json" in sys.argv:
+                click.echo(reporting.refusal_as_json(message_of(error), code))
+        ctx.exit(code)
 
 
 def _plan(sources: tuple[str, ...], config: str | None, given: dict[str, Any]) -> int:
@@ -63,6 +72,8 @@ def _plan(sources: tuple[str, ...], config: str | None, given: dict[str, Any]) -
     settings = _with_ledger(settings_from(config, sources, given))
     source = open_source(settings.source.path, settings.source)
     plan = asyncio.run(make_plan(Order(settings.table_id, source, holds=hold_sources(settings.holds)), settings))
+    told = forecast(plan.batches, settings.flow.permits, own["latency"], quotas)
+    plan = plan.model_copy(update={"forecast": told})
     if not (plan.rows or own["allow_empty"]):
         raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
     if own["output"] is not None:
@@ -134,13 +145,13 @@ def _caps(settings: Settings) -> Iterator[str]:
 
 
 def _forecast(plan: Plan, settings: Settings, quotas: Iterable[Quota], latency_seconds: float) -> Iterator[str]:
-    permits = settings.flow.permits
-    unhindered = unhindered_seconds(plan.batches, permits, latency_seconds)
+    unhindered, *at_quotas = plan.forecast
+    without = f"without a quota, with {settings.flow.permits} permits and {duration(latency_seconds)} an answer"
     yield "forecast, without retries:"
-    yield f"  {duration(unhindered)} without a quota, with {permits} permits and {duration(latency_seconds)} an answer"
-    for quota in quotas:
+    yield f"  {duration(unhindered['seconds'])} {without}"
+    for quota, told in zip(quotas, at_quotas, strict=True):
         name = f" ({quota.name})" if quota.name else ""
-        yield f"  {duration(max(unhindered, quota.seconds(plan.batches)))} at {quota}{name}"
+        yield f"  {duration(told['seconds'])} at {quota}{name}"
 
 
 def _next(plan: Plan, output: str | None) -> Iterator[str]:

@@ -51,11 +51,11 @@ def as_text(report: Report, resume_command: str = "") -> str:
     return "\n".join([*_head(report), *_counts(report), *_table(report), *_next(report, resume_command)])
 
 
-def as_json(report: Report, exit_code: int) -> str:
-    """Return *report* as one JSON object in ASCII, with the process's *exit_code*."""
+def as_json(report: Report, exit_code: int | None = None) -> str:
+    """Return *report* as one JSON object in ASCII, with the process's *exit_code* where it has ended."""
     values = report.as_dict()
     values["reason"] = harmless(report.reason, most=2000)
-    return json.dumps({**values, "exit_code": exit_code})
+    return json.dumps(values if exit_code is None else {**values, "exit_code": exit_code})
 
 
 def refusal_as_json(reason: str, exit_code: int) -> str:

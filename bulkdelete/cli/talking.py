@@ -13,7 +13,7 @@ import click
 from bulkdelete.cli.terminal import harmless
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _MOST_CHARACTERS: Final = 4000
 _ours: Final = logging.getLogger("bulkdelete")
@@ -50,11 +50,20 @@ def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def asks_for_json(words: Sequence[str]) -> bool:
+    """Return whether a command line asks for JSON: known before it is read, as that may be refused."""
+    joined = f" {' '.join(words)} ".replace("--log-format=", "--log-format ")
+    return " --log-format json " in joined
+
+
 @contextmanager
 def logged(log_format: str, log_level: str | None) -> Iterator[None]:
-    """While entered, log as the options say."""
+    """While entered, log as the options say, in place of what was entered before."""
     handler = Handler(as_json=log_format == "json")
     before = _ours.level, _talk.level, _ours.propagate
+    others = [other for other in _ours.handlers if isinstance(other, Handler)]
+    for other in others:
+        _ours.removeHandler(other)
     _ours.addHandler(handler)
     _ours.setLevel((log_level or ("info" if handler.as_json else "warning")).upper())
     _talk.setLevel(logging.INFO)
@@ -63,6 +72,8 @@ def logged(log_format: str, log_level: str | None) -> Iterator[None]:
         yield
     finally:
         _ours.removeHandler(handler)
+        for other in others:
+            _ours.addHandler(other)
         _ours.level, _talk.level, _ours.propagate = before
 
 

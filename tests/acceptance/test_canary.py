@@ -7,6 +7,7 @@ import json
 import os
 import signal
 
+import psutil
 import pytest
 
 from bulkdelete.emulator import Emulator, Faults
@@ -53,6 +54,7 @@ async def test_a_command_that_approves_gets_the_report_and_lets_the_job_go_on(fo
     seen = json.loads((folder / "report.json").read_text())
     assert seen["ended"] == "canary"
     assert seen["acknowledged"] == 1_500
+    assert "exit_code" not in seen
     assert [len(request.entries) for request in emulator.log[:3]] == [1_000, 500, 1_000]
     assert emulator.count(TABLE_ID) == 0
     assert canary_events(folder) == [{"approved": True, "sent": 1_500}]
@@ -80,12 +82,33 @@ async def test_once_approved_a_resume_does_not_ask_again(folder, emulator):
     assert len(canary_events(folder)) == 1
 
 
-async def test_a_command_that_cannot_be_run_approves_of_nothing(folder, emulator):
-    configure(folder, emulator, ["./no-such-command"])
+@pytest.mark.parametrize("missing", ["./no-such-command", "no-such-command", "./report.csv"])
+async def test_a_command_that_cannot_be_run_is_refused_before_anything_is_sent(folder, emulator, missing):
+    (folder / "report.csv").write_text("no program")
+    configure(folder, emulator, [missing])
     done = await purge(folder, "--canary", "10").run()
-    assert done.code == 3
+    assert done.code == 2
     assert "cannot be run" in done.stderr
-    assert emulator.count(TABLE_ID) == 4_990
+    assert emulator.requests == 0
+
+
+async def test_a_command_is_taken_from_the_folder_of_the_configuration_also_by_a_plan(folder, emulator, tmp_path):
+    configure(folder, emulator, ["./look"], canary="records = 10")
+    (folder / "look").write_text("#!/bin/sh\nexit 0\n")
+    (folder / "look").chmod(0o700)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    planned = await Command(elsewhere, "plan", "-c", "../purge.toml", "-o", "plan.json").run()
+    assert planned.code == 0, planned.stderr
+    done = await Command(elsewhere, "run", "--plan", "plan.json", "--yes", "--json").run()
+    assert done.code == 0, done.stderr
+
+
+async def test_the_command_is_not_given_the_key(folder, emulator):
+    configure(folder, emulator, ["sh", "-c", 'env > seen; test -z "$BULKDELETE_API_KEY"'])
+    done = await purge(folder, "--canary", "10").run()
+    assert done.code == 0, done.stderr
+    assert CANARY_KEY not in (folder / "seen").read_text()
 
 
 async def test_a_canary_of_the_whole_source_needs_no_asking(folder, emulator):
@@ -118,12 +141,15 @@ async def test_killed_while_the_command_looks_it_asks_again_and_sends_no_more_be
 
 
 async def test_sigterm_while_the_command_looks_ends_it_and_the_job(folder, emulator):
-    configure(folder, emulator, ["sh", "-c", "echo $$ > looking; exec sleep 60"])
+    configure(folder, emulator, ["sh", "-c", "sleep 60 & echo $! > looking; wait"])
     async with purge(folder, "--canary", "1500").started() as process:
         await until_there(folder / "looking")
         process.send_signal(signal.SIGTERM)
         done = await finished(process)
     assert done.code == 143, done.stderr
+    async with asyncio.timeout(30):
+        while is_running(int((folder / "looking").read_text())):
+            await asyncio.sleep(0.02)
     assert done.report["ended"] == "signal"
     assert emulator.count(TABLE_ID) == 3_500
 
@@ -172,6 +198,14 @@ async def test_what_was_typed_before_a_question_answers_neither_it_nor_the_next(
         ended, _ = await terminal.ended()
     assert ended == 3, terminal.shown
     assert emulator.count(TABLE_ID) == 4_000
+
+
+def is_running(pid: int) -> bool:
+    """Return whether the process is there and not only waiting for whoever has to bury it."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def until_there(path) -> None:
