@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete import protocol, splitting
-from bulkdelete.errors import CredentialsError, FatalAnswer, PauseTooLong
+from bulkdelete.errors import CredentialsError, FatalAnswer, OutageTooLong, PauseTooLong
 from bulkdelete.pathfinding import Pathfinder
 from bulkdelete.records import Fate, Outcome, RowFate, VerdictKind
 from bulkdelete.stopping import StopAsked
@@ -98,7 +98,7 @@ class Deleter:
         self._attempts = attempts
         self._retry = retry
         self._stop, self._tally, self._suspicion = state.stop, state.tally, state.suspicion
-        self._holds = state.holds
+        self._holds, self._cap = state.holds, state.cap
         self._pathfinder = Pathfinder(proven=bool(state.tally.acknowledged_before))
         self._split_turns = asyncio.Semaphore(splitting.AT_ONCE)
 
@@ -111,6 +111,7 @@ class Deleter:
         Raises:
             FatalAnswer: the API refused the table, the key or the plan.
             PauseTooLong: the API asks for a longer pause than ``max_pause_seconds``.
+            OutageTooLong: nothing but failures came back for ``max_outage_seconds``.
             CredentialsError: the key cannot be read.
 
         """
@@ -132,7 +133,7 @@ class Deleter:
                         yield self._outcome(case, part, settled)
                     for outcome in self._give_up_if_suspect(case):
                         yield outcome
-            except (StopAsked, PauseTooLong, CredentialsError, FatalAnswer) as reason:
+            except (StopAsked, PauseTooLong, OutageTooLong, CredentialsError, FatalAnswer) as reason:
                 for part in case.todo:
                     yield _left(case.batch, part, str(reason))
                 if not isinstance(reason, StopAsked):
@@ -150,7 +151,7 @@ class Deleter:
         body = protocol.encode(self._table_id, records, joined)
 
         async def attempt() -> Attempted:
-            attempted = await self._attempts.make(body, self._stop, self._tally)
+            attempted = await self._attempts.make(body, self._stop, self._tally, retry=part.attempts > 0)
             self._tally.retries += part.attempts > 0
             part.attempts += 1
             part.last = attempted
@@ -164,9 +165,15 @@ class Deleter:
                 self._tally.split_requests += 1
             return attempted
 
-        return await self._retry.until_settled(attempt, self._stop.sleep)
+        may_be_split = len(span) >= splitting.FEWEST_SLOW
+        settled = await self._retry.until_settled(attempt, self._stop.sleep, may_be_split=may_be_split)
+        if self._cap is not None and settled.last.verdict.kind is VerdictKind.TOO_LARGE:
+            self._cap.refused(len(body))
+        return settled
 
     def _is_split(self, case: _Case, part: _Part, settled: Settled) -> bool:
+        if settled.too_slow:
+            return True
         if len(part.span) == 1 or settled.last.verdict.kind not in _REFUSED:
             return False
         too_large = settled.last.verdict.kind is VerdictKind.TOO_LARGE
@@ -175,7 +182,7 @@ class Deleter:
     async def _take_apart(self, case: _Case, part: _Part) -> None:
         case.split(part)
         if part.last is None or part.last.verdict.kind is not VerdictKind.INVALID:
-            return  # too large is no fault of a record, and costs nothing of what searching for one may
+            return  # too large or too slow is no fault of a record, and costs nothing of what searching for one may
         if not case.splitting:
             await self._split_turns.acquire()
             case.splitting = True

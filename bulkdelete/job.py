@@ -7,18 +7,21 @@ import json
 import logging
 import os
 import time
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bulkdelete.accounting import Account
+from bulkdelete.batching import BodyCap
 from bulkdelete.copying import spool_of
 from bulkdelete.counting import total_count
 from bulkdelete.deleter import Deleter
+from bulkdelete.engine import Crew
 from bulkdelete.errors import (
     BulkDeleteError,
     LedgerError,
     LedgerStorageError,
+    OutageTooLong,
     PauseTooLong,
     SettingsError,
     SourceChanged,
@@ -26,7 +29,7 @@ from bulkdelete.errors import (
     SourceRefused,
 )
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
-from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
+from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, LIMIT, RESUME_AT, SOURCE_PATH, SOURCE_ROWS, SPENT
 from bulkdelete.orders import identity
 from bulkdelete.preparing import CapPassed, prepare
 from bulkdelete.records import Ended
@@ -39,7 +42,7 @@ from bulkdelete.tally import Tally
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from bulkdelete.accounting import Snapshot
     from bulkdelete.attempts import Attempts
@@ -51,6 +54,8 @@ if TYPE_CHECKING:
     from bulkdelete.records import Report
     from bulkdelete.settings import Settings
 
+KEEP_SECONDS = 5.0
+"""How often the limit is kept, where there is no quota that must not be overrun after a crash."""
 _log = logging.getLogger(__name__)
 _REFUSALS = (
     (SourceChanged, Ended.SOURCE_CHANGED),
@@ -116,15 +121,16 @@ class Job:
         return await open_ledger(order.ledger, known_by, synchronous=settings.ledger.synchronous, version=VERSION)
 
     async def _run(self, ledger: Ledger, content: str) -> tuple[Report, Exception | None]:
-        resume_at = float(ledger.facts.get(RESUME_AT, 0))
-        if resume_at > time.time():
-            why = "the API asked not to come back before the time given"
+        resume_at = float(ledger.facts.get(RESUME_AT, 0)) if self._order.heeds_resume_time else 0.0
+        if resume_at > time.time() and not self._settings.flow.wait:
+            why = "the API, or a quota, wants nothing before the time given"
             return self._account.report(ledger.totals, Ended.QUOTA, why, resume_at), None
         table, settled = self._order.table_id, self._tally.settled_before
         _log.info("a job on table %s begins: %s, %d rows settled before", table, self._order.source.name, settled)
         await self._note_beginning(ledger)
         with self._for_at_most(self._settings.stop.max_duration_seconds):
             try:
+                await self._stop.sleep(max(0.0, resume_at - time.time()))
                 prepared = await self._stop.unless_asked(prepare(self._order, self._settings, ledger, content))
                 if COUNT_BEFORE not in ledger.facts and not ledger.totals.sent:
                     await self._count(ledger, COUNT_BEFORE, self._stop)
@@ -135,7 +141,8 @@ class Job:
                 return self._account.report(await ledger.count(), ended, reason), None
             except CapPassed as cap:
                 return self._account.report(await ledger.count(), cap.ended, str(cap)), None
-            sweep = await self._sweep(ledger, prepared)
+            async with self._keeping(ledger):
+                sweep = await self._sweep(ledger, prepared)
         return await self._conclude(ledger, sweep)
 
     async def _note_beginning(self, ledger: Ledger) -> None:
@@ -159,23 +166,59 @@ class Job:
         settings = self._settings
         if self._order.holds:
             await ledger.note("holds", records=len(prepared.holds), digest=prepared.holds.digest)
-        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally), prepared.holds)
+        cap = BodyCap(settings.batch.max_body_bytes)
+        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally), prepared.holds, cap)
         deleter = Deleter(self._order.table_id, self._attempts, Retry(settings.retry), state)
         means = Means(settings, prepared, ledger, state, deleter)
         limit = settings.stop.limit
         if settings.canary.records is not None and CANARY not in ledger.facts:
             before = ledger.totals.sent
             wanted = max(0, settings.canary.records - before)
-            canary = await self._run_one(Sweep(means, wanted if limit is None else min(limit, wanted), 1))
+            canary = await self._run_one(
+                Sweep(means, wanted if limit is None else min(limit, wanted), Crew(lambda: 1, 1))
+            )
             totals = await ledger.count()
             limit = None if limit is None else limit - (totals.sent - before)
             if not canary.reached_its_limit or limit == 0 or not await self._is_approved(ledger, canary, totals):
                 canary.judge()
                 return canary
             self._tally.begin_again()
-        sweep = await self._run_one(Sweep(means, limit, 2 * settings.flow.permits))
+        sweep = await self._run_one(Sweep(means, limit, self._crew()))
         sweep.judge()
         return sweep
+
+    def _crew(self) -> Crew:
+        """Return who sends: some more than may be on the wire, so that somebody is always ready to."""
+        ceiling = self._settings.flow.ceiling
+        return Crew(lambda: min(2 * self._limiter.limit + 8, 2 * ceiling), ceiling)
+
+    @asynccontextmanager
+    async def _keeping(self, ledger: Ledger) -> AsyncIterator[None]:
+        """While entered, the ledger keeps where the limiter is, so that a later process goes on there."""
+        if ledger.path is None:
+            yield
+            return
+        self._limiter.take_over(ledger.facts.get(LIMIT), ledger.facts.get(SPENT))
+        keeper = asyncio.create_task(self._keep_on(ledger), name="bulkdelete limits")
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+            with suppress(LedgerError):
+                await self._keep(ledger, clean=True)
+            self._limiter.keep_no_more()
+
+    async def _keep_on(self, ledger: Ledger) -> None:
+        while True:
+            await self._keep(ledger)
+            await (self._limiter.until_spent() if self._limiter.has_quotas else asyncio.sleep(KEEP_SECONDS))
+
+    async def _keep(self, ledger: Ledger, *, clean: bool = False) -> None:
+        spent = self._limiter.spent_so_far(clean=clean)
+        await ledger.remember(SPENT, json.dumps(spent))
+        self._limiter.keep(spent)
+        await ledger.remember(LIMIT, repr(round(self._limiter.last_good_limit, 2)))
 
     async def _is_approved(self, ledger: Ledger, canary: Sweep, totals: Totals) -> bool:
         """Ask the check about the canary; where it does not say yes, the job ends."""
@@ -245,7 +288,7 @@ class Job:
         problem, resume_at = engine.problem, engine.resume_at_unix_seconds
         if resume_at is not None:
             await self._remember(ledger, RESUME_AT, repr(resume_at))
-        if isinstance(problem, PauseTooLong):
+        if isinstance(problem, PauseTooLong | OutageTooLong):
             problem = None
         try:
             totals = await ledger.count()

@@ -1,127 +1,287 @@
-"""How many attempts may be in flight, and the one pause that everybody keeps."""
+"""Who may send next, and when: everybody who shares the limiter waits in one line for what :class:`Steering` decides."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import math
+import random
 import time
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from bulkdelete.errors import PauseTooLong
+from bulkdelete.adapting import Adaptive, Fixed
+from bulkdelete.errors import OutageTooLong, PauseTooLong
+from bulkdelete.quotas import Moment, Quotas
+from bulkdelete.steering import Steering
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bulkdelete.gauging import SampleKind
+    from bulkdelete.quotas import Told
     from bulkdelete.settings import FlowSettings
     from bulkdelete.stopping import Stop
 
 _log = logging.getLogger(__name__)
-FIRST_PAUSE_SECONDS: Final = 1.0
-"""The pause when the API says "too many requests" without saying for how long; doubled while it goes on saying so."""
-MOST_PAUSE_SECONDS: Final = 60.0
-"""The longest of those: the API counts requests by the minute."""
+LEAST_ALLOWANCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The right to one attempt, given at *sent_at* of the event loop's time; every one is given back.
+
+    ``counts``: the attempt counts against its batch; while the server is taken to be down it does not.
+    """
+
+    sent_at: float
+    number: int
+    counts: bool
+
+
+class _Quota:
+    """The quotas as steering asks for them: by the event loop's time, with the wall clock read beside it."""
+
+    def __init__(self, quotas: Quotas, wall_clock: Callable[[], float]) -> None:
+        self.quotas = quotas
+        self._wall_clock = wall_clock
+        self.number = 0
+
+    def moment(self, now: float) -> Moment:
+        return Moment(self._wall_clock(), now)
+
+    def wait_seconds(self, now: float) -> float:
+        return self.quotas.wait_seconds(self.moment(now))
+
+    def spend(self, now: float) -> None:
+        self.number = self.quotas.spend(self.moment(now))
 
 
 class Limiter:
-    """A fixed number of permits, one for each attempt in flight, and one pause shared by all who use them.
+    """Admits attempts in the order of asking, retries in a line of their own. Times are the event loop's.
 
-    Times are the event loop's; *wall_clock* (Unix seconds) only dates :class:`PauseTooLong`.
+    *wall_clock* (Unix seconds) dates what outlives the process; *random_number* gives numbers in [0, 1).
     """
 
-    def __init__(self, settings: FlowSettings, wall_clock: Callable[[], float] = time.time) -> None:
-        self._permits = asyncio.Semaphore(settings.permits)
-        self._max_pause_seconds = settings.max_pause_seconds
+    def __init__(
+        self,
+        settings: FlowSettings,
+        wall_clock: Callable[[], float] = time.time,
+        random_number: Callable[[], float] = random.random,
+    ) -> None:
+        self._settings = settings
         self._wall_clock = wall_clock
-        self._paused_until = float("-inf")
-        self._pause_began = float("-inf")
-        self._is_paused = False
-        self._streak_began: float | None = None
-        self._next_pause_seconds = FIRST_PAUSE_SECONDS
-        self.in_flight = 0
+        self._random = random_number
+        self._quota = _Quota(Quotas(settings.quotas, None), wall_clock)
+        self._steering = self._steering_from(None)
+        self._firsts: deque[asyncio.Future[Permit]] = deque()
+        self._retries: deque[asyncio.Future[Permit]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._spent = asyncio.Event()
+        self._is_fresh = True
+        self._keepers = 0
+
+    @property
+    def in_flight(self) -> int:
         """Attempts on the wire now."""
+        return self._steering.in_flight
+
+    @property
+    def limit(self) -> int:
+        """How many attempts may be on the wire."""
+        return self._steering.limit
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._firsts) + len(self._retries)
 
     @property
     def pause_seconds(self) -> float:
-        """How long nobody sends, from now on; 0 without a pause."""
-        return max(0.0, self._paused_until - asyncio.get_running_loop().time())
+        """How long nobody sends because the API or a quota wants it so, from now on; 0 without a pause."""
+        now = asyncio.get_running_loop().time()
+        return max(self._steering.pause_seconds(now), self._quota.wait_seconds(now))
 
-    def permit(self, stop: Stop) -> _Permit:
-        """Hold one permit, taken in the order of asking and not during a pause: ``async with limiter.permit(stop):``.
+    @property
+    def state(self) -> str:
+        """What limits the job now: ``server``, ``pause``, ``quota``, ``outage`` or ``retries``."""
+        return self._steering.state(asyncio.get_running_loop().time())
+
+    async def acquire(self, stop: Stop, *, retry: bool = False) -> Permit:
+        """Return a permit, in the order of asking; *retry*: an attempt for the same records failed before.
 
         Raises:
             PauseTooLong: the pause is longer than ``max_pause_seconds``.
+            OutageTooLong: nothing but failures came back for ``max_outage_seconds``.
             StopAsked: the job was asked to stop meanwhile.
 
         """
-        return _Permit(self, stop)
+        stop.check()
+        self._is_fresh = False
+        line = self._retries if retry else self._firsts
+        mine: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
+        line.append(mine)
+        self._let_go()
+        if not mine.done():
+            stop.wake(mine)
+        try:
+            return await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled() and mine.exception() is None:
+                self.abandon(mine.result())
+            raise
+        finally:
+            stop.forget(mine)
+            mine.cancel()
 
-    async def acquire(self, stop: Stop) -> None:
-        """Take one permit; see :meth:`permit`."""
-        while True:
-            while self._is_paused and (seconds := self.pause_seconds) > 0:
-                self._refuse_if_too_long(seconds)
-                await stop.sleep(seconds)
-            self._is_paused = False
-            await self._permits.acquire()
-            if stop.asked or self._is_paused:
-                self._permits.release()
-                stop.check()
-                continue
-            self.in_flight += 1
-            return
+    def answered(
+        self, permit: Permit, kind: SampleKind | None, pause_seconds: float | None = None, told: Told | None = None
+    ) -> None:
+        """Give *permit* back: its attempt ended as *kind* says; the API asks everybody to wait *pause_seconds*.
 
-    def release(self) -> None:
-        """Give one permit back."""
-        self.in_flight -= 1
-        self._permits.release()
-
-    def pause(self, seconds: float | None, sent_at: float) -> None:
-        """Let nobody send for *seconds* from now on; ``None``, or 0, where the API did not say how long.
-
-        *sent_at* is the loop's time at which the refused attempt began: answers to attempts from before the pause
-        tell of the same pause and do not lengthen the next one.
+        *told* is what the answer's headers say of the API's limits.
         """
         now = asyncio.get_running_loop().time()
-        if not seconds:
-            if sent_at < self._pause_began:
-                return
-            seconds = self._next_pause_seconds
-            self._next_pause_seconds = min(2 * seconds, MOST_PAUSE_SECONDS)
-        if self._streak_began is None:
-            self._streak_began = now
-        if not self._is_paused:
-            _log.warning("the API asks for a pause: nothing is sent for %.1f s", seconds)
-        self._pause_began = now
-        self._paused_until = max(self._paused_until, now + seconds)
-        self._is_paused = True
+        if pause_seconds and self._steering.pause_seconds(now) <= 0:
+            _log.warning("the API asks for a pause: nothing is sent for %.1f s", pause_seconds)
+        self._quota.quotas.ended(permit.number, told, self._quota.moment(now))
+        self._steering.answered(now, permit.sent_at, kind, pause_seconds)
+        self._let_go()
 
-    def answered(self) -> None:
-        """Take note of an answer that was no refusal: the API takes requests again."""
-        self._streak_began = None
-        self._next_pause_seconds = FIRST_PAUSE_SECONDS
-
-    def _refuse_if_too_long(self, seconds: float) -> None:
+    def abandon(self, permit: Permit) -> None:
+        """Give *permit* back: its attempt was cancelled, and tells nothing."""
         now = asyncio.get_running_loop().time()
-        so_far = 0.0 if self._streak_began is None else now - self._streak_began
-        if so_far + seconds > self._max_pause_seconds:
-            raise PauseTooLong(
-                f"the API asks for a pause of {seconds:.0f} s, after {so_far:.0f} s of pauses in a row; "
-                f"max_pause_seconds is {self._max_pause_seconds:.0f}",
-                self._wall_clock() + seconds,
+        self._quota.quotas.ended(permit.number, None, self._quota.moment(now))
+        self._steering.abandoned(permit.sent_at)
+        self._let_go()
+
+    def take_over(self, limit: str | None, spent: str | None) -> None:
+        """Begin where an earlier process was, which kept its *limit* and what it had *spent* of its quotas.
+
+        From then on little leaves that is not in what :meth:`spent_so_far` gives and :meth:`keep` confirms, until
+        :meth:`keep_no_more`. A limiter that was used already knows better than an earlier process.
+        """
+        limits, allowance = self._settings.quotas, max(LEAST_ALLOWANCE, self._settings.ceiling)
+        self._keepers += 1
+        if not self._is_fresh:
+            self._quota.quotas.keep(allowance)
+            return
+        loop_time = asyncio.get_running_loop().time()
+        kept = Quotas(limits, allowance)
+        if spent is not None:
+            kept = Quotas.restored(limits, allowance, _loaded(spent), self._quota.moment(loop_time))
+        self._quota = _Quota(kept, self._wall_clock)
+        self._steering = self._steering_from(_number(limit))
+
+    def spent_so_far(self, *, clean: bool = False) -> dict[str, Any]:
+        """Return what was spent of the quotas, to be kept; *clean*: nothing is sent any more."""
+        self._spent.clear()
+        return self._quota.quotas.snapshot(clean=clean)
+
+    def keep(self, snapshot: dict[str, Any]) -> None:
+        """Take note that *snapshot* is durable."""
+        self._quota.quotas.saved(snapshot)
+        self._let_go()
+
+    def keep_no_more(self) -> None:
+        """Take note that one who called :meth:`take_over` keeps nothing any more."""
+        self._keepers -= 1
+        if not self._keepers:
+            self._quota.quotas.keep(None)
+            self._let_go()
+
+    async def until_spent(self) -> None:
+        """Return when something was spent since :meth:`spent_so_far`."""
+        await self._spent.wait()
+
+    @property
+    def last_good_limit(self) -> float:
+        """Where a resume may start."""
+        return self._steering.snapshot()
+
+    @property
+    def has_quotas(self) -> bool:
+        """Whether there are quotas of our own to keep to."""
+        return bool(self._settings.quotas)
+
+    def _steering_from(self, start: float | None) -> Steering:
+        settings = self._settings
+        limit = (
+            Adaptive(floor=settings.min_concurrency, ceiling=settings.max_concurrency, start=start, random=self._random)
+            if settings.concurrency == "adaptive"
+            else Fixed(settings.concurrency)
+        )
+        return Steering(limit, random=self._random, quota=self._quota, max_outage_seconds=settings.max_outage_seconds)
+
+    def _let_go(self) -> None:
+        """Give permits to all who may have one, and look again when the next may."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not (self._firsts or self._retries):
+            return
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        wait = min(self._serve(self._retries, now, retry=True), self._serve(self._firsts, now, retry=False))
+        if wait < math.inf:
+            self._refuse_if_too_long(now, wait)
+            self._timer = loop.call_later(wait, self._let_go)
+
+    def _serve(self, line: deque[asyncio.Future[Permit]], now: float, *, retry: bool) -> float:
+        """Serve *line* as far as it goes; return after how long its first may be served, infinity if nobody knows."""
+        while line:
+            if line[0].done():
+                line.popleft()
+                continue
+            counts = not self._steering.breaker.is_open
+            wait = self._steering.may_send(now, retry=retry)
+            if wait > 0:
+                return wait
+            line.popleft().set_result(Permit(now, self._quota.number, counts))
+            self._spent.set()
+        return math.inf
+
+    def _refuse_if_too_long(self, now: float, wait: float) -> None:
+        problem = self._too_long(now, wait)
+        if problem is None:
+            return
+        for line in (self._retries, self._firsts):
+            for waiter in line:
+                if not waiter.done():
+                    waiter.set_exception(problem)
+            line.clear()
+
+    def _too_long(self, now: float, wait: float) -> Exception | None:
+        most = self._settings.max_pause_seconds
+        if self._steering.breaker.gave_up:
+            return OutageTooLong(
+                f"nothing but failures came back for {self._settings.max_outage_seconds:.0f} s (max_outage_seconds)"
             )
+        if self._settings.wait:
+            return None
+        since = self._steering.refused_since
+        so_far = 0.0 if since is None else now - since
+        asked = max(self._steering.pause_seconds(now), self._quota.wait_seconds(now))
+        if asked <= 0 or so_far + asked <= most:
+            return None
+        who = "the API asks for" if self._steering.pause_seconds(now) >= asked else "the quota wants"
+        after = f", after {so_far:.0f} s of pauses in a row" if so_far else ""
+        return PauseTooLong(
+            f"{who} a pause of {asked:.0f} s{after}; max_pause_seconds is {most:.0f}", self._wall_clock() + asked
+        )
 
 
-class _Permit:
-    """One permit, held while entered; a class, because a generator per attempt costs three times as much."""
+def _loaded(snapshot: str) -> object:
+    try:
+        return json.loads(snapshot)
+    except ValueError:
+        return None
 
-    __slots__ = ("_limiter", "_stop")
 
-    def __init__(self, limiter: Limiter, stop: Stop) -> None:
-        self._limiter = limiter
-        self._stop = stop
-
-    async def __aenter__(self) -> None:
-        await self._limiter.acquire(self._stop)
-
-    async def __aexit__(self, *exception: object) -> None:
-        self._limiter.release()
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else max(1.0, min(1024.0, float(text)))
+    except ValueError:
+        return None

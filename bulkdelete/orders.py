@@ -26,6 +26,7 @@ class Order:
     *holds* are its hold lists, *decisions* what was decided before it, for the ledger: kind and plain values.
     *approved* is what a plan says of it (:func:`what_is_deleted`), and must be so still. *check* is asked after the
     canary. With *count* the API is asked for the table's number of records, before and after.
+    Without *heeds_resume_time* it begins also before the time that the API asked to come back at.
     """
 
     table_id: str
@@ -36,6 +37,7 @@ class Order:
     approved: Mapping[str, str] | None = None
     check: Check | None = None
     count: bool = False
+    heeds_resume_time: bool = True
 
 
 def identity(order: Order, base_url: str, content: str) -> dict[str, str]:

@@ -33,6 +33,7 @@ class Ended(StrEnum):
     """Why a job ended."""
 
     COMPLETE = "complete"  #: every row of the source was read and tried
+    OUTAGE = "outage"  #: nothing but failures came back for max_outage_seconds
     LIMIT = "limit"  #: --limit records were sent in this run
     QUOTA = "quota"  #: the API asks for a pause longer than max_pause_seconds
     SIGNAL = "signal"  #: asked to stop (SIGINT, SIGTERM, or Job.stop())
@@ -164,7 +165,10 @@ class VerdictKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The meaning of one attempt. ``ambiguous``: the delete may have been applied although it was not acknowledged."""
+    """The meaning of one attempt. ``ambiguous``: the delete may have been applied although it was not acknowledged.
+
+    ``timed_out``: no answer came in time.
+    """
 
     kind: VerdictKind
     code: int | None = None
@@ -172,6 +176,7 @@ class Verdict:
     http_status: int | None = None
     ambiguous: bool = False
     retry_after_seconds: float | None = None
+    timed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

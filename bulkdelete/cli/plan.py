@@ -134,10 +134,11 @@ def _caps(settings: Settings) -> Iterator[str]:
 
 
 def _forecast(plan: Plan, settings: Settings, quotas: Iterable[Quota], latency_seconds: float) -> Iterator[str]:
-    permits = settings.flow.permits
+    permits = settings.flow.ceiling
     unhindered = unhindered_seconds(plan.batches, permits, latency_seconds)
     yield "forecast, without retries:"
-    yield f"  {duration(unhindered)} without a quota, with {permits} permits and {duration(latency_seconds)} an answer"
+    each = f"{permits} in flight and {duration(latency_seconds)} an answer"
+    yield f"  {duration(unhindered)} without a quota, with {each}"
     for quota in quotas:
         name = f" ({quota.name})" if quota.name else ""
         yield f"  {duration(max(unhindered, quota.seconds(plan.batches)))} at {quota}{name}"

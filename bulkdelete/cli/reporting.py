@@ -28,6 +28,7 @@ _ENDINGS: Final = {
     Ended.COMPLETE: "every row of the source was read and tried",
     Ended.LIMIT: "the limit of records for this run was reached",
     Ended.QUOTA: "the API asks to come back later",
+    Ended.OUTAGE: "nothing but failures came back for max_outage_seconds",
     Ended.DURATION: "max_duration_seconds is over",
     Ended.MAX_RECORDS: "the source holds more records than max_records allows",
     Ended.UNEXPECTED: "the source does not hold exactly the number of records that is expected",
@@ -43,7 +44,9 @@ _ENDINGS: Final = {
     Ended.STORAGE: "the ledger could not be written; nothing more was sent",
     Ended.FAULT: "a fault of bulkdelete itself",
 }
-_GOES_ON: Final = frozenset({Ended.SIGNAL, Ended.CANCELLED, Ended.LIMIT, Ended.DURATION, Ended.QUOTA, Ended.COMPLETE})
+_GOES_ON: Final = frozenset(
+    {Ended.SIGNAL, Ended.CANCELLED, Ended.LIMIT, Ended.DURATION, Ended.QUOTA, Ended.OUTAGE, Ended.COMPLETE}
+)
 
 
 def as_text(report: Report, resume_command: str = "") -> str:

@@ -107,6 +107,12 @@ class Quotas:
         """
         self._telling.ended(number, told, self._look(now))
 
+    def keep(self, allowance: int | None) -> None:
+        """From now on let only *allowance* requests leave that no durable snapshot holds; ``None``: nobody keeps one."""
+        self._allowance = allowance
+        self._most_unsaved = sys.maxsize if allowance is None or not self._windows else allowance
+        self.unsaved = max(self.unsaved, allowance or 0)
+
     def snapshot(self, *, clean: bool = False) -> dict[str, Any]:
         """Return what was spent, as plain JSON values: at most 130 pairs of a Unix time and a count for each window.
 

@@ -70,7 +70,7 @@ def test_the_fates_add_up_and_acknowledged_is_what_the_api_acknowledged(records,
 async def _cut_and_resume(records, cut, api, ledger, **sections):
     """Run with a ledger, dying in the middle of the *cut*-th request, and then again to the end."""
     api.hang_from = cut
-    dying = job(api, records, ledger, flow={"permits": 3, "cancel_grace_seconds": 0}, **sections)
+    dying = job(api, records, ledger, flow={"concurrency": 3, "cancel_grace_seconds": 0}, **sections)
     task = asyncio.create_task(dying.run())
     while not task.done() and len(api.requests) < cut:
         await asyncio.sleep(0.001)
@@ -81,7 +81,7 @@ async def _cut_and_resume(records, cut, api, ledger, **sections):
     except asyncio.CancelledError:
         died = True
     api.hang_from = None
-    return died, await job(api, records, ledger, flow={"permits": 3}, **sections).run()
+    return died, await job(api, records, ledger, flow={"concurrency": 3}, **sections).run()
 
 
 @given(rows.filter(bool), st.integers(1, 9), st.integers(1, 40), st.integers(0, 99), st.data())
@@ -151,7 +151,7 @@ async def test_one_unresolved_row_too_many_ends_the_job():
 async def test_stopping_finishes_what_is_in_flight_and_leaves_the_rest_pending(tmp_path):
     api = ApiModel()
     records = [f"{number + 10**17}" for number in range(20_000)]
-    running = job(api, records, tmp_path / "purge.db", flow={"permits": 2})
+    running = job(api, records, tmp_path / "purge.db", flow={"concurrency": 2})
     task = asyncio.create_task(running.run())
     while len(api.requests) < 3:
         await asyncio.sleep(0)
@@ -170,7 +170,7 @@ async def test_a_timeout_around_the_call_is_kept_and_what_was_in_flight_is_known
     records = [f"{number + 10**17}" for number in range(5_000)]
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
-            await job(api, records, tmp_path / "purge.db", flow={"permits": 2, "cancel_grace_seconds": 0.05}).run()
+            await job(api, records, tmp_path / "purge.db", flow={"concurrency": 2, "cancel_grace_seconds": 0.05}).run()
     with read_ledger(tmp_path / "purge.db") as reader:
         totals = reader.totals()
         assert reader.runs()[0].ended == "cancelled"

@@ -38,7 +38,7 @@ async def enter(limiter: Limiter, stop: Stop | None = None, seconds: float = 0.0
 @given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=30))
 def test_permits_are_never_exceeded_and_none_is_lost(permits, comers):
     async def crowd() -> None:
-        limiter = limiter_with(permits=permits)
+        limiter = limiter_with(concurrency=permits)
         most = 0
 
         async def come(after: int, hold: int, *, breaks: bool) -> None:
@@ -61,13 +61,13 @@ def test_permits_are_never_exceeded_and_none_is_lost(permits, comers):
 
 
 async def test_permits_are_given_in_the_order_of_asking():
-    limiter = limiter_with(permits=1)
+    limiter = limiter_with(concurrency=1)
     given = await asyncio.gather(*(enter(limiter, seconds=1) for _ in range(5)))
     assert given == [0, 1, 2, 3, 4]
 
 
 async def test_a_pause_holds_everybody_and_ends_for_everybody():
-    limiter = limiter_with(permits=4)
+    limiter = limiter_with(concurrency=4)
     limiter.pause(30, sent_at=0)
     assert limiter.pause_seconds == 30
     given = await asyncio.gather(*(enter(limiter) for _ in range(12)))
@@ -76,7 +76,7 @@ async def test_a_pause_holds_everybody_and_ends_for_everybody():
 
 
 async def test_a_pause_does_not_end_what_is_in_flight():
-    limiter = limiter_with(permits=2)
+    limiter = limiter_with(concurrency=2)
     flying = asyncio.create_task(enter(limiter, seconds=5))
     await asyncio.sleep(1)
     limiter.pause(60, sent_at=0)
@@ -86,7 +86,7 @@ async def test_a_pause_does_not_end_what_is_in_flight():
 
 
 async def test_a_pause_that_begins_while_one_waits_in_line_is_kept_also_by_that_one():
-    limiter = limiter_with(permits=1)
+    limiter = limiter_with(concurrency=1)
     flying = asyncio.create_task(enter(limiter, seconds=5))
     await asyncio.sleep(1)
     in_line = asyncio.create_task(enter(limiter))
@@ -139,7 +139,7 @@ async def test_an_answer_that_is_no_refusal_makes_the_next_pause_short_again():
 
 
 async def test_refusals_of_attempts_that_were_on_their_way_together_are_one_pause():
-    limiter = limiter_with(permits=16)
+    limiter = limiter_with(concurrency=16)
     sent_at = now()
     for _ in range(16):
         await asyncio.sleep(0.01)
@@ -192,7 +192,7 @@ async def test_pauses_between_which_the_api_answers_do_not_count_together():
 
 
 async def test_everybody_learns_of_a_pause_that_is_too_long_also_those_in_line():
-    limiter = limiter_with(permits=2, max_pause_seconds=10)
+    limiter = limiter_with(concurrency=2, max_pause_seconds=10)
     limiter.pause(3600, sent_at=0)
     errors = await asyncio.gather(*(enter(limiter) for _ in range(7)), return_exceptions=True)
     assert [type(error) for error in errors] == [PauseTooLong] * 7
@@ -200,7 +200,7 @@ async def test_everybody_learns_of_a_pause_that_is_too_long_also_those_in_line()
 
 
 async def test_a_stop_wakes_those_who_keep_a_pause_and_those_in_line_at_once():
-    limiter, stop = limiter_with(permits=2), Stop()
+    limiter, stop = limiter_with(concurrency=2), Stop()
     limiter.pause(600, sent_at=0)
     waiting = [asyncio.create_task(enter(limiter, stop)) for _ in range(7)]
     await asyncio.sleep(5)
@@ -211,7 +211,7 @@ async def test_a_stop_wakes_those_who_keep_a_pause_and_those_in_line_at_once():
 
 
 async def test_the_stop_of_one_job_does_not_wake_another():
-    limiter, stop = limiter_with(permits=4), Stop()
+    limiter, stop = limiter_with(concurrency=4), Stop()
     limiter.pause(60, sent_at=0)
     other = asyncio.create_task(enter(limiter))
     stopped = asyncio.create_task(enter(limiter, stop))
@@ -231,7 +231,7 @@ async def test_after_a_stop_no_permit_is_given():
 
 
 async def test_a_cancelled_waiter_leaves_its_permit_to_others():
-    limiter = limiter_with(permits=1)
+    limiter = limiter_with(concurrency=1)
     limiter.pause(60, sent_at=0)
     waiting = [asyncio.create_task(enter(limiter)) for _ in range(3)]
     await asyncio.sleep(1)

@@ -37,7 +37,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_valid_one(values, said):
 
 
 def test_every_fault_is_told_with_the_file_it_stands_in():
-    said = refusal({"batch": {"size": 0, "sise": 5}, "flow": {"permits": "many"}}, "purge.toml").splitlines()
+    said = refusal({"batch": {"size": 0, "sise": 5}, "flow": {"concurrency": "many"}}, "purge.toml").splitlines()
     assert len(said) == 3
     assert all(line.startswith("purge.toml: ") for line in said)
     assert [line.split()[1] for line in said] == ["batch.size:", "batch.sise", "flow.permits:"]
