@@ -81,8 +81,8 @@ class Attempts:
             seconds = now() - permit.sent_at
             self._limiter.answered(permit, _kind(verdict), verdict.retry_after_seconds or None, told)
             if verdict.kind is not VerdictKind.ACKNOWLEDGED:
-                told = verdict.kind.value, verdict.code, verdict.http_status, verdict.message
-                _log.info("request %s: %s (code %s, HTTP %s): %r", request_id, *told)
+                said = verdict.kind.value, verdict.code, verdict.http_status, verdict.message
+                _log.info("request %s: %s (code %s, HTTP %s): %r", request_id, *said)
             if verdict.kind is VerdictKind.PAUSE:
                 continue
             if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:
@@ -90,7 +90,7 @@ class Attempts:
                 if await stop.unless_asked(self._credentials.renew(api_key)):
                     _log.info("the API key was read again, and is another one")
                     continue
-            return Attempted(verdict, request_id, seconds, answer, counts=permit.counts)
+            return Attempted(verdict, request_id, seconds, answer, permit.in_outage, permit.alone)
 
     async def _post(self, body: bytes, api_key: str, request_id: str, call: Call) -> tuple[Verdict, bytes, Told | None]:
         try:

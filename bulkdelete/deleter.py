@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete import protocol, splitting
@@ -153,6 +153,8 @@ class Deleter:
         async def attempt() -> Attempted:
             attempted = await self._attempts.make(body, self._stop, self._tally, retry=part.attempts > 0)
             self._tally.retries += part.attempts > 0
+            if self._pathfinder.waiting:
+                attempted = replace(attempted, alone=False)
             part.attempts += 1
             part.last = attempted
             part.ambiguous |= attempted.verdict.ambiguous

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,8 +28,9 @@ from bulkdelete.errors import (
     SourceError,
     SourceRefused,
 )
+from bulkdelete.keeping import keeping
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
-from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, LIMIT, RESUME_AT, SOURCE_PATH, SOURCE_ROWS, SPENT
+from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
 from bulkdelete.orders import identity
 from bulkdelete.preparing import CapPassed, prepare
 from bulkdelete.records import Ended
@@ -42,7 +43,7 @@ from bulkdelete.tally import Tally
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from bulkdelete.accounting import Snapshot
     from bulkdelete.attempts import Attempts
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
     from bulkdelete.records import Report
     from bulkdelete.settings import Settings
 
-KEEP_SECONDS = 5.0
-"""How often the limit is kept, where there is no quota that must not be overrun after a crash."""
 _log = logging.getLogger(__name__)
 _REFUSALS = (
     (SourceChanged, Ended.SOURCE_CHANGED),
@@ -141,7 +140,7 @@ class Job:
                 return self._account.report(await ledger.count(), ended, reason), None
             except CapPassed as cap:
                 return self._account.report(await ledger.count(), cap.ended, str(cap)), None
-            async with self._keeping(ledger):
+            async with keeping(self._limiter, ledger):
                 sweep = await self._sweep(ledger, prepared)
         return await self._conclude(ledger, sweep)
 
@@ -174,9 +173,8 @@ class Job:
         if settings.canary.records is not None and CANARY not in ledger.facts:
             before = ledger.totals.sent
             wanted = max(0, settings.canary.records - before)
-            canary = await self._run_one(
-                Sweep(means, wanted if limit is None else min(limit, wanted), Crew(lambda: 1, 1))
-            )
+            wanted = wanted if limit is None else min(limit, wanted)
+            canary = await self._run_one(Sweep(means, wanted, Crew(lambda: 1, 1)))
             totals = await ledger.count()
             limit = None if limit is None else limit - (totals.sent - before)
             if not canary.reached_its_limit or limit == 0 or not await self._is_approved(ledger, canary, totals):
@@ -191,34 +189,6 @@ class Job:
         """Return who sends: some more than may be on the wire, so that somebody is always ready to."""
         ceiling = self._settings.flow.ceiling
         return Crew(lambda: min(2 * self._limiter.limit + 8, 2 * ceiling), ceiling)
-
-    @asynccontextmanager
-    async def _keeping(self, ledger: Ledger) -> AsyncIterator[None]:
-        """While entered, the ledger keeps where the limiter is, so that a later process goes on there."""
-        if ledger.path is None:
-            yield
-            return
-        self._limiter.take_over(ledger.facts.get(LIMIT), ledger.facts.get(SPENT))
-        keeper = asyncio.create_task(self._keep_on(ledger), name="bulkdelete limits")
-        try:
-            yield
-        finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
-            with suppress(LedgerError):
-                await self._keep(ledger, clean=True)
-            self._limiter.keep_no_more()
-
-    async def _keep_on(self, ledger: Ledger) -> None:
-        while True:
-            await self._keep(ledger)
-            await (self._limiter.until_spent() if self._limiter.has_quotas else asyncio.sleep(KEEP_SECONDS))
-
-    async def _keep(self, ledger: Ledger, *, clean: bool = False) -> None:
-        spent = self._limiter.spent_so_far(clean=clean)
-        await ledger.remember(SPENT, json.dumps(spent))
-        self._limiter.keep(spent)
-        await ledger.remember(LIMIT, repr(round(self._limiter.last_good_limit, 2)))
 
     async def _is_approved(self, ledger: Ledger, canary: Sweep, totals: Totals) -> bool:
         """Ask the check about the canary; where it does not say yes, the job ends."""

@@ -1,4 +1,4 @@
-"""Who may send next, and when: everybody who shares the limiter waits in one line for what :class:`Steering` decides."""
+"""Who may send next, and when: all who share the limiter wait in line for what :class:`Steering` decides."""
 
 from __future__ import annotations
 
@@ -27,18 +27,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 LEAST_ALLOWANCE: Final = 16
+LEAST_WAIT_SECONDS: Final = 0.001
+"""A shorter one may be lost in the rounding of the clock, and be asked for again and again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
     """The right to one attempt, given at *sent_at* of the event loop's time; every one is given back.
 
-    ``counts``: the attempt counts against its batch; while the server is taken to be down it does not.
+    ``in_outage``: the server is taken to be down; ``alone``: nothing else is on the wire or waits to be.
     """
 
     sent_at: float
     number: int
-    counts: bool
+    in_outage: bool
+    alone: bool
 
 
 class _Quota:
@@ -226,8 +229,8 @@ class Limiter:
         now = loop.time()
         wait = min(self._serve(self._retries, now, retry=True), self._serve(self._firsts, now, retry=False))
         if wait < math.inf:
-            self._refuse_if_too_long(now, wait)
-            self._timer = loop.call_later(wait, self._let_go)
+            self._refuse_if_too_long(now)
+            self._timer = loop.call_later(max(wait, LEAST_WAIT_SECONDS), self._let_go)
 
     def _serve(self, line: deque[asyncio.Future[Permit]], now: float, *, retry: bool) -> float:
         """Serve *line* as far as it goes; return after how long its first may be served, infinity if nobody knows."""
@@ -235,16 +238,18 @@ class Limiter:
             if line[0].done():
                 line.popleft()
                 continue
-            counts = not self._steering.breaker.is_open
+            in_outage = self._steering.breaker.is_open
             wait = self._steering.may_send(now, retry=retry)
             if wait > 0:
                 return wait
-            line.popleft().set_result(Permit(now, self._quota.number, counts))
+            mine = line.popleft()
+            alone = self.in_flight == 1 and not self.waiting
+            mine.set_result(Permit(now, self._quota.number, in_outage, alone))
             self._spent.set()
         return math.inf
 
-    def _refuse_if_too_long(self, now: float, wait: float) -> None:
-        problem = self._too_long(now, wait)
+    def _refuse_if_too_long(self, now: float) -> None:
+        problem = self._too_long(now)
         if problem is None:
             return
         for line in (self._retries, self._firsts):
@@ -253,7 +258,7 @@ class Limiter:
                     waiter.set_exception(problem)
             line.clear()
 
-    def _too_long(self, now: float, wait: float) -> Exception | None:
+    def _too_long(self, now: float) -> Exception | None:
         most = self._settings.max_pause_seconds
         if self._steering.breaker.gave_up:
             return OutageTooLong(

@@ -33,14 +33,20 @@ TOO_SLOW_AFTER: Final = 2
 class Attempted:
     """One attempt: its verdict, its request id, how long it was on the wire, and the answer's body.
 
-    ``counts``: it counts against its batch, as it does unless the server was taken to be down.
+    ``in_outage``: the server was taken to be down; ``alone``: nothing else was on the wire or waited to be.
     """
 
     verdict: Verdict
     request_id: str
     seconds: float
     answer: bytes = field(default=b"", repr=False)
-    counts: bool = True
+    in_outage: bool = False
+    alone: bool = True
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts against its batch: in an outage, only what nobody else would have been sent for."""
+        return self.alone or not self.in_outage
 
 
 @dataclass(frozen=True, slots=True)

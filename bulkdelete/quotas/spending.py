@@ -108,7 +108,7 @@ class Quotas:
         self._telling.ended(number, told, self._look(now))
 
     def keep(self, allowance: int | None) -> None:
-        """From now on let only *allowance* requests leave that no durable snapshot holds; ``None``: nobody keeps one."""
+        """Let only *allowance* requests leave that no durable snapshot holds; ``None``: nobody keeps any more."""
         self._allowance = allowance
         self._most_unsaved = sys.maxsize if allowance is None or not self._windows else allowance
         self.unsaved = max(self.unsaved, allowance or 0)

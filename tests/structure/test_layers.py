@@ -16,7 +16,7 @@ FLOORS = [
     ["protocol", "screening", "sanity", "digest", "channel", "tally", "steering"],
     ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
     ["attempts", "merging", "copying", "holding", "state", "surveying", "orders", "accounting"],
-    ["deleter", "preparing", "counting"],
+    ["deleter", "preparing", "counting", "keeping"],
     ["engine"],
     ["sweeping", "planning"],
     ["job"],
