@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from bulkdelete.settings.checks import Section
+from bulkdelete.settings.checks import Concurrency, Section
 
 MAX_RECORDS_PER_REQUEST = 1000
 """The API's own limit (the API document, first paragraph)."""
@@ -54,7 +54,7 @@ class RetrySettings(Section):
 class FlowSettings(Section):
     """How much happens at once."""
 
-    concurrency: Literal["adaptive"] | Annotated[int, Field(ge=1, le=1024)] = "adaptive"
+    concurrency: Concurrency = "adaptive"
     """Attempts that may be in flight at once: a number, or "adaptive", which finds what the server can take."""
     min_concurrency: int = Field(default=1, ge=1, le=1024)
     """An adaptive limit never goes below this."""

@@ -136,16 +136,81 @@ async def test_a_fatal_answer_is_raised_with_the_report_so_far():
     assert len(api.requests) <= 32
 
 
-async def test_one_unresolved_row_too_many_ends_the_job():
-    class Broken(ApiModel):
-        async def post(self, body, api_key, request_id, path):
-            return Reply(200, {}, b'{"code": 50000, "message": "Internal system error"}')
+class Always(ApiModel):
+    """Answers every request alike, once *after* requests were answered as they should be."""
 
-    records = [f"{number + 10**17}" for number in range(5_000)]
-    report = await job(Broken(), records, retry={"first_backoff_seconds": 0, "max_attempts": 2}).run()
+    def __init__(self, answer: bytes, after: int = 0) -> None:
+        super().__init__()
+        self.answer = Reply(200, {}, answer)
+        self.after = after
+
+    async def post(self, body, api_key, request_id, path):
+        if len(self.requests) < self.after:
+            return await super().post(body, api_key, request_id, path)
+        self.requests.append([])
+        await asyncio.sleep(0.1)
+        return self.answer
+
+
+UNHEARD_OF = b'{"code": 12345, "message": "what?"}'
+DOWN = b'{"code": 50000, "message": "Internal system error"}'
+
+
+@pytest.mark.virtual_time
+async def test_more_batches_out_of_attempts_than_are_kept_for_the_end_end_the_job():
+    api = Always(UNHEARD_OF)
+    records = [f"{number + 10**17}" for number in range(40_000)]
+    report = await job(api, records, flow={"concurrency": 4}).run()
     assert report.ended is Ended.MAX_FAILURES
     assert report.balanced
-    assert report.unresolved >= 1_000
+    assert 20_000 < report.unresolved <= 26_000
+    assert len(api.requests) < 100
+
+
+class Odd(ApiModel):
+    """Answers what nobody has heard of to the first *times* requests that hold *record*."""
+
+    def __init__(self, record: str, times: int) -> None:
+        super().__init__()
+        self.record, self.times = record, times
+
+    async def post(self, body, api_key, request_id, path):
+        if self.times and self.record.encode() in body:
+            self.times -= 1
+            return Reply(200, {}, UNHEARD_OF)
+        return await super().post(body, api_key, request_id, path)
+
+
+@pytest.mark.parametrize(("times", "left"), [(3, 0), (6, 1_000)])
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_batch_out_of_attempts_is_sent_once_more_at_the_end(tmp_path, durable, times, left):
+    records = [f"{number + 10**17}" for number in range(5_000)]
+    ledger = tmp_path / "a.db" if durable else None
+    report = await job(Odd(records[1_500], times), records, ledger).run()
+    assert report.balanced
+    assert (report.acknowledged, report.unresolved) == (5_000 - left, left)
+    assert report.ended is (Ended.MAX_FAILURES if left else Ended.COMPLETE)
+    if durable:
+        again = await job(ApiModel(), records, ledger).run()
+        assert (again.ended, again.acknowledged) == (Ended.COMPLETE, 5_000)
+
+
+@pytest.mark.virtual_time
+async def test_a_server_that_is_down_is_left_alone_and_the_job_can_be_run_again():
+    api = Always(DOWN, after=5)
+    records = [f"{number + 10**17}" for number in range(50_000)]
+    report = await job(api, records, retry={}, flow={"max_outage_seconds": 600}).run()
+    assert report.ended is Ended.OUTAGE
+    assert report.balanced
+    assert report.acknowledged == 5_000
+    assert len(api.requests) < 80
+
+
+@pytest.mark.virtual_time
+async def test_a_single_batch_that_fails_for_ever_runs_out_of_attempts():
+    report = await job(Always(DOWN), [f"{number + 10**17}" for number in range(500)], retry={}).run()
+    assert report.unresolved == 500
+    assert report.requests == 16
 
 
 async def test_stopping_finishes_what_is_in_flight_and_leaves_the_rest_pending(tmp_path):
