@@ -7,6 +7,7 @@ import itertools
 import logging
 import secrets
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
@@ -102,9 +103,10 @@ class Attempts:
         except ConnectionRefusedForGood as error:
             return Verdict(VerdictKind.FATAL, message=str(error)), b"", None
         now = self._wall_clock()
-        body_of_reply = reply.body.replace(api_key.encode(), b"***")  # some servers echo what they were sent
-        verdict = call.classify(reply.status, reply.headers, body_of_reply, self._codes, now)
-        return verdict, body_of_reply, told(reply.headers, now)
+        verdict = call.classify(reply.status, reply.headers, reply.body, self._codes, now)
+        if api_key in verdict.message:  # some servers echo what they were sent
+            verdict = replace(verdict, message=verdict.message.replace(api_key, "***"))
+        return verdict, reply.body, told(reply.headers, now)
 
 
 def _kind(verdict: Verdict) -> SampleKind | None:

@@ -27,6 +27,10 @@ _STOPPING: Final = frozenset({VerdictKind.FATAL, VerdictKind.UNAUTHORIZED})
 _PROBE_AFTER: Final = 1 + splitting.WAYS
 _DOUBT: Final = "; may already be deleted: an earlier request that held it got no final answer"
 _NOT_PROBED: Final = "not tried one by one, because every record of its batch that was tried is refused"
+_PARTLY: Final = (
+    "; so is every other record of its batch that was tried: it may already be deleted, if the API applies a part of a "
+    "refused request and refuses records that are not there"
+)
 _SPLIT_ENOUGH: Final = "refused, and not split further: the bounds on splitting are reached"
 
 
@@ -61,14 +65,9 @@ class _Case:
         self.doubt = batch.ambiguous
 
     @property
-    def wholly_refused(self) -> bool:
-        """Whether everything that was asked for so far was refused, and no lost answer explains it."""
-        return not self.acknowledged and not self.doubt
-
-    @property
     def is_probed_now(self) -> bool:
         """Whether enough was refused to try single records before smaller parts."""
-        return self.probes_left is None and self.refused_parts >= _PROBE_AFTER and self.wholly_refused
+        return self.probes_left is None and self.refused_parts >= _PROBE_AFTER and not self.acknowledged
 
     def split(self, part: _Part) -> None:
         """Put the quarters of *part*, the first in the line, at the line's end: level by level."""
@@ -189,7 +188,7 @@ class Deleter:
             await self._split_turns.acquire()
             case.splitting = True
         case.refused_parts += 1
-        if self._suspicion.probes_first and case.is_probed_now:
+        if self._suspicion.probes_first and not case.batch.thorough and case.is_probed_now:
             case.put_probes_first()
 
     def _give_up_if_suspect(self, case: _Case) -> Iterator[Outcome]:
@@ -197,11 +196,12 @@ class Deleter:
         if case.probes_left:
             case.probes_left -= 1
         at_end = not case.todo or case.probes_left == 0
-        if not (at_end and case.refused_singly and case.wholly_refused):
+        if case.batch.thorough or not (at_end and case.refused_singly and not case.acknowledged):
             return
-        self._suspicion.refused(case.refused_singly)
+        if not case.doubt:  # what a lost answer may explain is no sign of a wrong file
+            self._suspicion.refused(case.refused_singly)
         while case.todo:
-            yield _left(case.batch, case.todo.popleft(), _NOT_PROBED)
+            yield replace(_left(case.batch, case.todo.popleft(), _NOT_PROBED), again=True)
 
     def _outcome(self, case: _Case, part: _Part, settled: Settled) -> Outcome:
         verdict = settled.last.verdict
@@ -211,13 +211,20 @@ class Deleter:
             return _outcome(case.batch, part, Fate.ACKNOWLEDGED)
         if verdict.kind not in _REFUSED:
             fate = Fate.UNRESOLVED if part.sent else Fate.PENDING
-            return _outcome(case.batch, part, fate, failed=True)
+            return replace(_outcome(case.batch, part, fate, failed=True), again=fate is Fate.UNRESOLVED)
         if len(part.span) > 1:
             return _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
         if verdict.kind is VerdictKind.INVALID:
             case.refused_parts += 1
             case.refused_singly += 1
-        return _outcome(case.batch, part, Fate.REJECTED, failed=True)
+        return self._rejected(case, part)
+
+    def _rejected(self, case: _Case, part: _Part) -> Outcome:
+        outcome = _outcome(case.batch, part, Fate.REJECTED, failed=True)
+        row_fate = outcome.row_fate
+        if row_fate is None or case.acknowledged or case.refused_singly <= 1:
+            return outcome
+        return replace(outcome, row_fate=replace(row_fate, reason=f"{row_fate.reason}{_PARTLY}"))
 
 
 def _stop_if_fatal(verdict: Verdict) -> None:

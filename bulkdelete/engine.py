@@ -47,7 +47,8 @@ _WHOLLY_WRONG: Final = (
 
 GENTLY: Final = 4
 MOST_DEFERRED: Final = 20
-"""So many batches that ran out of attempts are no failures until they were sent once more, at the end of the run."""
+"""So many batches that ran out of attempts, or were refused in a way that looked like a wrong file, are no failures
+until they were sent once more, at the end of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Engine:
             self._producer = asyncio.create_task(self._produce(batches), name="bulkdelete producer")
         try:
             await self._drained()
-            if self._deferred and not self._stop.asked:
+            if self._deferred and not (self._stop.asked or self._suspicion.nothing_but_suspects):
                 await self._drive_again()
         except asyncio.CancelledError:
             self.halt(Ended.CANCELLED, "the awaiting task was cancelled")
@@ -173,19 +174,19 @@ class Engine:
 
     def _defers(self, outcome: Outcome) -> bool:
         """Return whether *outcome* is no failure yet: what ran out of attempts is sent once more at the end."""
-        if outcome.fate is not Fate.UNRESOLVED or not outcome.failed or len(self._deferred) >= self._most_deferred:
+        if not outcome.again or len(self._deferred) >= self._most_deferred:
             return False
         self._deferred.append(_once_more(outcome))
         return True
 
     async def _drive_again(self) -> None:
-        """Send once more, a few at a time, what ran out of attempts."""
+        """Send once more, a few at a time, what was set aside."""
         self._most_deferred = 0
         self._channel = Channel(max(1, len(self._deferred)))
         for batch in self._deferred:
             await self._channel.put((batch, self._ledger.intend(batch)))
         self._channel.close()
-        _log.info("%d batches that ran out of attempts are sent once more", len(self._deferred))
+        _log.info("%d batches are sent once more", len(self._deferred))
         self._crew = [asyncio.create_task(self._work(), name=f"bulkdelete worker {n}") for n in range(GENTLY)]
         await self._drained()
 
@@ -234,7 +235,8 @@ def _once_more(outcome: Outcome) -> Batch:
     batch = outcome.batch
     start = bisect_left(batch.rows, outcome.first_row)
     span = range(start, start + outcome.records)
-    return replace(batch, spans=(span,), set_aside=(), ambiguous=True, sent=True, stored=True)
+    ambiguous = batch.ambiguous or outcome.ambiguous
+    return replace(batch, spans=(span,), set_aside=(), ambiguous=ambiguous, sent=True, stored=True, thorough=True)
 
 
 def _ending_of(problem: Exception) -> Ended:
