@@ -27,10 +27,6 @@ _STOPPING: Final = frozenset({VerdictKind.FATAL, VerdictKind.UNAUTHORIZED})
 _PROBE_AFTER: Final = 1 + splitting.WAYS
 _DOUBT: Final = "; may already be deleted: an earlier request that held it got no final answer"
 _NOT_PROBED: Final = "not tried one by one, because every record of its batch that was tried is refused"
-_PARTLY: Final = (
-    "; so is every other record of its batch that was tried: it may already be deleted, if the API applies a part of a "
-    "refused request and refuses records that are not there"
-)
 _SPLIT_ENOUGH: Final = "refused, and not split further: the bounds on splitting are reached"
 
 
@@ -188,15 +184,22 @@ class Deleter:
             await self._split_turns.acquire()
             case.splitting = True
         case.refused_parts += 1
-        if self._suspicion.probes_first and not case.batch.thorough and case.is_probed_now:
+        if self._suspicion.probes_first and self._may_be_set_aside(case) and case.is_probed_now:
             case.put_probes_first()
+
+    def _may_be_set_aside(self, case: _Case) -> bool:
+        """Return whether a batch that is wholly refused may be left for the end of the run.
+
+        One that a lost answer may explain is left only while nothing was acknowledged yet: the next batch tells more.
+        """
+        return not case.batch.thorough and not (case.doubt and self._pathfinder.is_proven)
 
     def _give_up_if_suspect(self, case: _Case) -> Iterator[Outcome]:
         """Yield what is left of a batch all of whose probes were refused, as not probed; remember the batch."""
         if case.probes_left:
             case.probes_left -= 1
         at_end = not case.todo or case.probes_left == 0
-        if case.batch.thorough or not (at_end and case.refused_singly and not case.acknowledged):
+        if not (at_end and case.refused_singly and not case.acknowledged and self._may_be_set_aside(case)):
             return
         if not case.doubt:  # what a lost answer may explain is no sign of a wrong file
             self._suspicion.refused(case.refused_singly)
@@ -217,14 +220,7 @@ class Deleter:
         if verdict.kind is VerdictKind.INVALID:
             case.refused_parts += 1
             case.refused_singly += 1
-        return self._rejected(case, part)
-
-    def _rejected(self, case: _Case, part: _Part) -> Outcome:
-        outcome = _outcome(case.batch, part, Fate.REJECTED, failed=True)
-        row_fate = outcome.row_fate
-        if row_fate is None or case.acknowledged or case.refused_singly <= 1:
-            return outcome
-        return replace(outcome, row_fate=replace(row_fate, reason=f"{row_fate.reason}{_PARTLY}"))
+        return _outcome(case.batch, part, Fate.REJECTED, failed=True)
 
 
 def _stop_if_fatal(verdict: Verdict) -> None:

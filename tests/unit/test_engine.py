@@ -297,3 +297,14 @@ async def test_a_full_disk_stops_the_sending_and_the_report_still_adds_up(tmp_pa
     assert fates(await job(api, open_source(tmp_path / "ids.txt"), tmp_path / "purge.db").run()) == {
         "acknowledged": 50_000
     }
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_one_wholly_refused_batch_in_a_good_file_is_found_to_its_last_record_in_one_run(tmp_path, durable):
+    records = [f"{number + 10**17}" for number in range(10_000)]
+    api = ApiModel(set(records[4_000:5_000]))
+    ledger = tmp_path / "a.db" if durable else None
+    sections = {"splitting": {}, "stop": {"max_failures": 1_000}, "flow": {"concurrency": 4}}
+    report = await job(api, records, ledger, **sections).run()
+    assert (report.ended, report.acknowledged, report.rejected) == (Ended.COMPLETE, 9_000, 1_000)
+    assert len(api.requests) < 1_400
