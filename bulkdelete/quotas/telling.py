@@ -89,8 +89,10 @@ class Telling:
         self._in_flight: dict[int, int] = {}
         self._last = 0
         self._ended = 0
+        self._last_at_end = 0
         self.promises: list[Promise] = []
         self._expected: Promise | None = None
+        self._reset_over = 0.0
 
     @property
     def in_flight(self) -> int:
@@ -115,6 +117,7 @@ class Telling:
         if told is not None and told.reset_in_seconds > 0:
             spoken = self._heard(number, told, self._ended - ended_before, now)
         self._ended += 1
+        self._last_at_end = self._last
         for promise in self.promises:
             if promise is not spoken:
                 promise.ended_silently(self._last)
@@ -144,14 +147,17 @@ class Telling:
                 return promise
         promise = Promise(told, ends, self._last)
         if ended_since:
-            promise.ended_silently(self._last, ended_since)
+            promise.ended_silently(self._last_at_end, ended_since)
         self.promises.append(promise)
         if len(self.promises) > MOST_PROMISES:
             self._lay_two_together()
         return promise
 
     def _forget(self, now: float) -> None:
-        """Drop the promises that ended; the window after one is taken to hold as much, until an answer tells."""
+        """Drop the promises that ended; the window after one is taken to hold as much, until an answer tells.
+
+        An answer that was very slow may tell of a window that is over; it begins no new one.
+        """
         over = now - FREE_MARGIN_SECONDS
         if self._expected is not None and self._expected.ends <= over:
             self._expected = None
@@ -160,10 +166,21 @@ class Telling:
             return
         self.promises = [promise for promise in self.promises if promise.ends > over]
         known = {promise.limit for promise in self.promises}
-        limits = [promise.limit for promise in ended if promise.limit and promise.limit not in known]
+        limits = [
+            promise.limit
+            for promise in ended
+            if promise.limit and promise.limit not in known and promise.reset > self._reset_over
+        ]
+        self._reset_over = max(self._reset_over, *(promise.reset for promise in ended))
         if limits:
-            expected = Told(min(limits), None, 0.0, _EXPECTED_SECONDS, dated=False)
-            self._expected = Promise(expected, now + _EXPECTED_SECONDS, self._last)
+            self._expect(min(limits), now)
+
+    def _expect(self, limit: int, now: float) -> None:
+        if self._expected is not None:
+            self._expected.remaining = min(self._expected.remaining, limit)
+            return
+        expected = Told(limit, None, 0.0, _EXPECTED_SECONDS, dated=False)
+        self._expected = Promise(expected, now + _EXPECTED_SECONDS, self._last)
 
     def _lay_two_together(self) -> None:
         """Make one of the two promises that end nearest to each other."""

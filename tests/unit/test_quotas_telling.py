@@ -149,8 +149,8 @@ def test_without_a_date_a_skew_of_up_to_a_second_is_allowed_for(model, permits, 
 def test_what_remains_is_used_to_the_last_request(model, permits):
     drive = Drive(model._replace(window_seconds=3600.0), permits)
     drive.run(windows=5)
-    full = sorted(drive.counted)[1:4]
-    assert [drive.counted[window] for window in full] == [model.limit] * 3
+    nothing_crossed_its_start = sorted(drive.counted)[2:5]
+    assert [drive.counted[window] for window in nothing_crossed_its_start] == [model.limit] * 3
 
 
 def say(remaining: int, reset: float = RESET, limit: int | None = 100, seconds: float = 600.0) -> Told:
@@ -244,6 +244,27 @@ def test_a_new_window_is_taken_to_hold_as_many_as_the_last_until_an_answer_tells
     assert may_leave(quotas, 62) == 5
     quotas.ended(2, say(40, reset=RESET + 60, limit=50, seconds=60), moment(63))
     assert may_leave(quotas, 63) == 36
+
+
+def test_of_dated_answers_the_one_that_was_quickest_knows_the_reset_best_and_of_undated_ones_the_slowest():
+    for dated, seconds in ((True, 599.5), (False, 600.5)):
+        quotas = sent(2)
+        quotas.ended(1, say(1)._replace(dated=dated), moment(0))
+        quotas.ended(2, say(0, seconds=600.5)._replace(dated=dated), moment(0))
+        quotas.ended(quotas.spend(moment(0)), say(0, seconds=599.5)._replace(dated=dated), moment(0))
+        assert quotas.wait_seconds(moment(0)) == pytest.approx(seconds, abs=0.01)
+
+
+def test_a_new_window_that_was_told_of_already_is_not_guessed_at():
+    quotas = sent(2)
+    quotas.ended(1, say(3, limit=10, seconds=60), moment(0))
+    quotas.ended(2, say(9, reset=RESET + 60, limit=10, seconds=120), moment(59))
+    assert quotas.wait_seconds(moment(61)) == 0
+    for number in range(3, 11):
+        quotas.spend(moment(61))
+        quotas.ended(number, say(11 - number, reset=RESET + 60, limit=10, seconds=118), moment(61))
+    quotas.ended(quotas.spend(moment(61)), say(400, reset=RESET + 60, limit=500, seconds=118), moment(61))
+    assert may_leave(quotas, 61) == 400
 
 
 def test_a_server_that_tells_no_more_holds_nobody_back_for_ever():
