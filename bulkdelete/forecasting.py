@@ -56,9 +56,9 @@ def seconds_until_done(requests: int, limits: Mapping[str, int], spent: Quotas |
     *limits* are requests by "second", "minute", "hour" and "day"; *spent* is what counts in their windows by now (of a
     stored snapshot: ``Quotas.restored``), and what the server said last. Each quota is used up as early as it may be,
     which :class:`Quotas` does but for 1/128 of each window waited for. Exact with one limit, and with several while
-    nothing is spent; else never too late, and too early by a window or two of the second-longest limit for each window
-    of the longest. :meth:`Quota.seconds` spreads the same requests evenly instead: with nothing spent it is never
-    earlier than this, and later by a window at the most.
+    nothing is spent; else never too late, and too early by the time that a burst of the longer limit takes at the
+    shorter ones' pace once something delayed it (1.5 % at 60 a minute and 1000 an hour). :meth:`Quota.seconds` spreads
+    the same requests evenly: with nothing spent it is never earlier than this, and later by a window at the most.
     """
     if requests <= 0:
         return 0.0

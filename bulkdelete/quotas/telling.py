@@ -165,12 +165,7 @@ class Telling:
         if not ended:
             return
         self.promises = [promise for promise in self.promises if promise.ends > over]
-        known = {promise.limit for promise in self.promises}
-        limits = [
-            promise.limit
-            for promise in ended
-            if promise.limit and promise.limit not in known and promise.reset > self._reset_over
-        ]
+        limits = [promise.limit for promise in ended if promise.limit and promise.reset > self._reset_over]
         self._reset_over = max(self._reset_over, *(promise.reset for promise in ended))
         if limits:
             self._expect(min(limits), now)

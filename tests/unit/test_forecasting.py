@@ -137,14 +137,23 @@ def test_the_forecast_of_one_limit_counts_what_was_spent_exactly(requests, unit,
 
 
 @given(st.integers(1, 200), LIMITS, SPENT)
-def test_the_forecast_of_several_limits_with_something_spent_is_early_by_little_and_never_late(requests, limits, gaps):
+def test_the_forecast_of_several_limits_is_never_late_nor_earlier_than_each_of_them_allows(requests, limits, gaps):
     now = after(sum(gaps))
     quotas = spent_at(limits, [sum(gaps[:number]) for number in range(len(gaps))])
     forecast = seconds_until_done(requests, limits, quotas, now)
-    exact = brute_force_seconds(requests, limits, quotas, now)
-    *_, second, longest = sorted([0, 0, *(SECONDS[unit] for unit in limits)])
-    assert forecast <= exact + 1e-6
-    assert exact - forecast <= 2 * second * (2 + forecast // longest) + 1e-6
+    assert forecast <= brute_force_seconds(requests, limits, quotas, now) + 1e-6
+    for unit, limit in limits.items():
+        assert forecast >= brute_force_seconds(requests, {unit: limit}, quotas, now) - 1e-6
+
+
+@pytest.mark.parametrize("limits", [{"minute": 60, "hour": 1000}, {"second": 5, "hour": 1000, "day": 10_000}])
+@pytest.mark.parametrize("spent", [1, 59, 437, 999])
+def test_the_forecast_at_a_plan_s_limits_with_something_spent_is_right_to_2_percent(limits, spent):
+    quotas = spent_at(limits, [number * 1.7 for number in range(spent)])
+    now = after(spent * 1.7)
+    for requests in (700, 2000, 5000):
+        exact = brute_force_seconds(requests, limits, quotas, now)
+        assert 0.98 * exact <= seconds_until_done(requests, limits, quotas, now) <= exact + 1e-6
 
 
 @given(st.integers(1, 10**6), st.sampled_from(list(SECONDS)), st.integers(1, 10**7))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -184,6 +185,14 @@ def test_one_more_request_waits_until_the_first_of_the_window_is_out_of_it():
     assert quotas.wait_seconds(moment(3600.01)) == 0
 
 
+def test_requests_a_little_apart_count_until_the_last_of_them_is_out_of_the_window():
+    quotas = saved({"hour": 2})
+    quotas.spend(moment(0))
+    quotas.spend(moment(7))
+    assert quotas.wait_seconds(moment(3606.9)) > 0
+    assert quotas.wait_seconds(moment(3607.01)) == 0
+
+
 def test_without_limits_nothing_waits_and_nothing_need_be_saved():
     quotas = Quotas({}, 1)
     for _ in range(1000):
@@ -334,14 +343,24 @@ def test_what_can_be_no_limit_and_no_allowance_is_refused(limits, allowance):
         Quotas(limits, allowance)
 
 
+MEASURE = """
+import time
+from bulkdelete.quotas import Moment, Quotas
+
+def cost(moments):
+    quotas = Quotas({"second": 10**6, "minute": 10**7, "hour": 10**8, "day": 10**9}, None)
+    began = time.process_time()
+    for now in moments:
+        quotas.wait_seconds(now)
+        quotas.spend(now)
+    return (time.process_time() - began) / len(moments)
+
+moments = [Moment(1_795_500_000 + number / 10_000, number / 10_000) for number in range(20_000)]
+print(min(cost(moments) for _ in range(5)))
+"""
+
+
 def test_asking_and_spending_costs_less_than_3_microseconds_at_four_limits():
-    moments = [moment(number / 10_000) for number in range(20_000)]
-    costs = []
-    for _ in range(5):
-        quotas = saved({"second": 10**6, "minute": 10**7, "hour": 10**8, "day": 10**9})
-        began = time.process_time()
-        for now in moments:
-            quotas.wait_seconds(now)
-            quotas.spend(now)
-        costs.append((time.process_time() - began) / len(moments))
-    assert min(costs) <= 3e-6
+    """In a process of its own, because what measures coverage makes it five times as slow."""
+    done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True, timeout=60)
+    assert 0 < float(done.stdout) <= 3e-6

@@ -255,16 +255,14 @@ def test_of_dated_answers_the_one_that_was_quickest_knows_the_reset_best_and_of_
         assert quotas.wait_seconds(moment(0)) == pytest.approx(seconds, abs=0.01)
 
 
-def test_a_new_window_that_was_told_of_already_is_not_guessed_at():
+def test_an_answer_of_a_window_that_is_over_does_not_make_its_end_a_second_beginning():
     quotas = sent(2)
-    quotas.ended(1, say(3, limit=10, seconds=60), moment(0))
-    quotas.ended(2, say(9, reset=RESET + 60, limit=10, seconds=120), moment(59))
-    assert quotas.wait_seconds(moment(61)) == 0
-    for number in range(3, 11):
-        quotas.spend(moment(61))
-        quotas.ended(number, say(11 - number, reset=RESET + 60, limit=10, seconds=118), moment(61))
-    quotas.ended(quotas.spend(moment(61)), say(400, reset=RESET + 60, limit=500, seconds=118), moment(61))
-    assert may_leave(quotas, 61) == 400
+    quotas.ended(1, say(0, limit=5, seconds=60), moment(0))
+    assert may_leave(quotas, 61) == 4
+    for number in (3, 4, 5):
+        quotas.ended(number, None, moment(62))
+    quotas.ended(2, say(0, limit=5, seconds=1), moment(62))
+    assert may_leave(quotas, 64) == 0
 
 
 def test_a_server_that_tells_no_more_holds_nobody_back_for_ever():
