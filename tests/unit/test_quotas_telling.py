@@ -275,6 +275,21 @@ def test_a_server_that_tells_no_more_holds_nobody_back_for_ever():
     assert may_leave(quotas, 123) == 500
 
 
+def test_a_request_that_never_left_uses_nothing_up():
+    quotas = sent(3)
+    quotas.ended(1, say(9), moment(1))
+    quotas.ended(2, None, moment(1), left=False)
+    quotas.ended(3, None, moment(1))
+    assert may_leave(quotas) == 8
+
+
+def test_what_was_lost_just_before_the_reset_may_count_in_the_new_window():
+    quotas = sent(4)
+    quotas.ended(1, say(3, limit=5, seconds=60), moment(0))
+    quotas.ended(2, None, moment(59))
+    assert may_leave(quotas, 61) == 5 - 1 - 2
+
+
 def test_a_request_that_ends_twice_ends_once_and_one_that_never_was_says_nothing():
     quotas = sent(2)
     quotas.ended(1, say(9), moment(1))
