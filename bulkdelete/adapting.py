@@ -1,10 +1,11 @@
 """How many attempts may be in flight, found by itself: no number of anybody's has to be known.
 
-Windowed, as Vector's adaptive concurrency is (https://vector.dev/blog/adaptive-request-concurrency/), growing as CUBIC
-does (RFC 9438), and told by three things: refusals; failures beyond the share that the server fails whatever is asked
-of it; and latency beyond what it is without load. That latency is a minimum that is measured anew now and then at a
-quarter of the limit: a baseline that follows the load absorbs an overload in a job of hours. A cut must help: where
-failures or latency stay as they were with far less in flight, they are the server's own, and the limit comes back.
+Additive increase and multiplicative decrease (D.-M. Chiu, R. Jain, 1989), judged by windows, as Vector's adaptive
+concurrency does (https://vector.dev/blog/adaptive-request-concurrency/), and told by three things: refusals; failures
+beyond the share that the server fails whatever is asked of it; and latency beyond what it is without load. That latency
+is a minimum that is measured anew now and then at a quarter of the limit: a baseline that follows the load absorbs an
+overload in a job of hours. A cut must help: where failures or latency stay as they were with far less in flight, they
+are the server's own, and the limit comes back.
 """
 
 from __future__ import annotations
@@ -19,22 +20,26 @@ if TYPE_CHECKING:
 
 __all__ = ["Adaptive", "Fixed", "Sample", "SampleKind"]
 
-CUT_REFUSED: Final = 0.85
-CUT_FAILED: Final = 0.75
+CUT: Final = 0.88
 DEEPEST_CUT: Final = 0.7
 TOLERANCE: Final = math.log(1.75)
 """Latency may be so many times that without load. A server whose latency grows as 1 + (n / capacity)^k does most when
 it is k / (k - 1) times: 2 for a square, 1.5 for a cube."""
 ROOM: Final = TOLERANCE + math.log(0.9)
 CLIMB_UNTIL: Final = math.log(1.5)
+STILL_AS_SLOW: Final = math.log(0.85)
 EARLY: Final = 4.0
 IN_TIME: Final = 3.0
 """So many standard deviations make failures an overload: before a window's end, where one looks often, and at it."""
-STEEPNESS: Final = 0.02
-LEAST_STEP: Final = 0.25
-MOST_GROWTH: Final = 1.5
+STEP: Final = 0.5
+"""Growth in a second, of whatever limit: with cuts in proportion, jobs that share a server come to share it evenly."""
+STEP_LATENCIES: Final = 2.0
+"""Where so many latencies are longer than a second, the step is for that time: growth must see what it does."""
+NEW_GROUND: Final = 1.1
+"""So far beyond where it was cut last, it climbs again as it did at first."""
+FIRST_LOOK_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 600.0
-"""How often the latency without load is measured anew, on average."""
+"""When the latency without load is measured anew: soon, then after twice as long each time, up to this."""
 FEWEST_REGAINING: Final = 50
 MOST_REGAINING: Final = 400
 """Answers before a level that was refused is tried again: twice as many each time that it is refused again."""
@@ -72,8 +77,9 @@ class Adaptive:
         self._limit = self._bounded(self._floor if start is None else start)
         self._good = self._limit
         self._climbing_to = self._ceiling if start is None else 0.0
-        self._changed_at = self._cut_at = -math.inf
-        self._top = self._low = self._limit
+        self._changed_at = -math.inf
+        self._top = self._limit
+        self._look_interval_seconds = FIRST_LOOK_SECONDS
         self._look_at = math.inf if start is None else -math.inf
         self._looking_from: float | None = None
         self._trial: tuple[float, float] | None = None
@@ -109,6 +115,8 @@ class Adaptive:
             return
         else:
             window.failures += 1
+            if math.log(max(now - sample.sent_at, 1e-6)) > self._latency.base + 2 * TOLERANCE:
+                window.slow_failures += 1
             if self._noise.is_exceeded(window.failures, window.successes + window.failures, EARLY):
                 self._failed(window, now)
                 return
@@ -127,20 +135,24 @@ class Adaptive:
 
     def _refused(self, now: float) -> None:
         self._remember_level()
-        self._cut(CUT_REFUSED, now)
+        self._cut(CUT, now)
 
     def _failed(self, window: Window, now: float) -> None:
         """Cut, unless less in flight has not helped: then so many fail whatever is asked of the server."""
         share = window.failures / window.answers
         at, was = self._trial or (0.0, 0.0)
-        if share <= MOST_NOISE and (self._limit <= self._floor or (self._limit <= 0.4 * at and share > 0.5 * was)):
+        may_be_noise = share <= MOST_NOISE and 2 * window.slow_failures <= window.failures
+        if may_be_noise and (self._limit <= self._floor or (self._limit <= 0.4 * at and share > 0.5 * was)):
             self._noise.forget(window.failures, window.answers)
             self._restore(now)
             return
         if self._trial is None:
-            self._trial = (self._limit, share)
+            self._trial = (
+                self._limit,
+                share - 2 * math.sqrt((share * (1 - share) + 1 / window.answers) / window.answers),
+            )
         self._remember_level()
-        self._cut(CUT_FAILED, now)
+        self._cut(CUT, now)
 
     def _judge(self, window: Window, now: float) -> None:
         latency = self._latency
@@ -160,13 +172,16 @@ class Adaptive:
         """Cut, unless less in flight has not helped: then the server has become slower by itself."""
         latency = self._latency
         at, was = self._trial or (0.0, 0.0)
-        if self._limit <= self._floor or (self._limit <= 0.5 * at and latency.last > was + math.log(0.8)):
+        if self._limit <= self._floor or (self._limit <= 0.4 * at and latency.last > was + STILL_AS_SLOW):
             latency.rebase()
+            self._look_interval_seconds = FIRST_LOOK_SECONDS
+            self._plan_look(now)
             self._restore(now)
             return
         if self._trial is None:
             self._trial = (self._limit, latency.last)
-        factor = max(DEEPEST_CUT, math.exp(TOLERANCE - latency.excess))
+        factor = max(DEEPEST_CUT, min(CUT, math.exp(TOLERANCE - latency.excess)))
+        self._remember_level()
         latency.recent += math.log(factor)
         self._cut(factor, now)
 
@@ -177,7 +192,7 @@ class Adaptive:
         if window.successes:
             latency.base = min(latency.base, latency.recent)
         is_light = self._climbing_to or self._limit <= max(self._floor, 0.5 * self._top)
-        if is_light or window.failures < noise.share * window.answers:
+        if is_light or noise.is_usual(window.failures, window.answers):
             noise.learn(window.failures, window.answers)
         if self._look_at == math.inf:
             self._plan_look(now)
@@ -185,7 +200,7 @@ class Adaptive:
             self._looking_from = self._limit
             self._change(self._limit / 4, now)
         elif window.busiest >= 0.8 * int(self._limit) and noise.leaves_room(window.failures, window.answers):
-            self._grow(now)
+            self._grow(window, now)
         else:
             self._window = Window(now, self._limit)
 
@@ -199,51 +214,56 @@ class Adaptive:
         self._change(back or self._limit, now)
 
     def _plan_look(self, now: float) -> None:
-        self._look_at = now + LOOK_SECONDS * (0.75 + 0.5 * self._random())
+        seconds = self._look_interval_seconds
+        self._look_at = now + seconds * (0.75 + 0.5 * self._random())
+        self._look_interval_seconds = min(2 * seconds, LOOK_SECONDS)
 
-    def _grow(self, now: float) -> None:
+    def _grow(self, window: Window, now: float) -> None:
         excess = self._latency.excess
         if self._climbing_to:
             if excess <= CLIMB_UNTIL and self._limit < self._climbing_to:
                 self._change(min(2 * self._limit, self._climbing_to), now)
                 return
             self._climbing_to = 0.0
-            self._top, self._cut_at = self._limit, now
+            self._top = self._limit
+        elif self._limit > NEW_GROUND * self._top:
+            self._climbing_to = self._ceiling
         if excess > ROOM:
             self._window = Window(now, self._limit)
             return
-        self._change(self._grown(now), now)
+        self._change(self._grown(window, now), now)
 
-    def _grown(self, now: float) -> float:
-        """Return CUBIC's window, at least a small step more; not yet the level that was refused lately."""
-        to_top = math.cbrt(max(0.0, self._top - self._low) / STEEPNESS)
-        aim = STEEPNESS * (now - self._cut_at - to_top) ** 3 + self._top
-        grown = min(max(aim, self._limit + LEAST_STEP), MOST_GROWTH * self._limit)
+    def _grown(self, window: Window, now: float) -> float:
+        """Return the limit a step higher; not yet at the level that was too much lately."""
+        unit_seconds = max(1.0, STEP_LATENCIES * self._latency.seconds)
+        grown = self._limit + STEP * (now - window.began) / unit_seconds
         if self._answers_since_cut < self._regaining:
             grown = max(self._limit, min(grown, self._refused_level - 0.01))
         return grown
 
     def _cut(self, factor: float, now: float) -> None:
-        """Begin CUBIC's curve anew, from the limit that was too high; a look at the latency without load is over."""
+        """Go down by *factor*, and by one attempt at the least; a look at the latency without load is over."""
         if self._looking_from is not None:
             self._limit, self._looking_from = self._looking_from, None
             self._plan_look(now)
         self._climbing_to = 0.0
-        self._top, self._cut_at = self._limit, now
-        self._low = self._bounded(factor * self._limit)
+        self._top = self._limit
         self._answers_since_cut = 0
-        self._change(self._low, now)
+        self._change(min(factor * self._limit, math.floor(self._limit) - 0.01), now)
 
     def _remember_level(self) -> None:
+        """Note that the limit was too high, and whether about the same was before, after it had been left alone."""
         level = math.floor(self._limit)
-        again = level <= self._refused_level
-        self._regaining = min(2 * self._regaining, MOST_REGAINING) if again else FEWEST_REGAINING
+        if self._answers_since_cut >= self._regaining:
+            again = abs(level - self._refused_level) <= max(1, 0.1 * level)
+            self._regaining = min(2 * self._regaining, MOST_REGAINING) if again else FEWEST_REGAINING
         self._refused_level = level
 
     def _restore(self, now: float) -> None:
         """Take back the cuts that did not help."""
         at, _ = self._trial or (self._limit, 0.0)
         self._trial = None
+        self._refused_level = math.inf
         self._change(max(self._limit, 0.9 * at), now)
 
     def _change(self, limit: float, now: float) -> None:

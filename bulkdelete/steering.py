@@ -112,7 +112,7 @@ class Steering:
                 breaker.begin_probe()
                 self._leave(now)
             return wait
-        if self.in_flight >= self._limit.limit:
+        if self.in_flight >= (1 if self._gate.is_wary else self._limit.limit):
             return math.inf
         wait = max(self._gate.wait_seconds(now), self._quota.wait_seconds(now))
         if wait > 0:
