@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.gauging import FEWEST_ANSWERS, MOST_NOISE, Latency, Noise, Sample, SampleKind, Window
+from bulkdelete.gauging import ENOUGH_ANSWERS, FEWEST_ANSWERS, MOST_NOISE, Latency, Noise, Sample, SampleKind, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +27,14 @@ TOLERANCE: Final = math.log(1.75)
 it is k / (k - 1) times: 2 for a square, 1.5 for a cube."""
 ROOM: Final = TOLERANCE + math.log(0.9)
 CLIMB_UNTIL: Final = math.log(1.5)
+FAR: Final = 0.4
+RESTORED: Final = 0.9
+STILL_AS_MANY: Final = 0.6
 STILL_AS_SLOW: Final = math.log(0.85)
 EARLY: Final = 4.0
 IN_TIME: Final = 3.0
 """So many standard deviations make failures an overload: before a window's end, where one looks often, and at it."""
+LONGEST_CLIMBING_SECONDS: Final = 10.0
 STEP: Final = 0.5
 """Growth in a second, of whatever limit: with cuts in proportion, jobs that share a server come to share it evenly."""
 STEP_LATENCIES: Final = 2.0
@@ -38,6 +42,9 @@ STEP_LATENCIES: Final = 2.0
 NEW_GROUND: Final = 1.1
 """So far beyond where it was cut last, it climbs again as it did at first."""
 FIRST_LOOK_SECONDS: Final = 30.0
+HELD: Final = 3
+"""After so many windows with too many failures to grow and too few to cut, a look shows which of them are noise."""
+LOOK_LATENCIES: Final = 60.0
 LOOK_SECONDS: Final = 600.0
 """When the latency without load is measured anew: soon, then after twice as long each time, up to this."""
 FEWEST_REGAINING: Final = 50
@@ -62,6 +69,21 @@ class Fixed:
         return float(self.limit)
 
 
+class _Trial:
+    """Cuts in a row: from which limit, and what was seen before they went far enough to help."""
+
+    __slots__ = ("answers", "failures", "latency", "limit")
+
+    def __init__(self, limit: float, latency: float) -> None:
+        self.limit = limit
+        self.latency = latency
+        self.failures = self.answers = 0
+
+    def has_gone_far(self, limit: float) -> bool:
+        """Whether *limit* is so far down that a server's overload would have eased."""
+        return limit <= FAR * self.limit
+
+
 class Adaptive:
     """The limit of attempts in flight, from *floor* to *ceiling*; fed with every attempt's end that tells of load.
 
@@ -82,13 +104,14 @@ class Adaptive:
         self._look_interval_seconds = FIRST_LOOK_SECONDS
         self._look_at = math.inf if start is None else -math.inf
         self._looking_from: float | None = None
-        self._trial: tuple[float, float] | None = None
+        self._trial: _Trial | None = None
         self._refused_level = math.inf
         self._regaining = FEWEST_REGAINING
         self._answers_since_cut = 0
+        self._held = 0
         self._noise = Noise()
         self._latency = Latency()
-        self._window: Window | None = None
+        self._window = Window(-math.inf, self._limit)
 
     @property
     def limit(self) -> int:
@@ -105,8 +128,9 @@ class Adaptive:
             return
         now, kind = sample.now, sample.kind
         window = self._window
-        if window is None:
+        if window.began == -math.inf:
             window = self._window = Window(sample.sent_at, self._limit)
+            window.latest_end = sample.sent_at + LONGEST_CLIMBING_SECONDS
         if kind is SampleKind.SUCCESS:
             window.successes += 1
             window.logs += math.log(max(now - sample.sent_at, 1e-6))
@@ -117,7 +141,7 @@ class Adaptive:
             window.failures += 1
             if math.log(max(now - sample.sent_at, 1e-6)) > self._latency.base + 2 * TOLERANCE:
                 window.slow_failures += 1
-            if self._noise.is_exceeded(window.failures, window.successes + window.failures, EARLY):
+            if self._fails_early(window):
                 self._failed(window, now)
                 return
         if sample.in_flight > window.busiest:  # noqa: PLR1730 - twice as fast as max(), on every attempt
@@ -137,20 +161,26 @@ class Adaptive:
         self._remember_level()
         self._cut(CUT, now)
 
+    def _fails_early(self, window: Window) -> bool:
+        trial, answers = self._trial, window.successes + window.failures
+        if answers < ENOUGH_ANSWERS and trial is not None and trial.has_gone_far(self._limit):
+            return False
+        return self._noise.is_exceeded(window.failures, answers, EARLY)
+
     def _failed(self, window: Window, now: float) -> None:
         """Cut, unless less in flight has not helped: then so many fail whatever is asked of the server."""
-        share = window.failures / window.answers
-        at, was = self._trial or (0.0, 0.0)
-        may_be_noise = share <= MOST_NOISE and 2 * window.slow_failures <= window.failures
-        if may_be_noise and (self._limit <= self._floor or (self._limit <= 0.4 * at and share > 0.5 * was)):
-            self._noise.forget(window.failures, window.answers)
-            self._restore(now)
-            return
-        if self._trial is None:
-            self._trial = (
-                self._limit,
-                share - 2 * math.sqrt((share * (1 - share) + 1 / window.answers) / window.answers),
-            )
+        trial, share = self._trial, window.failures / window.answers
+        if trial is None:
+            trial = self._trial = _Trial(self._limit, self._latency.last)
+        if trial.has_gone_far(self._limit) or self._limit <= self._floor:
+            before = trial.failures / trial.answers if trial.answers else 0.0
+            if STILL_AS_MANY * before <= share <= MOST_NOISE and 2 * window.slow_failures <= window.failures:
+                self._noise.forget(window.failures, window.answers)
+                self._restore(now)
+                return
+        else:
+            trial.failures += window.failures
+            trial.answers += window.answers
         self._remember_level()
         self._cut(CUT, now)
 
@@ -170,16 +200,18 @@ class Adaptive:
 
     def _slow(self, now: float) -> None:
         """Cut, unless less in flight has not helped: then the server has become slower by itself."""
-        latency = self._latency
-        at, was = self._trial or (0.0, 0.0)
-        if self._limit <= self._floor or (self._limit <= 0.4 * at and latency.last > was + STILL_AS_SLOW):
+        latency, trial = self._latency, self._trial
+        has_not_helped = (
+            trial is not None and trial.has_gone_far(self._limit) and latency.last > trial.latency + STILL_AS_SLOW
+        )
+        if self._limit <= self._floor or has_not_helped:
             latency.rebase()
             self._look_interval_seconds = FIRST_LOOK_SECONDS
             self._plan_look(now)
             self._restore(now)
             return
-        if self._trial is None:
-            self._trial = (self._limit, latency.last)
+        if trial is None:
+            self._trial = _Trial(self._limit, latency.last)
         factor = max(DEEPEST_CUT, min(CUT, math.exp(TOLERANCE - latency.excess)))
         self._remember_level()
         latency.recent += math.log(factor)
@@ -196,10 +228,15 @@ class Adaptive:
             noise.learn(window.failures, window.answers)
         if self._look_at == math.inf:
             self._plan_look(now)
-        if now >= self._look_at and self._limit > self._floor:
+        self._held = 0 if noise.leaves_room(window.failures, window.answers) else self._held + 1
+        if self._held >= HELD:
+            self._look_at = now
+        if now >= self._look_at and self._limit > self._floor and not self._climbing_to:
             self._looking_from = self._limit
             self._change(self._limit / 4, now)
-        elif window.busiest >= 0.8 * int(self._limit) and noise.leaves_room(window.failures, window.answers):
+            if self._held:
+                self._window.needed = ENOUGH_ANSWERS
+        elif window.busiest >= 0.8 * int(self._limit) and not self._held:
             self._grow(window, now)
         else:
             self._window = Window(now, self._limit)
@@ -208,21 +245,26 @@ class Adaptive:
         """Take what was measured at a quarter of the limit for the latency without load, and go back."""
         if window.successes >= FEWEST_ANSWERS:
             self._latency.rebase()
-        self._noise.learn(window.failures, window.answers)
+        if self._held:
+            self._noise.forget(window.failures, window.answers)
+        else:
+            self._noise.learn(window.failures, window.answers)
+        self._held = 0
         self._plan_look(now)
         back, self._looking_from = self._looking_from, None
         self._change(back or self._limit, now)
 
     def _plan_look(self, now: float) -> None:
-        seconds = self._look_interval_seconds
+        seconds = max(self._look_interval_seconds, LOOK_LATENCIES * self._latency.seconds)
         self._look_at = now + seconds * (0.75 + 0.5 * self._random())
-        self._look_interval_seconds = min(2 * seconds, LOOK_SECONDS)
+        self._look_interval_seconds = min(2 * self._look_interval_seconds, LOOK_SECONDS)
 
     def _grow(self, window: Window, now: float) -> None:
         excess = self._latency.excess
         if self._climbing_to:
             if excess <= CLIMB_UNTIL and self._limit < self._climbing_to:
                 self._change(min(2 * self._limit, self._climbing_to), now)
+                self._window.latest_end = now + LONGEST_CLIMBING_SECONDS
                 return
             self._climbing_to = 0.0
             self._top = self._limit
@@ -261,10 +303,10 @@ class Adaptive:
 
     def _restore(self, now: float) -> None:
         """Take back the cuts that did not help."""
-        at, _ = self._trial or (self._limit, 0.0)
+        before = 0.0 if self._trial is None else self._trial.limit
         self._trial = None
         self._refused_level = math.inf
-        self._change(max(self._limit, 0.9 * at), now)
+        self._change(max(self._limit, RESTORED * before), now)
 
     def _change(self, limit: float, now: float) -> None:
         limit = self._bounded(limit)

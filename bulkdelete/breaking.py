@@ -54,7 +54,6 @@ class Breaker:
             self.gave_up = False
         elif self.open_since is not None:
             self.gave_up = now - self.open_since > self._max_outage_seconds
-            self._pause(now, now - self._first_failure_at)
         else:
             self._count(now, limit)
 
@@ -64,9 +63,10 @@ class Breaker:
             return 0.0
         return float("inf") if self.is_probing else max(0.0, self._probe_at - now)
 
-    def begin_probe(self) -> None:
-        """Take note that the probe leaves."""
+    def begin_probe(self, now: float) -> None:
+        """Take note that the probe leaves; the next pause runs from here, also while an answer is waited for."""
         self.is_probing = True
+        self._pause(now)
 
     def end_probe(self) -> None:
         """Take note that the probe ended without telling anything: another may leave."""
@@ -79,8 +79,9 @@ class Breaker:
         enough = max(FEWEST_IN_A_ROW, min(2 * limit, MOST_IN_A_ROW))
         if self._in_a_row >= enough and now - self._first_failure_at >= SILENCE_SECONDS:
             self.open_since = now
-            self._pause(now, 0.0)
+            self._pause(now)
 
-    def _pause(self, now: float, outage_seconds: float) -> None:
+    def _pause(self, now: float) -> None:
+        outage_seconds = now - self._first_failure_at
         seconds = min(max(FIRST_PAUSE_SECONDS, SHARE_OF_OUTAGE * outage_seconds), MOST_PAUSE_SECONDS)
         self._probe_at = now + seconds * (0.75 + 0.5 * self._random())

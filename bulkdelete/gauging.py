@@ -109,7 +109,7 @@ class Noise:
 
     def _deviation(self, answers: int) -> float:
         share = self.share
-        return math.sqrt(share * (1 - share) * (1 / answers + 1 / self._weight))
+        return math.sqrt(share * (1 - share) * (1 / answers + 1 / self._weight) + 1 / self._weight**2)
 
 
 class Latency:
