@@ -25,7 +25,12 @@ DEEPEST_CUT: Final = 0.7
 TOLERANCE: Final = math.log(1.75)
 """Latency may be so many times that without load. A server whose latency grows as 1 + (n / capacity)^k does most when
 it is k / (k - 1) times: 2 for a square, 1.5 for a cube."""
-ROOM: Final = TOLERANCE + math.log(0.9)
+SCALE: Final = 0.25
+SCALED_AT: Final = 24.0
+FEWEST_SCALED: Final = 8.0
+"""The tolerance is for a limit of 24, and shrinks with its fourth root: the larger of two jobs gives way first, as in
+Swift (G. Kumar et al., SIGCOMM 2020, "flow scaling")."""
+ROOM: Final = math.log(0.88)
 CLIMB_UNTIL: Final = math.log(1.5)
 FAR: Final = 0.4
 RESTORED: Final = 0.9
@@ -35,18 +40,26 @@ EARLY: Final = 4.0
 IN_TIME: Final = 3.0
 """So many standard deviations make failures an overload: before a window's end, where one looks often, and at it."""
 LONGEST_CLIMBING_SECONDS: Final = 10.0
+HURRIED_LIMIT: Final = 4
 STEP: Final = 0.5
 """Growth in a second, of whatever limit: with cuts in proportion, jobs that share a server come to share it evenly."""
 STEP_LATENCIES: Final = 2.0
 """Where so many latencies are longer than a second, the step is for that time: growth must see what it does."""
 NEW_GROUND: Final = 1.1
 """So far beyond where it was cut last, it climbs again as it did at first."""
-FIRST_LOOK_SECONDS: Final = 30.0
+FIRST_LOOK_SECONDS: Final = 15.0
+RISE_AT_A_LOOK: Final = math.log(1.05)
+RISE: Final = math.log(1.1)
+RISE_SECONDS: Final = 10.0
+"""By how much the latency without load may rise at a look, and how often where cuts do not help: what else makes it
+longer is another client, and jobs that take each other's load for the server's own drive each other up."""
+FAR_TOO_SLOW: Final = math.log(4.0)
+"""No other client makes a latency so many times longer for long; where cuts do not help, it is the server's own."""
 HELD: Final = 3
 """After so many windows with too many failures to grow and too few to cut, a look shows which of them are noise."""
 LOOK_LATENCIES: Final = 60.0
 LOOK_SECONDS: Final = 600.0
-"""When the latency without load is measured anew: soon, then after twice as long each time, up to this."""
+"""When the latency without load is measured anew: soon, then after thrice as long each time, up to this."""
 FEWEST_REGAINING: Final = 50
 MOST_REGAINING: Final = 400
 """Answers before a level that was refused is tried again: twice as many each time that it is refused again."""
@@ -109,6 +122,7 @@ class Adaptive:
         self._regaining = FEWEST_REGAINING
         self._answers_since_cut = 0
         self._held = 0
+        self._rise_at = -math.inf
         self._noise = Noise()
         self._latency = Latency()
         self._window = Window(-math.inf, self._limit)
@@ -130,7 +144,7 @@ class Adaptive:
         window = self._window
         if window.began == -math.inf:
             window = self._window = Window(sample.sent_at, self._limit)
-            window.latest_end = sample.sent_at + LONGEST_CLIMBING_SECONDS
+            self._hurry(sample.sent_at)
         if kind is SampleKind.SUCCESS:
             window.successes += 1
             window.logs += math.log(max(now - sample.sent_at, 1e-6))
@@ -172,15 +186,15 @@ class Adaptive:
         trial, share = self._trial, window.failures / window.answers
         if trial is None:
             trial = self._trial = _Trial(self._limit, self._latency.last)
+        elif not trial.has_gone_far(self._limit):  # the first window also tells of the time before the trouble
+            trial.failures += window.failures
+            trial.answers += window.answers
         if trial.has_gone_far(self._limit) or self._limit <= self._floor:
             before = trial.failures / trial.answers if trial.answers else 0.0
             if STILL_AS_MANY * before <= share <= MOST_NOISE and 2 * window.slow_failures <= window.failures:
-                self._noise.forget(window.failures, window.answers)
+                self._noise.forget(window.prompt_failures, window.answers)
                 self._restore(now)
                 return
-        else:
-            trial.failures += window.failures
-            trial.answers += window.answers
         self._remember_level()
         self._cut(CUT, now)
 
@@ -193,39 +207,52 @@ class Adaptive:
             self._looked(window, now)
         elif self._noise.is_exceeded(window.failures, window.answers, IN_TIME):
             self._failed(window, now)
-        elif latency.excess > TOLERANCE:
+        elif latency.excess > self._tolerance():
             self._slow(now)
         else:
             self._well(window, now)
 
+    def _tolerance(self) -> float:
+        return TOLERANCE + SCALE * math.log(SCALED_AT / max(self._limit, FEWEST_SCALED))
+
     def _slow(self, now: float) -> None:
         """Cut, unless less in flight has not helped: then the server has become slower by itself."""
         latency, trial = self._latency, self._trial
-        has_not_helped = (
-            trial is not None and trial.has_gone_far(self._limit) and latency.last > trial.latency + STILL_AS_SLOW
-        )
-        if self._limit <= self._floor or has_not_helped:
+        if trial is not None and trial.has_gone_far(self._limit) and latency.last <= trial.latency + STILL_AS_SLOW:
+            trial = None  # it has helped so far
+        if trial is None:
+            trial = self._trial = _Trial(self._limit, latency.last)
+        elif trial.has_gone_far(self._limit) and latency.last > latency.base + FAR_TOO_SLOW:
             latency.rebase()
             self._look_interval_seconds = FIRST_LOOK_SECONDS
             self._plan_look(now)
             self._restore(now)
             return
-        if trial is None:
-            self._trial = _Trial(self._limit, latency.last)
-        factor = max(DEEPEST_CUT, min(CUT, math.exp(TOLERANCE - latency.excess)))
+        if trial.has_gone_far(self._limit) or self._limit <= self._floor:
+            self._give_way(now)
+            return
+        factor = max(DEEPEST_CUT, min(CUT, math.exp(self._tolerance() - latency.excess)))
         self._remember_level()
         latency.recent += math.log(factor)
         self._cut(factor, now)
 
+    def _give_way(self, now: float) -> None:
+        """Take the latency for the server's own, little by little: it may also be another client's load."""
+        if now >= self._rise_at:
+            self._latency.rebase(at_most=RISE)
+            self._rise_at = now + RISE_SECONDS
+        self._window = Window(now, self._limit)
+
     def _well(self, window: Window, now: float) -> None:
         latency, noise = self._latency, self._noise
         self._trial = None
-        self._good = self._limit
+        if latency.excess <= self._tolerance() + ROOM:
+            self._good = self._limit
         if window.successes:
             latency.base = min(latency.base, latency.recent)
         is_light = self._climbing_to or self._limit <= max(self._floor, 0.5 * self._top)
         if is_light or noise.is_usual(window.failures, window.answers):
-            noise.learn(window.failures, window.answers)
+            noise.learn(window.prompt_failures, window.answers)
         if self._look_at == math.inf:
             self._plan_look(now)
         self._held = 0 if noise.leaves_room(window.failures, window.answers) else self._held + 1
@@ -244,33 +271,38 @@ class Adaptive:
     def _looked(self, window: Window, now: float) -> None:
         """Take what was measured at a quarter of the limit for the latency without load, and go back."""
         if window.successes >= FEWEST_ANSWERS:
-            self._latency.rebase()
+            self._latency.rebase(at_most=RISE_AT_A_LOOK)
         if self._held:
-            self._noise.forget(window.failures, window.answers)
+            self._noise.forget(window.prompt_failures, window.answers)
         else:
-            self._noise.learn(window.failures, window.answers)
+            self._noise.learn(window.prompt_failures, window.answers)
         self._held = 0
         self._plan_look(now)
         back, self._looking_from = self._looking_from, None
         self._change(back or self._limit, now)
 
+    def _hurry(self, began: float) -> None:
+        """At the first steps of the climb little depends on one window, and a slow server gives few answers."""
+        if self._limit <= HURRIED_LIMIT:
+            self._window.latest_end = began + LONGEST_CLIMBING_SECONDS
+
     def _plan_look(self, now: float) -> None:
         seconds = max(self._look_interval_seconds, LOOK_LATENCIES * self._latency.seconds)
         self._look_at = now + seconds * (0.75 + 0.5 * self._random())
-        self._look_interval_seconds = min(2 * self._look_interval_seconds, LOOK_SECONDS)
+        self._look_interval_seconds = min(3 * self._look_interval_seconds, LOOK_SECONDS)
 
     def _grow(self, window: Window, now: float) -> None:
         excess = self._latency.excess
         if self._climbing_to:
             if excess <= CLIMB_UNTIL and self._limit < self._climbing_to:
                 self._change(min(2 * self._limit, self._climbing_to), now)
-                self._window.latest_end = now + LONGEST_CLIMBING_SECONDS
+                self._hurry(now)
                 return
             self._climbing_to = 0.0
             self._top = self._limit
         elif self._limit > NEW_GROUND * self._top:
             self._climbing_to = self._ceiling
-        if excess > ROOM:
+        if excess > self._tolerance() + ROOM:
             self._window = Window(now, self._limit)
             return
         self._change(self._grown(window, now), now)

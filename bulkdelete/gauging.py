@@ -67,6 +67,11 @@ class Window:
         """How many came back."""
         return self.successes + self.failures
 
+    @property
+    def prompt_failures(self) -> int:
+        """How many failed without taking long: what takes long fails of overload, or of a timeout."""
+        return self.failures - self.slow_failures
+
 
 class Noise:
     """The share of attempts that fail whatever the load is; learnt where the load is light."""
@@ -128,9 +133,10 @@ class Latency:
         weight = 1.0 if math.isinf(self.recent) else successes / (successes + FEWEST_ANSWERS)
         self.recent = self.last if weight == 1.0 else self.recent + weight * (self.last - self.recent)
 
-    def rebase(self) -> None:
-        """Take the last window's for the latency without load."""
-        self.base = self.recent = self.last
+    def rebase(self, at_most: float = math.inf) -> None:
+        """Take the last window's for the latency without load, *at_most* so much more than it was."""
+        self.base = min(self.last, self.base + at_most)
+        self.recent = self.last
 
     @property
     def seconds(self) -> float:
