@@ -27,7 +27,7 @@ TOLERANCE: Final = math.log(1.75)
 it is k / (k - 1) times: 2 for a square, 1.5 for a cube."""
 SCALE: Final = 0.25
 SCALED_AT: Final = 24.0
-FEWEST_SCALED: Final = 8.0
+FEWEST_SCALED: Final = 12.0
 """The tolerance is for a limit of 24, and shrinks with its fourth root: the larger of two jobs gives way first, as in
 Swift (G. Kumar et al., SIGCOMM 2020, "flow scaling")."""
 ROOM: Final = math.log(0.88)
@@ -39,7 +39,6 @@ STILL_AS_SLOW: Final = math.log(0.85)
 EARLY: Final = 4.0
 IN_TIME: Final = 3.0
 """So many standard deviations make failures an overload: before a window's end, where one looks often, and at it."""
-LONGEST_CLIMBING_SECONDS: Final = 10.0
 HURRIED_LIMIT: Final = 4
 STEP: Final = 0.5
 """Growth in a second, of whatever limit: with cuts in proportion, jobs that share a server come to share it evenly."""
@@ -57,7 +56,7 @@ FAR_TOO_SLOW: Final = math.log(4.0)
 """No other client makes a latency so many times longer for long; where cuts do not help, it is the server's own."""
 HELD: Final = 3
 """After so many windows with too many failures to grow and too few to cut, a look shows which of them are noise."""
-LOOK_LATENCIES: Final = 60.0
+LOOK_LATENCIES: Final = 120.0
 LOOK_SECONDS: Final = 600.0
 """When the latency without load is measured anew: soon, then after thrice as long each time, up to this."""
 FEWEST_REGAINING: Final = 50
@@ -144,7 +143,7 @@ class Adaptive:
         window = self._window
         if window.began == -math.inf:
             window = self._window = Window(sample.sent_at, self._limit)
-            self._hurry(sample.sent_at)
+            self._hurry()
         if kind is SampleKind.SUCCESS:
             window.successes += 1
             window.logs += math.log(max(now - sample.sent_at, 1e-6))
@@ -281,10 +280,10 @@ class Adaptive:
         back, self._looking_from = self._looking_from, None
         self._change(back or self._limit, now)
 
-    def _hurry(self, began: float) -> None:
+    def _hurry(self) -> None:
         """At the first steps of the climb little depends on one window, and a slow server gives few answers."""
         if self._limit <= HURRIED_LIMIT:
-            self._window.latest_end = began + LONGEST_CLIMBING_SECONDS
+            self._window.needed = int(self._limit)
 
     def _plan_look(self, now: float) -> None:
         seconds = max(self._look_interval_seconds, LOOK_LATENCIES * self._latency.seconds)
@@ -296,7 +295,7 @@ class Adaptive:
         if self._climbing_to:
             if excess <= CLIMB_UNTIL and self._limit < self._climbing_to:
                 self._change(min(2 * self._limit, self._climbing_to), now)
-                self._hurry(now)
+                self._hurry()
                 return
             self._climbing_to = 0.0
             self._top = self._limit
