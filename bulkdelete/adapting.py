@@ -84,12 +84,12 @@ class Fixed:
 class _Trial:
     """Cuts in a row: from which limit, and what was seen before they went far enough to help."""
 
-    __slots__ = ("answers", "failures", "latency", "limit")
+    __slots__ = ("latency", "limit", "share")
 
     def __init__(self, limit: float, latency: float) -> None:
         self.limit = limit
         self.latency = latency
-        self.failures = self.answers = 0
+        self.share = 0.0
 
     def has_gone_far(self, limit: float) -> bool:
         """Whether *limit* is so far down that a server's overload would have eased."""
@@ -185,15 +185,14 @@ class Adaptive:
         trial, share = self._trial, window.failures / window.answers
         if trial is None:
             trial = self._trial = _Trial(self._limit, self._latency.last)
-        elif not trial.has_gone_far(self._limit):  # the first window also tells of the time before the trouble
-            trial.failures += window.failures
-            trial.answers += window.answers
-        if trial.has_gone_far(self._limit) or self._limit <= self._floor:
-            before = trial.failures / trial.answers if trial.answers else 0.0
-            if STILL_AS_MANY * before <= share <= MOST_NOISE and 2 * window.slow_failures <= window.failures:
-                self._noise.forget(window.prompt_failures, window.answers)
-                self._restore(now)
-                return
+        if not trial.has_gone_far(self._limit):
+            trial.share = max(trial.share, share)
+        has_not_helped = trial.has_gone_far(self._limit) and share >= STILL_AS_MANY * trial.share
+        may_be_noise = share <= MOST_NOISE and 2 * window.slow_failures <= window.failures
+        if may_be_noise and (has_not_helped or self._limit <= self._floor):
+            self._noise.forget(window.prompt_failures, window.answers)
+            self._restore(now)
+            return
         self._remember_level()
         self._cut(CUT, now)
 
@@ -293,7 +292,7 @@ class Adaptive:
     def _grow(self, window: Window, now: float) -> None:
         excess = self._latency.excess
         if self._climbing_to:
-            if excess <= CLIMB_UNTIL and self._limit < self._climbing_to:
+            if max(excess, self._latency.last - self._latency.base) <= CLIMB_UNTIL and self._limit < self._climbing_to:
                 self._change(min(2 * self._limit, self._climbing_to), now)
                 self._hurry()
                 return
@@ -309,7 +308,7 @@ class Adaptive:
     def _grown(self, window: Window, now: float) -> float:
         """Return the limit a step higher; not yet at the level that was too much lately."""
         unit_seconds = max(1.0, STEP_LATENCIES * self._latency.seconds)
-        grown = self._limit + STEP * (now - window.began) / unit_seconds
+        grown = min(self._limit + STEP * (now - window.began) / unit_seconds, math.floor(self._limit) + 1)
         if self._answers_since_cut < self._regaining:
             grown = max(self._limit, min(grown, self._refused_level - 0.01))
         return grown
