@@ -41,7 +41,7 @@ IN_TIME: Final = 3.0
 """So many standard deviations make failures an overload: before a window's end, where one looks often, and at it."""
 HURRIED_LIMIT: Final = 4
 STEP: Final = 0.5
-"""Growth in a second, of whatever limit: with cuts in proportion, jobs that share a server come to share it evenly."""
+"""Growth in a second, on average, of whatever limit: with cuts in proportion, jobs come to share a server evenly."""
 STEP_LATENCIES: Final = 2.0
 """Where so many latencies are longer than a second, the step is for that time: growth must see what it does."""
 NEW_GROUND: Final = 1.1
@@ -59,9 +59,10 @@ HELD: Final = 3
 LOOK_LATENCIES: Final = 120.0
 LOOK_SECONDS: Final = 600.0
 """When the latency without load is measured anew: soon, then after thrice as long each time, up to this."""
-FEWEST_REGAINING: Final = 50
-MOST_REGAINING: Final = 400
-"""Answers before a level that was refused is tried again: twice as many each time that it is refused again."""
+REGAINING_REFUSED: Final = 50
+REGAINING: Final = 200
+"""Answers before a level that was too much is tried again, so that trying it costs a few per cent at most: a refusal is
+seen at once, and failures only when there are several."""
 
 
 class Fixed:
@@ -118,7 +119,7 @@ class Adaptive:
         self._looking_from: float | None = None
         self._trial: _Trial | None = None
         self._refused_level = math.inf
-        self._regaining = FEWEST_REGAINING
+        self._regaining = REGAINING_REFUSED
         self._answers_since_cut = 0
         self._held = 0
         self._rise_at = -math.inf
@@ -171,7 +172,7 @@ class Adaptive:
         self._change(self._good / 4, now)
 
     def _refused(self, now: float) -> None:
-        self._remember_level()
+        self._remember_level(REGAINING_REFUSED)
         self._cut(CUT, now)
 
     def _fails_early(self, window: Window) -> bool:
@@ -193,7 +194,7 @@ class Adaptive:
             self._noise.forget(window.prompt_failures, window.answers)
             self._restore(now)
             return
-        self._remember_level()
+        self._remember_level(REGAINING)
         self._cut(CUT, now)
 
     def _judge(self, window: Window, now: float) -> None:
@@ -230,7 +231,7 @@ class Adaptive:
             self._give_way(now)
             return
         factor = max(DEEPEST_CUT, min(CUT, math.exp(self._tolerance() - latency.excess)))
-        self._remember_level()
+        self._remember_level(REGAINING)
         latency.recent += math.log(factor)
         self._cut(factor, now)
 
@@ -308,7 +309,8 @@ class Adaptive:
     def _grown(self, window: Window, now: float) -> float:
         """Return the limit a step higher; not yet at the level that was too much lately."""
         unit_seconds = max(1.0, STEP_LATENCIES * self._latency.seconds)
-        grown = min(self._limit + STEP * (now - window.began) / unit_seconds, math.floor(self._limit) + 1)
+        step = STEP * (0.5 + self._random()) * (now - window.began) / unit_seconds
+        grown = min(self._limit + step, math.floor(self._limit) + 1)
         if self._answers_since_cut < self._regaining:
             grown = max(self._limit, min(grown, self._refused_level - 0.01))
         return grown
@@ -323,13 +325,10 @@ class Adaptive:
         self._answers_since_cut = 0
         self._change(min(factor * self._limit, math.floor(self._limit) - 0.01), now)
 
-    def _remember_level(self) -> None:
-        """Note that the limit was too high, and whether about the same was before, after it had been left alone."""
-        level = math.floor(self._limit)
-        if self._answers_since_cut >= self._regaining:
-            again = abs(level - self._refused_level) <= max(1, 0.1 * level)
-            self._regaining = min(2 * self._regaining, MOST_REGAINING) if again else FEWEST_REGAINING
-        self._refused_level = level
+    def _remember_level(self, answers: int) -> None:
+        """Note that the limit was too high, and not to try so many again before there are so many *answers*."""
+        self._refused_level = math.floor(self._limit)
+        self._regaining = answers
 
     def _restore(self, now: float) -> None:
         """Take back the cuts that did not help."""
