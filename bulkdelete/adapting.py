@@ -30,7 +30,7 @@ SCALED_AT: Final = 24.0
 FEWEST_SCALED: Final = 12.0
 """The tolerance is for a limit of 24, and shrinks with its fourth root: the larger of two jobs gives way first, as in
 Swift (G. Kumar et al., SIGCOMM 2020, "flow scaling")."""
-ROOM: Final = math.log(0.88)
+ROOM: Final = math.log(0.91)
 CLIMB_UNTIL: Final = math.log(1.5)
 FAR: Final = 0.4
 RESTORED: Final = 0.9
@@ -328,7 +328,7 @@ class Adaptive:
     def _remember_level(self, answers: int) -> None:
         """Note that the limit was too high, and not to try so many again before there are so many *answers*."""
         self._refused_level = math.floor(self._limit)
-        self._regaining = answers
+        self._regaining = min(answers, REGAINING_REFUSED) if self._climbing_to else answers
 
     def _restore(self, now: float) -> None:
         """Take back the cuts that did not help."""
