@@ -11,7 +11,7 @@ WINDOW_SECONDS: Final = 1.0
 LONGEST_WINDOW_SECONDS: Final = 30.0
 FEWEST_ANSWERS: Final = 5
 ENOUGH_ANSWERS: Final = 20
-FEWEST_FAILURES: Final = 3
+FEWEST_FAILURES: Final = 4
 REMEMBERED_ANSWERS: Final = 200.0
 MOST_NOISE: Final = 0.5
 NOISE_FOR_A_CUT: Final = 0.07
@@ -39,14 +39,26 @@ class Sample:
 class Window:
     """What came back since the last judgement, of what was sent since the last change of the limit."""
 
-    __slots__ = ("busiest", "earliest_end", "failures", "latest_end", "logs", "needed", "successes")
+    __slots__ = (
+        "began",
+        "busiest",
+        "earliest_end",
+        "failures",
+        "latest_end",
+        "logs",
+        "needed",
+        "slow_failures",
+        "successes",
+    )
 
     def __init__(self, now: float, limit: float) -> None:
+        self.began = now
         self.earliest_end = now + WINDOW_SECONDS
         self.latest_end = now + LONGEST_WINDOW_SECONDS
-        self.needed = max(FEWEST_ANSWERS, min(ENOUGH_ANSWERS, int(2 * limit)))
+        self.needed = max(FEWEST_ANSWERS, min(ENOUGH_ANSWERS, int(2 * limit)), int(limit))
         self.successes = 0
         self.failures = 0
+        self.slow_failures = 0
         self.logs = 0.0
         self.busiest = 0
 
@@ -54,6 +66,11 @@ class Window:
     def answers(self) -> int:
         """How many came back."""
         return self.successes + self.failures
+
+    @property
+    def prompt_failures(self) -> int:
+        """How many failed without taking long: what takes long fails of overload, or of a timeout."""
+        return self.failures - self.slow_failures
 
 
 class Noise:
@@ -87,13 +104,17 @@ class Noise:
             and failures / answers > self.share + NOISE_FOR_A_CUT + deviations * self._deviation(answers)
         )
 
+    def is_usual(self, failures: int, answers: int) -> bool:
+        """Whether so many failures are what is known, or fewer."""
+        return failures / answers <= self.share + self._deviation(answers)
+
     def leaves_room(self, failures: int, answers: int) -> bool:
         """Whether so many failures may be noise alone."""
         return failures / answers <= self.share + NOISE_FOR_GROWTH + self._deviation(answers)
 
     def _deviation(self, answers: int) -> float:
         share = self.share
-        return math.sqrt(share * (1 - share) * (1 / answers + 1 / self._weight))
+        return math.sqrt(share * (1 - share) * (1 / answers + 1 / self._weight) + 1 / self._weight**2)
 
 
 class Latency:
@@ -109,12 +130,18 @@ class Latency:
     def take(self, logs: float, successes: int) -> None:
         """Learn the sum of the logarithms of *successes* latencies."""
         self.last = logs / successes
-        weight = 1.0 if math.isinf(self.recent) else successes / (successes + ENOUGH_ANSWERS)
+        weight = 1.0 if math.isinf(self.recent) else successes / (successes + FEWEST_ANSWERS)
         self.recent = self.last if weight == 1.0 else self.recent + weight * (self.last - self.recent)
 
-    def rebase(self) -> None:
-        """Take the last window's for the latency without load."""
-        self.base = self.recent = self.last
+    def rebase(self, at_most: float = math.inf) -> None:
+        """Take the last window's for the latency without load, *at_most* so much more than it was."""
+        self.base = min(self.last, self.base + at_most)
+        self.recent = self.last
+
+    @property
+    def seconds(self) -> float:
+        """The latency of late; 0 where none is known."""
+        return 0.0 if math.isinf(self.recent) else math.exp(self.recent)
 
     @property
     def excess(self) -> float:

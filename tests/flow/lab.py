@@ -303,11 +303,18 @@ class Result:
     limits: tuple[tuple[float, int], ...]
 
 
-def play(server: Server, doors: list[Door], seconds: float, seed: int, late_seconds: float = 0.0) -> Result:
-    """Run the jobs behind *doors* at *server* for *seconds*; every job but the first begins *late_seconds* late."""
+def play(
+    server: Server, doors: list[Door], seconds: float, seed: int, *, late_seconds: float = 0.0, shares_from: float = 0.0
+) -> Result:
+    """Run the jobs behind *doors* at *server* for *seconds*; every job but the first begins *late_seconds* late.
+
+    Shares count from *shares_from* on.
+    """
     lab = Lab(server, doors, seed)
     for job in lab.jobs[1:]:
         job.begins_at = late_seconds
+    before = [0] * len(doors)
+    lab.at(shares_from, lambda: before.__setitem__(slice(None), [job.counts.acknowledged for job in lab.jobs]))
     lab.run(seconds)
     counts = [job.counts for job in lab.jobs]
     requests = sum(one.requests for one in counts)
@@ -320,7 +327,7 @@ def play(server: Server, doors: list[Door], seconds: float, seed: int, late_seco
         exhausted=sum(one.exhausted for one in counts),
         requests=requests,
         over_quota=lab.server.over_quota,
-        shares=tuple(one.acknowledged for one in counts),
+        shares=tuple(one.acknowledged - early for one, early in zip(counts, before, strict=True)),
         gave_up=any(job.door.gave_up for job in lab.jobs),
         limits=tuple(counts[0].limits),
     )

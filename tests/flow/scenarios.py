@@ -37,11 +37,14 @@ class Scenario:
     expect: Expected
     jobs: int = 1
     late_seconds: float = 0.0
+    shares_from_seconds: float = 0.0
 
     def play(self, seed: int) -> Result:
         """Run it with the product's decisions."""
         doors: list[Door] = [Ours(Random(f"{seed} door {number}")) for number in range(self.jobs)]
-        return play(self.server, doors, self.seconds, seed, self.late_seconds)
+        return play(
+            self.server, doors, self.seconds, seed, late_seconds=self.late_seconds, shares_from=self.shares_from_seconds
+        )
 
 
 def read(path: Path) -> Scenario:
