@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from bulkdelete.credentials import Credentials
     from bulkdelete.limiter import Limiter
     from bulkdelete.protocol import Call
-    from bulkdelete.quotas import Told
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
-    from bulkdelete.transport import Transport
+    from bulkdelete.transport import Reply, Transport
 
 
 _log = logging.getLogger(__name__)
@@ -75,15 +74,17 @@ class Attempts:
             tally.requests += 1
             request_id = f"{self._prefix}-{next(self._numbers):x}"
             try:
-                verdict, answer, told = await self._post(body, api_key, request_id, call)
+                verdict, reply = await self._post(body, api_key, request_id, call)
             except BaseException:
                 self._limiter.abandon(permit)
                 raise
             seconds = now() - permit.sent_at
-            self._limiter.answered(permit, _kind(verdict), verdict.retry_after_seconds or None, told)
+            said = told(reply.headers, self._wall_clock()) if reply is not None else None
+            self._limiter.heard(permit, said, left=reply is not None or verdict.ambiguous)
+            self._limiter.answered(permit, _kind(verdict), verdict.retry_after_seconds or None)
             if verdict.kind is not VerdictKind.ACKNOWLEDGED:
-                said = verdict.kind.value, verdict.code, verdict.http_status, verdict.message
-                _log.info("request %s: %s (code %s, HTTP %s): %r", request_id, *said)
+                what = verdict.kind.value, verdict.code, verdict.http_status, verdict.message
+                _log.info("request %s: %s (code %s, HTTP %s): %r", request_id, *what)
             if verdict.kind is VerdictKind.PAUSE:
                 continue
             if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:
@@ -91,22 +92,23 @@ class Attempts:
                 if await stop.unless_asked(self._credentials.renew(api_key)):
                     _log.info("the API key was read again, and is another one")
                     continue
+            answer = b"" if reply is None else reply.body
             return Attempted(verdict, request_id, seconds, answer, permit.in_outage, permit.alone)
 
-    async def _post(self, body: bytes, api_key: str, request_id: str, call: Call) -> tuple[Verdict, bytes, Told | None]:
+    async def _post(self, body: bytes, api_key: str, request_id: str, call: Call) -> tuple[Verdict, Reply | None]:
         try:
             reply = await self._transport.post(body, api_key, request_id, call.path)
         except NotSent as error:
-            return Verdict(VerdictKind.RETRY, message=str(error)), b"", None
+            return Verdict(VerdictKind.RETRY, message=str(error)), None
         except AnswerLost as error:
-            return Verdict(VerdictKind.RETRY, message=str(error), ambiguous=True, timed_out=error.timed_out), b"", None
+            return Verdict(VerdictKind.RETRY, message=str(error), ambiguous=True, timed_out=error.timed_out), None
         except ConnectionRefusedForGood as error:
-            return Verdict(VerdictKind.FATAL, message=str(error)), b"", None
+            return Verdict(VerdictKind.FATAL, message=str(error)), None
         now = self._wall_clock()
         verdict = call.classify(reply.status, reply.headers, reply.body, self._codes, now)
         if api_key in verdict.message:  # some servers echo what they were sent
             verdict = replace(verdict, message=verdict.message.replace(api_key, "***"))
-        return verdict, reply.body, told(reply.headers, now)
+        return verdict, reply
 
 
 def _kind(verdict: Verdict) -> SampleKind | None:

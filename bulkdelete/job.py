@@ -171,12 +171,11 @@ class Job:
         means = Means(settings, prepared, ledger, state, deleter)
         limit = settings.stop.limit
         if settings.canary.records is not None and CANARY not in ledger.facts:
-            before = ledger.totals.sent
-            wanted = max(0, settings.canary.records - before)
+            wanted = max(0, settings.canary.records - ledger.totals.answered)
             wanted = wanted if limit is None else min(limit, wanted)
             canary = await self._run_one(Sweep(means, wanted, Crew(lambda: 1, 1)))
             totals = await ledger.count()
-            limit = None if limit is None else limit - (totals.sent - before)
+            limit = None if limit is None else limit - wanted
             if not canary.reached_its_limit or limit == 0 or not await self._is_approved(ledger, canary, totals):
                 canary.judge()
                 return canary
@@ -194,7 +193,8 @@ class Job:
         """Ask the check about the canary; where it does not say yes, the job ends."""
         check = self._order.check
         assert check is not None  # noqa: S101 - BulkDeleter.job_of has looked
-        what = f"{totals.sent:,} records were sent first, and the rest waits for the check"
+        counts = f"{totals.acknowledged:,} acknowledged, {totals.rejected:,} rejected, {totals.unresolved:,} unresolved"
+        what = f"{totals.sent:,} records were sent first ({counts}), and the rest waits for the check"
         try:
             said = await self._stop.unless_asked(check(self._account.report(totals, Ended.CANARY, what)))
         except StopAsked:

@@ -139,24 +139,25 @@ class Limiter:
             stop.forget(mine)
             mine.cancel()
 
-    def answered(
-        self, permit: Permit, kind: SampleKind | None, pause_seconds: float | None = None, told: Told | None = None
-    ) -> None:
-        """Give *permit* back: its attempt ended as *kind* says; the API asks everybody to wait *pause_seconds*.
-
-        *told* is what the answer's headers say of the API's limits.
-        """
+    def answered(self, permit: Permit, kind: SampleKind | None, pause_seconds: float | None = None) -> None:
+        """Give *permit* back: its attempt ended as *kind* says; the API asks everybody to wait *pause_seconds*."""
         now = asyncio.get_running_loop().time()
         if pause_seconds and self._steering.pause_seconds(now) <= 0:
             _log.warning("the API asks for a pause: nothing is sent for %.1f s", pause_seconds)
-        self._quota.quotas.ended(permit.number, told, self._quota.moment(now))
         self._steering.answered(now, permit.sent_at, kind, pause_seconds)
         self._let_go()
 
+    def heard(self, permit: Permit, told: Told | None, *, left: bool = True) -> None:
+        """Take note, before *permit* is given back, of what the answer's headers say of the API's limits, if anything.
+
+        Unless it *left*, the API has certainly not counted the request.
+        """
+        now = asyncio.get_running_loop().time()
+        self._quota.quotas.ended(permit.number, told, self._quota.moment(now), left=left)
+
     def abandon(self, permit: Permit) -> None:
         """Give *permit* back: its attempt was cancelled, and tells nothing."""
-        now = asyncio.get_running_loop().time()
-        self._quota.quotas.ended(permit.number, None, self._quota.moment(now))
+        self.heard(permit, None)
         self._steering.abandoned(permit.sent_at)
         self._let_go()
 
