@@ -88,6 +88,13 @@ class Engine:
         self.problem: Exception | None = None
         self.resume_at_unix_seconds: float | None = None
 
+    @property
+    def waits_for(self) -> str:
+        """Return what the workers wait for, where they do: ``source`` or ``ledger``."""
+        if len(self._channel):
+            return "ledger"
+        return "" if self._producer is None or self._producer.done() else "source"
+
     async def run(self, batches: AsyncGenerator[Batch, None], cancel_grace_seconds: float) -> None:
         """Send *batches*; return when each has its outcome in the ledger, or when the job had to end before.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import time
 from contextlib import contextmanager, suppress
@@ -84,7 +85,11 @@ class Job:
 
     def snapshot(self) -> Snapshot:
         """Return how far the job is."""
-        return self._account.snapshot(self._limiter)
+        return self._account.snapshot(self._limiter, "" if self._engine is None else self._engine.waits_for)
+
+    def quota_seconds(self, rows: int) -> float:
+        """Return how long so many *rows* take at least by the quotas, as far as they are known; 0 without any."""
+        return self._limiter.quota_seconds(math.ceil(max(0, rows) / self._settings.batch.size))
 
     async def run(self) -> Report:
         """Run the job; see :meth:`bulkdelete.BulkDeleter.delete` for what it returns and raises."""

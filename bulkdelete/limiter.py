@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.adapting import Adaptive, Fixed
 from bulkdelete.errors import OutageTooLong, PauseTooLong
+from bulkdelete.forecasting import seconds_until_done
 from bulkdelete.quotas import Moment, Quotas
 from bulkdelete.steering import Steering
 
@@ -111,6 +112,11 @@ class Limiter:
     def state(self) -> str:
         """What limits the job now: ``server``, ``pause``, ``quota``, ``outage`` or ``retries``."""
         return self._steering.state(asyncio.get_running_loop().time())
+
+    def quota_seconds(self, requests: int) -> float:
+        """Return how long so many *requests* take at least by the quotas, our own and those that the API told of."""
+        now = self._quota.moment(asyncio.get_running_loop().time())
+        return seconds_until_done(requests, self._settings.quotas, self._quota.quotas, now)
 
     async def acquire(self, stop: Stop, *, retry: bool = False) -> Permit:
         """Return a permit, in the order of asking; *retry*: an attempt for the same records failed before.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -54,10 +55,13 @@ def as_text(report: Report, resume_command: str = "") -> str:
     return "\n".join([*_head(report), *_counts(report), *_table(report), *_next(report, resume_command)])
 
 
-def as_json(report: Report, exit_code: int) -> str:
-    """Return *report* as one JSON object in ASCII, with the process's *exit_code*."""
+def as_json(report: Report, exit_code: int, resume_command: str = "") -> str:
+    """Return *report* as one JSON object in ASCII, with the process's *exit_code*, and when and how to go on."""
     values = report.as_dict()
     values["reason"] = harmless(report.reason, most=2000)
+    if report.resume_at_unix_seconds is not None:
+        values["resume_in_words"] = when(report.resume_at_unix_seconds, time.time())
+        values["resume_command"] = _later(report, resume_command)
     return json.dumps({**values, "exit_code": exit_code})
 
 
@@ -132,7 +136,15 @@ def _next(report: Report, resume_command: str) -> Iterator[str]:
         yield f"{'held rows':<16}{failures_command(report.ledger)} --all"
     if resume_command and (report.remaining or report.ended is not Ended.COMPLETE):
         word = "to go on" if report.ended in _GOES_ON else "once mended"
-        yield f"{word:<16}{harmless(resume_command, most=8192)}"
+        yield f"{word:<16}{harmless(_later(report, resume_command), most=8192)}"
+
+
+def _later(report: Report, resume_command: str) -> str:
+    """Return *resume_command*, to be run when the API, or the quota, lets it."""
+    if report.resume_at_unix_seconds is None:
+        return resume_command
+    seconds = max(0, math.ceil(report.resume_at_unix_seconds - time.time()))
+    return f"sleep {seconds} && {resume_command}"
 
 
 def failures_command(ledger: str) -> str:

@@ -50,6 +50,7 @@ class _Manner:
     yes: bool
     allow_empty: bool
     count: bool
+    now: bool
     quiet: bool
     json: bool
 
@@ -60,6 +61,7 @@ class _Manner:
 @setting_options
 @click.option("--plan", "plan_file", metavar="FILE", help="Send only if what would be deleted is what this plan says.")
 @click.option("--count", is_flag=True, help="Ask the API for the table's number of records, before and after.")
+@click.option("--now", is_flag=True, help="Begin also before the time that the API asked to come back at.")
 @click.option("--yes", is_flag=True, help="Do not ask for the table id to be typed.")
 @click.option("--allow-empty", is_flag=True, help="Take an empty source for a job that is done.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -81,7 +83,7 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
 
 
 def _run_and_tell(sources: Sequence[str], config: str | None, given: dict[str, Any]) -> int:
-    manner = _Manner(**{name: given.pop(name) for name in ("yes", "allow_empty", "count", "quiet", "json")})
+    manner = _Manner(**{name: given.pop(name) for name in ("yes", "allow_empty", "count", "now", "quiet", "json")})
     try:
         plan_file = given.pop("plan_file")
         plan = None if plan_file is None else plan_files.read(plan_file)
@@ -119,6 +121,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
             approved=None if plan is None else plan.what,
             check=check,
             count=manner.count,
+            heeds_resume_time=not manner.now,
         )
         return runner.run(_purge(settings, order, earlier, progress))
 
@@ -226,7 +229,9 @@ def _explain(report: Report, code: int) -> None:
 
 def _printed(ending: Ending, manner: _Manner, resume: str, code: int) -> str:
     if ending.report is not None:
-        text = reporting.as_json(ending.report, code) if manner.json else reporting.as_text(ending.report, resume)
+        text = (
+            reporting.as_json(ending.report, code, resume) if manner.json else reporting.as_text(ending.report, resume)
+        )
         return f"{text}\n"
     if manner.json and ending.error is not None:
         return f"{reporting.refusal_as_json(message_of(ending.error), code)}\n"
