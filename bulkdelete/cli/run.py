@@ -228,11 +228,9 @@ def _explain(report: Report, code: int) -> None:
 
 
 def _printed(ending: Ending, manner: _Manner, resume: str, code: int) -> str:
-    if ending.report is not None:
-        text = (
-            reporting.as_json(ending.report, code, resume) if manner.json else reporting.as_text(ending.report, resume)
-        )
-        return f"{text}\n"
+    report = ending.report
+    if report is not None:
+        return f"{reporting.as_json(report, code, resume) if manner.json else reporting.as_text(report, resume)}\n"
     if manner.json and ending.error is not None:
         return f"{reporting.refusal_as_json(message_of(ending.error), code)}\n"
     return ""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials
-from bulkdelete.errors import FatalAnswer, LedgerStorageError, SourceError
+from bulkdelete.errors import AnswerLost, FatalAnswer, LedgerStorageError, SourceError
 from bulkdelete.job import Job
 from bulkdelete.ledger import read_ledger
 from bulkdelete.limiter import Limiter
@@ -308,3 +308,48 @@ async def test_one_wholly_refused_batch_in_a_good_file_is_found_to_its_last_reco
     report = await job(api, records, ledger, **sections).run()
     assert (report.ended, report.acknowledged, report.rejected) == (Ended.COMPLETE, 9_000, 1_000)
     assert len(api.requests) < 1_400
+
+
+class Large(ApiModel):
+    """Refuses bodies of more than *most_bytes* as too large."""
+
+    most_bytes = 3_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[int] = []
+
+    async def post(self, body, api_key, request_id, path):
+        self.bodies.append(len(body))
+        if len(body) > self.most_bytes:
+            return Reply(413, {}, b"<html>Request Entity Too Large</html>")
+        return await super().post(body, api_key, request_id, path)
+
+
+async def test_a_body_that_is_too_large_makes_later_ones_smaller_and_is_no_poison():
+    api = Large()
+    records = [f"{number + 10**17:018}" + "x" * 82 for number in range(2_000)]
+    report = await job(api, records, batch={"size": 100}, flow={"concurrency": 1}).run()
+    assert (report.ended, report.acknowledged, report.rejected) == (Ended.COMPLETE, 2_000, 0)
+    assert api.bodies[0] > 10_000
+    assert max(api.bodies[-20:]) <= 6_000
+
+
+class Slow(ApiModel):
+    """Answers no request of more than *most_records* in time."""
+
+    most_records = 300
+
+    async def post(self, body, api_key, request_id, path):
+        if body.count(b"record_id") > self.most_records:
+            self.requests.append([])
+            raise AnswerLost("no answer within 60 s", timed_out=True)
+        return await super().post(body, api_key, request_id, path)
+
+
+async def test_a_batch_that_times_out_again_and_again_is_sent_in_smaller_parts_and_is_no_poison():
+    api = Slow()
+    records = [f"{number + 10**17}" for number in range(3_000)]
+    report = await job(api, records, flow={"concurrency": 2}).run()
+    assert (report.ended, report.acknowledged, report.rejected) == (Ended.COMPLETE, 3_000, 0)
+    assert len(api.requests) == 3 * (2 + 4)
