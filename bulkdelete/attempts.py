@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
-from bulkdelete.gauging import SampleKind
+from bulkdelete.limiter.gauging import SampleKind
 from bulkdelete.records import Verdict, VerdictKind
 from bulkdelete.retry import Attempted
 from bulkdelete.waiting import told

@@ -145,7 +145,7 @@ class Job:
                 return self._account.report(await ledger.count(), ended, reason), None
             except CapPassed as cap:
                 return self._account.report(await ledger.count(), cap.ended, str(cap)), None
-            async with keeping(self._limiter, ledger):
+            async with keeping(self._limiter, ledger, heeds_told=self._order.heeds_resume_time):
                 sweep = await self._sweep(ledger, prepared)
         return await self._conclude(ledger, sweep)
 

@@ -21,12 +21,15 @@ KEEP_SECONDS: Final = 5.0
 
 
 @asynccontextmanager
-async def keeping(limiter: Limiter, ledger: Ledger) -> AsyncIterator[None]:
-    """While entered, *ledger* keeps where *limiter* is, so that a later process goes on there."""
+async def keeping(limiter: Limiter, ledger: Ledger, *, heeds_told: bool) -> AsyncIterator[None]:
+    """While entered, *ledger* keeps where *limiter* is, so that a later process goes on there.
+
+    Without *heeds_told* what the API told earlier processes of its limits is forgotten.
+    """
     if ledger.path is None:
         yield
         return
-    limiter.take_over(ledger.facts.get(LIMIT), ledger.facts.get(SPENT))
+    limiter.take_over(ledger.facts.get(LIMIT), ledger.facts.get(SPENT), heeds_told=heeds_told)
     keeper = asyncio.create_task(_keep_on(limiter, ledger), name="bulkdelete limits")
     try:
         yield

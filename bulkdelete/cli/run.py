@@ -30,7 +30,7 @@ from bulkdelete.ledger import sqlite_version, user_name
 from bulkdelete.orders import Order
 from bulkdelete.progress import Expected, Lines, Silent, following
 from bulkdelete.records import Ended
-from bulkdelete.sources import first_records, open_source
+from bulkdelete.sources import estimated_rows, first_records, open_source
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
         if first == [] and not manner.allow_empty and not (earlier and earlier.totals.rows):
             raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
         if not (manner.quiet and manner.yes):
-            _announce(summary(settings, source, first, ledger, earlier, plan=plan))
+            rows = runner.run(estimated_rows(source)) if plan is None else None
+            _announce(summary(settings, source, first, ledger, earlier, plan=plan, rows=rows))
         if earlier is None or not earlier.complete:
             confirm(settings, source, yes=manner.yes)
         order = Order(

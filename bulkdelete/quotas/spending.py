@@ -107,6 +107,10 @@ class Quotas:
         """
         self._telling.ended(number, told, self._look(now), left=left)
 
+    def forget_told(self) -> None:
+        """Forget what the server said of its limits; only our own hold from now on, until it says more."""
+        self._telling = Telling()
+
     def keep(self, allowance: int | None) -> None:
         """Let only *allowance* requests leave that no durable snapshot holds; ``None``: nobody keeps any more."""
         self._allowance = allowance

@@ -9,7 +9,17 @@ from __future__ import annotations
 from bulkdelete.sources.iterables import from_iterable
 from bulkdelete.sources.opening import open_source
 from bulkdelete.sources.several import FILES, passed_over
-from bulkdelete.sources.source import Source, first_records, is_source
+from bulkdelete.sources.source import Source, estimated_rows, first_records, is_source
 from bulkdelete.sources.spool import spooled
 
-__all__ = ["FILES", "Source", "first_records", "from_iterable", "is_source", "open_source", "passed_over", "spooled"]
+__all__ = [
+    "FILES",
+    "Source",
+    "estimated_rows",
+    "first_records",
+    "from_iterable",
+    "is_source",
+    "open_source",
+    "passed_over",
+    "spooled",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from bulkdelete.errors import SourceRefused
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
     from bulkdelete.records import Item, Rows
+
+_ESTIMATED_BY_BYTES: Final = 4 * 1024 * 1024
 
 
 @runtime_checkable
@@ -68,6 +70,21 @@ class Source(Protocol):
 def is_source(thing: object) -> TypeIs[Source]:
     """Return whether *thing* is a source already, rather than an iterable of records."""
     return isinstance(thing, Source)
+
+
+async def estimated_rows(source: Source) -> int | None:
+    """Return about how many rows a replayable source of known size has, judged by its first few megabytes."""
+    rows = 0
+    if not source.replayable or not source.size_bytes:
+        return None
+    async with aclosing(source.blocks()) as blocks:
+        async for block in blocks:
+            rows = block.first_row + len(block.items)
+            if source.position_bytes >= min(source.size_bytes, _ESTIMATED_BY_BYTES):
+                break
+        else:
+            return rows
+    return round(rows * source.size_bytes / source.position_bytes)
 
 
 async def first_records(source: Source, n: int = 3) -> list[Item]:

@@ -24,9 +24,9 @@ from heapq import heappop, heappush
 from random import Random
 from typing import TYPE_CHECKING, Final, Protocol
 
-from bulkdelete.adapting import Adaptive, Fixed
-from bulkdelete.gauging import SampleKind
-from bulkdelete.steering import Steering
+from bulkdelete.limiter.adapting import Adaptive, Fixed
+from bulkdelete.limiter.gauging import SampleKind
+from bulkdelete.limiter.steering import Steering
 from tests.flow.servers import Answer, Running, Server
 
 if TYPE_CHECKING:

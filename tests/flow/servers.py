@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bulkdelete.gauging import SampleKind
+from bulkdelete.limiter.gauging import SampleKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

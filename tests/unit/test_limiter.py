@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkdelete.errors import OutageTooLong, PauseTooLong
-from bulkdelete.gauging import SampleKind
 from bulkdelete.limiter import Limiter, Permit
+from bulkdelete.limiter.gauging import SampleKind
 from bulkdelete.quotas import Told
 from bulkdelete.settings import FlowSettings
 from bulkdelete.stopping import Stop, StopAsked

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, Protocol
 
-from bulkdelete.breaking import Breaker
-from bulkdelete.budgeting import RetryBudget
-from bulkdelete.gating import Gate
-from bulkdelete.gauging import Sample, SampleKind
+from bulkdelete.limiter.breaking import Breaker
+from bulkdelete.limiter.budgeting import RetryBudget
+from bulkdelete.limiter.gating import Gate
+from bulkdelete.limiter.gauging import Sample, SampleKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

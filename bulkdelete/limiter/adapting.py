@@ -13,7 +13,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.gauging import ENOUGH_ANSWERS, FEWEST_ANSWERS, MOST_NOISE, Latency, Noise, Sample, SampleKind, Window
+from bulkdelete.limiter.gauging import (
+    ENOUGH_ANSWERS,
+    FEWEST_ANSWERS,
+    MOST_NOISE,
+    Latency,
+    Noise,
+    Sample,
+    SampleKind,
+    Window,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

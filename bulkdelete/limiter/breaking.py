@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.gauging import SampleKind
+from bulkdelete.limiter.gauging import SampleKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

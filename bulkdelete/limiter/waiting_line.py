@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import random
@@ -12,16 +11,17 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from bulkdelete.adapting import Adaptive, Fixed
 from bulkdelete.errors import OutageTooLong, PauseTooLong
 from bulkdelete.forecasting import seconds_until_done
-from bulkdelete.quotas import Moment, Quotas
-from bulkdelete.steering import Steering
+from bulkdelete.limiter.adapting import Adaptive, Fixed
+from bulkdelete.limiter.kept import QuotaDoor, loaded, number
+from bulkdelete.limiter.steering import Steering
+from bulkdelete.quotas import Quotas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bulkdelete.gauging import SampleKind
+    from bulkdelete.limiter.gauging import SampleKind
     from bulkdelete.quotas import Told
     from bulkdelete.settings import FlowSettings
     from bulkdelete.stopping import Stop
@@ -45,24 +45,6 @@ class Permit:
     alone: bool
 
 
-class _Quota:
-    """The quotas as steering asks for them: by the event loop's time, with the wall clock read beside it."""
-
-    def __init__(self, quotas: Quotas, wall_clock: Callable[[], float]) -> None:
-        self.quotas = quotas
-        self._wall_clock = wall_clock
-        self.number = 0
-
-    def moment(self, now: float) -> Moment:
-        return Moment(self._wall_clock(), now)
-
-    def wait_seconds(self, now: float) -> float:
-        return self.quotas.wait_seconds(self.moment(now))
-
-    def spend(self, now: float) -> None:
-        self.number = self.quotas.spend(self.moment(now))
-
-
 class Limiter:
     """Admits attempts in the order of asking, retries in a line of their own. Times are the event loop's.
 
@@ -78,7 +60,7 @@ class Limiter:
         self._settings = settings
         self._wall_clock = wall_clock
         self._random = random_number
-        self._quota = _Quota(Quotas(settings.quotas, None), wall_clock)
+        self._quota = QuotaDoor(Quotas(settings.quotas, None), wall_clock)
         self._steering = self._steering_from(None)
         self._firsts: deque[asyncio.Future[Permit]] = deque()
         self._retries: deque[asyncio.Future[Permit]] = deque()
@@ -148,9 +130,10 @@ class Limiter:
     def answered(self, permit: Permit, kind: SampleKind | None, pause_seconds: float | None = None) -> None:
         """Give *permit* back: its attempt ended as *kind* says; the API asks everybody to wait *pause_seconds*."""
         now = asyncio.get_running_loop().time()
-        if pause_seconds and self._steering.pause_seconds(now) <= 0:
-            _log.warning("the API asks for a pause: nothing is sent for %.1f s", pause_seconds)
+        was_paused = self._steering.pause_seconds(now) > 0
         self._steering.answered(now, permit.sent_at, kind, pause_seconds)
+        if not was_paused and (pause := self._steering.pause_seconds(now)) > 0:
+            _log.warning("the API asks for a pause: nothing is sent for %.1f s", pause)
         self._let_go()
 
     def heard(self, permit: Permit, told: Told | None, *, left: bool = True) -> None:
@@ -167,11 +150,12 @@ class Limiter:
         self._steering.abandoned(permit.sent_at)
         self._let_go()
 
-    def take_over(self, limit: str | None, spent: str | None) -> None:
+    def take_over(self, limit: str | None, spent: str | None, *, heeds_told: bool = True) -> None:
         """Begin where an earlier process was, which kept its *limit* and what it had *spent* of its quotas.
 
         From then on little leaves that is not in what :meth:`spent_so_far` gives and :meth:`keep` confirms, until
-        :meth:`keep_no_more`. A limiter that was used already knows better than an earlier process.
+        :meth:`keep_no_more`. A limiter that was used already knows better than an earlier process. Without
+        *heeds_told* what the API told that process of its limits is forgotten.
         """
         limits, allowance = self._settings.quotas, max(LEAST_ALLOWANCE, self._settings.ceiling)
         self._keepers += 1
@@ -181,9 +165,11 @@ class Limiter:
         loop_time = asyncio.get_running_loop().time()
         kept = Quotas(limits, allowance)
         if spent is not None:
-            kept = Quotas.restored(limits, allowance, _loaded(spent), self._quota.moment(loop_time))
-        self._quota = _Quota(kept, self._wall_clock)
-        self._steering = self._steering_from(_number(limit))
+            kept = Quotas.restored(limits, allowance, loaded(spent), self._quota.moment(loop_time))
+        if not heeds_told:
+            kept.forget_told()
+        self._quota = QuotaDoor(kept, self._wall_clock)
+        self._steering = self._steering_from(number(limit))
 
     def spent_so_far(self, *, clean: bool = False) -> dict[str, Any]:
         """Return what was spent of the quotas, to be kept; *clean*: nothing is sent any more."""
@@ -283,17 +269,3 @@ class Limiter:
         return PauseTooLong(
             f"{who} a pause of {asked:.0f} s{after}; max_pause_seconds is {most:.0f}", self._wall_clock() + asked
         )
-
-
-def _loaded(snapshot: str) -> object:
-    try:
-        return json.loads(snapshot)
-    except ValueError:
-        return None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else max(1.0, min(1024.0, float(text)))
-    except ValueError:
-        return None
