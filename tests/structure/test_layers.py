@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
-    ["records", "settings", "waiting", "stopping", "ids", "forecasting", "gauging", "gating", "budgeting"],
+    ["records", "settings", "waiting", "stopping", "ids", "forecasting", "gauging", "gating", "budgeting", "looking"],
     ["holds", "adapting", "breaking"],
     ["protocol", "screening", "sanity", "digest", "channel", "tally", "steering"],
     ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
