@@ -13,16 +13,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.limiter.gauging import (
-    ENOUGH_ANSWERS,
-    FEWEST_ANSWERS,
-    MOST_NOISE,
-    Latency,
-    Noise,
-    Sample,
-    SampleKind,
-    Window,
-)
+from bulkdelete.limiter import gauging
+from bulkdelete.limiter.gauging import Latency, Noise, Sample, SampleKind, Trial, Window, tolerance
+from bulkdelete.limiter.looking import REGAINING, REGAINING_REFUSED, Ground, Looks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,33 +24,16 @@ __all__ = ["Adaptive", "Fixed", "Sample", "SampleKind"]
 
 CUT: Final = 0.88
 DEEPEST_CUT: Final = 0.7
-TOLERANCE: Final = math.log(1.75)
-"""Latency may be so many times that without load. A server whose latency grows as 1 + (n / capacity)^k does most when
-it is k / (k - 1) times: 2 for a square, 1.5 for a cube."""
-SCALE: Final = 0.25
-SCALED_AT: Final = 24.0
-FEWEST_SCALED: Final = 12.0
-"""The tolerance is for a limit of 24, and shrinks with its fourth root: the larger of two jobs gives way first, as in
-Swift (G. Kumar et al., SIGCOMM 2020, "flow scaling")."""
 ROOM: Final = math.log(0.91)
-CLIMB_UNTIL: Final = math.log(1.5)
-FAR: Final = 0.4
+CAREFUL_FROM: Final = 8.0
 RESTORED: Final = 0.9
 STILL_AS_MANY: Final = 0.6
 STILL_AS_SLOW: Final = math.log(0.85)
-EARLY: Final = 4.0
+EARLY: Final = 5.0
 IN_TIME: Final = 3.0
 """So many standard deviations make failures an overload: before a window's end, where one looks often, and at it."""
 HURRIED_LIMIT: Final = 4
-STEP: Final = 0.5
-"""Growth in a second, on average, of whatever limit: with cuts in proportion, jobs come to share a server evenly."""
-STEP_LATENCIES: Final = 2.0
-"""Where so many latencies are longer than a second, the step is for that time: growth must see what it does."""
-NEW_GROUND: Final = 1.1
-"""So far beyond where it was cut last, it climbs again as it did at first."""
-FIRST_LOOK_SECONDS: Final = 15.0
-RISE_AT_A_LOOK: Final = math.log(1.05)
-RISE: Final = math.log(1.1)
+RISE: Final = math.log(1.05)
 RISE_SECONDS: Final = 10.0
 """By how much the latency without load may rise at a look, and how often where cuts do not help: what else makes it
 longer is another client, and jobs that take each other's load for the server's own drive each other up."""
@@ -65,13 +41,6 @@ FAR_TOO_SLOW: Final = math.log(4.0)
 """No other client makes a latency so many times longer for long; where cuts do not help, it is the server's own."""
 HELD: Final = 3
 """After so many windows with too many failures to grow and too few to cut, a look shows which of them are noise."""
-LOOK_LATENCIES: Final = 120.0
-LOOK_SECONDS: Final = 600.0
-"""When the latency without load is measured anew: soon, then after thrice as long each time, up to this."""
-REGAINING_REFUSED: Final = 50
-REGAINING: Final = 200
-"""Answers before a level that was too much is tried again, so that trying it costs a few per cent at most: a refusal is
-seen at once, and failures only when there are several."""
 
 
 class Fixed:
@@ -91,21 +60,6 @@ class Fixed:
         return float(self.limit)
 
 
-class _Trial:
-    """Cuts in a row: from which limit, and what was seen before they went far enough to help."""
-
-    __slots__ = ("latency", "limit", "share")
-
-    def __init__(self, limit: float, latency: float) -> None:
-        self.limit = limit
-        self.latency = latency
-        self.share = 0.0
-
-    def has_gone_far(self, limit: float) -> bool:
-        """Whether *limit* is so far down that a server's overload would have eased."""
-        return limit <= FAR * self.limit
-
-
 class Adaptive:
     """The limit of attempts in flight, from *floor* to *ceiling*; fed with every attempt's end that tells of load.
 
@@ -122,14 +76,10 @@ class Adaptive:
         self._good = self._limit
         self._climbing_to = self._ceiling if start is None else 0.0
         self._changed_at = -math.inf
-        self._top = self._limit
-        self._look_interval_seconds = FIRST_LOOK_SECONDS
-        self._look_at = math.inf if start is None else -math.inf
+        self._ground = Ground(self._limit)
+        self._looks = Looks(math.inf if start is None else -math.inf, random)
         self._looking_from: float | None = None
-        self._trial: _Trial | None = None
-        self._refused_level = math.inf
-        self._regaining = REGAINING_REFUSED
-        self._answers_since_cut = 0
+        self._trial: Trial | None = None
         self._held = 0
         self._rise_at = -math.inf
         self._noise = Noise()
@@ -156,13 +106,15 @@ class Adaptive:
             self._hurry()
         if kind is SampleKind.SUCCESS:
             window.successes += 1
-            window.logs += math.log(max(now - sample.sent_at, 1e-6))
+            log = math.log(max(now - sample.sent_at, 1e-6))
+            window.logs += log
+            window.squares += log * log
         elif kind is SampleKind.REFUSED:
-            self._refused(now)
+            self._cut(CUT, REGAINING_REFUSED, now)
             return
         else:
             window.failures += 1
-            if math.log(max(now - sample.sent_at, 1e-6)) > self._latency.base + 2 * TOLERANCE:
+            if math.log(max(now - sample.sent_at, 1e-6)) > self._latency.base + 2 * gauging.TOLERANCE:
                 window.slow_failures += 1
             if self._fails_early(window):
                 self._failed(window, now)
@@ -180,13 +132,9 @@ class Adaptive:
         self._trial = self._looking_from = None
         self._change(self._good / 4, now)
 
-    def _refused(self, now: float) -> None:
-        self._remember_level(REGAINING_REFUSED)
-        self._cut(CUT, now)
-
     def _fails_early(self, window: Window) -> bool:
         trial, answers = self._trial, window.successes + window.failures
-        if answers < ENOUGH_ANSWERS and trial is not None and trial.has_gone_far(self._limit):
+        if answers < gauging.ENOUGH_ANSWERS and trial is not None and trial.has_gone_far(self._limit):
             return False
         return self._noise.is_exceeded(window.failures, answers, EARLY)
 
@@ -194,34 +142,34 @@ class Adaptive:
         """Cut, unless less in flight has not helped: then so many fail whatever is asked of the server."""
         trial, share = self._trial, window.failures / window.answers
         if trial is None:
-            trial = self._trial = _Trial(self._limit, self._latency.last)
+            trial = self._trial = Trial(self._limit, self._latency.last)
         if not trial.has_gone_far(self._limit):
             trial.share = max(trial.share, share)
         has_not_helped = trial.has_gone_far(self._limit) and share >= STILL_AS_MANY * trial.share
-        may_be_noise = share <= MOST_NOISE and 2 * window.slow_failures <= window.failures
+        may_be_noise = share <= gauging.MOST_NOISE and 2 * window.slow_failures <= window.failures
         if may_be_noise and (has_not_helped or self._limit <= self._floor):
             self._noise.forget(window.prompt_failures, window.answers)
             self._restore(now)
             return
-        self._remember_level(REGAINING)
-        self._cut(CUT, now)
+        if self._limit <= self._floor:
+            self._noise.learn(window.prompt_failures, window.answers)
+            self._window = Window(now, self._limit)
+            return
+        self._cut(CUT, REGAINING, now)
 
     def _judge(self, window: Window, now: float) -> None:
         latency = self._latency
         if window.successes:
-            latency.take(window.logs, window.successes)
-        self._answers_since_cut += window.answers
+            latency.take(window)
+        self._ground.answered(window.answers)
         if self._looking_from is not None:
             self._looked(window, now)
         elif self._noise.is_exceeded(window.failures, window.answers, IN_TIME):
             self._failed(window, now)
-        elif latency.excess > self._tolerance():
+        elif latency.excess - latency.doubt > tolerance(self._limit):
             self._slow(now)
         else:
             self._well(window, now)
-
-    def _tolerance(self) -> float:
-        return TOLERANCE + SCALE * math.log(SCALED_AT / max(self._limit, FEWEST_SCALED))
 
     def _slow(self, now: float) -> None:
         """Cut, unless less in flight has not helped: then the server has become slower by itself."""
@@ -229,20 +177,21 @@ class Adaptive:
         if trial is not None and trial.has_gone_far(self._limit) and latency.last <= trial.latency + STILL_AS_SLOW:
             trial = None  # it has helped so far
         if trial is None:
-            trial = self._trial = _Trial(self._limit, latency.last)
-        elif trial.has_gone_far(self._limit) and latency.last > latency.base + FAR_TOO_SLOW:
-            latency.rebase()
-            self._look_interval_seconds = FIRST_LOOK_SECONDS
-            self._plan_look(now)
-            self._restore(now)
-            return
-        if trial.has_gone_far(self._limit) or self._limit <= self._floor:
+            trial = self._trial = Trial(self._limit, latency.last)
+            has_not_helped = self._limit <= self._floor
+        else:
+            has_not_helped = trial.has_gone_far(self._limit) or self._limit <= self._floor
+            if has_not_helped and latency.last > latency.base + FAR_TOO_SLOW:
+                latency.rebase()
+                self._looks.begin_anew(now, latency.seconds)
+                self._restore(now)
+                return
+        if has_not_helped:
             self._give_way(now)
             return
-        factor = max(DEEPEST_CUT, min(CUT, math.exp(self._tolerance() - latency.excess)))
-        self._remember_level(REGAINING)
+        factor = max(DEEPEST_CUT, min(CUT, math.exp(tolerance(self._limit) - latency.excess)))
         latency.recent += math.log(factor)
-        self._cut(factor, now)
+        self._cut(factor, REGAINING, now)
 
     def _give_way(self, now: float) -> None:
         """Take the latency for the server's own, little by little: it may also be another client's load."""
@@ -254,23 +203,24 @@ class Adaptive:
     def _well(self, window: Window, now: float) -> None:
         latency, noise = self._latency, self._noise
         self._trial = None
-        if latency.excess <= self._tolerance() + ROOM:
+        if latency.excess <= tolerance(self._limit) + ROOM:
             self._good = self._limit
         if window.successes:
             latency.base = min(latency.base, latency.recent)
-        is_light = self._climbing_to or self._limit <= max(self._floor, 0.5 * self._top)
+        is_light = self._climbing_to or self._limit <= max(self._floor, 0.5 * self._ground.top)
         if is_light or noise.is_usual(window.failures, window.answers):
             noise.learn(window.prompt_failures, window.answers)
-        if self._look_at == math.inf:
-            self._plan_look(now)
+        looks = self._looks
+        if looks.due_at == math.inf:
+            looks.plan(now, latency.seconds)
         self._held = 0 if noise.leaves_room(window.failures, window.answers) else self._held + 1
         if self._held >= HELD:
-            self._look_at = now
-        if now >= self._look_at and self._limit > self._floor and not self._climbing_to:
+            looks.due_at = now
+        if now >= looks.due_at and self._limit > self._floor and not self._climbing_to:
             self._looking_from = self._limit
             self._change(self._limit / 4, now)
             if self._held:
-                self._window.needed = ENOUGH_ANSWERS
+                self._window.needed = gauging.ENOUGH_ANSWERS
         elif window.busiest >= 0.8 * int(self._limit) and not self._held:
             self._grow(window, now)
         else:
@@ -278,14 +228,14 @@ class Adaptive:
 
     def _looked(self, window: Window, now: float) -> None:
         """Take what was measured at a quarter of the limit for the latency without load, and go back."""
-        if window.successes >= FEWEST_ANSWERS:
-            self._latency.rebase(at_most=RISE_AT_A_LOOK)
+        if window.successes >= gauging.FEWEST_ANSWERS:
+            self._latency.rebase(at_most=RISE)
         if self._held:
             self._noise.forget(window.prompt_failures, window.answers)
         else:
             self._noise.learn(window.prompt_failures, window.answers)
         self._held = 0
-        self._plan_look(now)
+        self._looks.plan(now, self._latency.seconds)
         back, self._looking_from = self._looking_from, None
         self._change(back or self._limit, now)
 
@@ -294,56 +244,40 @@ class Adaptive:
         if self._limit <= HURRIED_LIMIT:
             self._window.needed = int(self._limit)
 
-    def _plan_look(self, now: float) -> None:
-        seconds = max(self._look_interval_seconds, LOOK_LATENCIES * self._latency.seconds)
-        self._look_at = now + seconds * (0.75 + 0.5 * self._random())
-        self._look_interval_seconds = min(3 * self._look_interval_seconds, LOOK_SECONDS)
-
     def _grow(self, window: Window, now: float) -> None:
-        excess = self._latency.excess
         if self._climbing_to:
-            if max(excess, self._latency.last - self._latency.base) <= CLIMB_UNTIL and self._limit < self._climbing_to:
-                self._change(min(2 * self._limit, self._climbing_to), now)
+            if not self._latency.has_risen and self._limit < self._climbing_to:
+                factor = 1.5 if self._limit >= CAREFUL_FROM and self._latency.seconds > 1 else 2.0
+                self._change(min(factor * self._limit, self._climbing_to), now)
                 self._hurry()
                 return
             self._climbing_to = 0.0
-            self._top = self._limit
-        elif self._limit > NEW_GROUND * self._top:
+            self._ground.top = self._limit
+        elif self._ground.is_new(self._limit):
             self._climbing_to = self._ceiling
-        if excess > self._tolerance() + ROOM:
+        if self._latency.excess > tolerance(self._limit) + ROOM:
             self._window = Window(now, self._limit)
             return
-        self._change(self._grown(window, now), now)
+        seconds = (now - window.began) * (0.5 + self._random())  # not in step with other clients
+        self._change(self._ground.grown(self._limit, seconds, self._latency.seconds), now)
 
-    def _grown(self, window: Window, now: float) -> float:
-        """Return the limit a step higher; not yet at the level that was too much lately."""
-        unit_seconds = max(1.0, STEP_LATENCIES * self._latency.seconds)
-        step = STEP * (0.5 + self._random()) * (now - window.began) / unit_seconds
-        grown = min(self._limit + step, math.floor(self._limit) + 1)
-        if self._answers_since_cut < self._regaining:
-            grown = max(self._limit, min(grown, self._refused_level - 0.01))
-        return grown
+    def _cut(self, factor: float, regaining: int, now: float) -> None:
+        """Go down by *factor*, and by one attempt at the least; a look at the latency without load is over.
 
-    def _cut(self, factor: float, now: float) -> None:
-        """Go down by *factor*, and by one attempt at the least; a look at the latency without load is over."""
+        The limit may come back after *regaining* answers; sooner where it was reached by doubling.
+        """
         if self._looking_from is not None:
             self._limit, self._looking_from = self._looking_from, None
-            self._plan_look(now)
+            self._looks.plan(now, self._latency.seconds)
+        self._ground.lost(self._limit, REGAINING_REFUSED if self._climbing_to else regaining)
         self._climbing_to = 0.0
-        self._top = self._limit
-        self._answers_since_cut = 0
         self._change(min(factor * self._limit, math.floor(self._limit) - 0.01), now)
-
-    def _remember_level(self, answers: int) -> None:
-        """Note that the limit was too high, and not to try so many again before there are so many *answers*."""
-        self._refused_level = math.floor(self._limit)
-        self._regaining = min(answers, REGAINING_REFUSED) if self._climbing_to else answers
 
     def _restore(self, now: float) -> None:
         """Take back the cuts that did not help."""
         before = 0.0 if self._trial is None else self._trial.limit
         self._trial = None
-        self._refused_level = math.inf
+        self._ground.forget()
         self._change(max(self._limit, RESTORED * before), now)
 
     def _change(self, limit: float, now: float) -> None:

@@ -16,6 +16,18 @@ REMEMBERED_ANSWERS: Final = 200.0
 MOST_NOISE: Final = 0.5
 NOISE_FOR_A_CUT: Final = 0.07
 NOISE_FOR_GROWTH: Final = 0.035
+DOUBT_OF_ONE: Final = 0.5
+LITTLE_DOUBT: Final = 0.15
+RISEN: Final = math.log(1.5)
+FAR: Final = 0.4
+TOLERANCE: Final = math.log(1.75)
+"""Latency may be so many times that without load. A server whose latency grows as 1 + (n / capacity)^k does most when
+it is k / (k - 1) times: 2 for a square, 1.5 for a cube."""
+SCALE: Final = 0.25
+SCALED_AT: Final = 24.0
+FEWEST_SCALED: Final = 12.0
+"""The tolerance is for a limit of 24, and shrinks with its fourth root: the larger of two jobs gives way first, as in
+Swift (G. Kumar et al., SIGCOMM 2020, "flow scaling")."""
 
 
 class SampleKind(Enum):
@@ -48,6 +60,7 @@ class Window:
         "logs",
         "needed",
         "slow_failures",
+        "squares",
         "successes",
     )
 
@@ -60,6 +73,7 @@ class Window:
         self.failures = 0
         self.slow_failures = 0
         self.logs = 0.0
+        self.squares = 0.0
         self.busiest = 0
 
     @property
@@ -120,16 +134,19 @@ class Noise:
 class Latency:
     """Means of logarithms: a load makes all latencies so many times longer, and a few very long ones say little."""
 
-    __slots__ = ("base", "last", "recent")
+    __slots__ = ("base", "doubt", "last", "recent")
 
     def __init__(self) -> None:
         self.base = math.inf
-        self.last = 0.0
+        self.last = self.doubt = 0.0
         self.recent = math.inf
 
-    def take(self, logs: float, successes: int) -> None:
-        """Learn the sum of the logarithms of *successes* latencies."""
-        self.last = logs / successes
+    def take(self, window: Window) -> None:
+        """Learn the latencies of *window*, which has successes."""
+        successes = window.successes
+        self.last = window.logs / successes
+        variance = max(0.0, window.squares / successes - self.last**2)
+        self.doubt = math.sqrt(variance / (successes - 1)) if successes > 1 else DOUBT_OF_ONE
         weight = 1.0 if math.isinf(self.recent) else successes / (successes + FEWEST_ANSWERS)
         self.recent = self.last if weight == 1.0 else self.recent + weight * (self.last - self.recent)
 
@@ -144,6 +161,36 @@ class Latency:
         return 0.0 if math.isinf(self.recent) else math.exp(self.recent)
 
     @property
+    def rise(self) -> float:
+        """The logarithm of how many times the last window's latency is that without load."""
+        return self.last - self.base if math.isfinite(self.base) else 0.0
+
+    @property
+    def has_risen(self) -> bool:
+        """Whether it is half as long again as without load: of late, or in a last window that leaves little doubt."""
+        return self.excess > RISEN or (self.doubt < LITTLE_DOUBT and self.rise > RISEN)
+
+    @property
     def excess(self) -> float:
         """The logarithm of how many times the latency is that without load."""
         return self.recent - self.base if math.isfinite(self.base) else 0.0
+
+
+class Trial:
+    """Cuts in a row: from which limit, and what was seen before they went far enough to help."""
+
+    __slots__ = ("latency", "limit", "share")
+
+    def __init__(self, limit: float, latency: float) -> None:
+        self.limit = limit
+        self.latency = latency
+        self.share = 0.0
+
+    def has_gone_far(self, limit: float) -> bool:
+        """Whether *limit* is so far down that a server's overload would have eased."""
+        return limit <= FAR * self.limit
+
+
+def tolerance(limit: float) -> float:
+    """Return the logarithm of how many times the latency may be that without load, at *limit* in flight."""
+    return TOLERANCE + SCALE * math.log(SCALED_AT / max(limit, FEWEST_SCALED))
