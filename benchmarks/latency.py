@@ -31,7 +31,7 @@ def main() -> None:
 def _rate(source: Path, latency_seconds: float, permits: int) -> tuple[float, float]:
     ledger = source.with_suffix(".db")
     with null_server(latency_seconds) as server:
-        run(source, server.base_url, "--ledger", str(ledger), "--permits", str(permits))
+        run(source, server.base_url, "--ledger", str(ledger), "--concurrency", str(permits))
     for file in source.parent.glob(f"{ledger.name}*"):
         file.unlink()
     answers: dict[int, int] = {int(tenth): count for tenth, count in server.seen["answers"].items()}

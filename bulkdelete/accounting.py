@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How far a running job is, at one moment; counts are rows unless named otherwise."""
+    """How far a running job is, at one moment; counts are rows unless named otherwise.
+
+    At most ``limit`` attempts may be in flight. ``limited_by`` says what limits the job now: ``server``, ``pause``,
+    ``quota``, ``outage``, ``retries``, ``source`` or ``ledger``.
+    """
 
     rows: int
     settled: int
@@ -31,6 +35,8 @@ class Snapshot:
     requests: int
     retries: int
     in_flight: int
+    limit: int
+    limited_by: str
     pause_seconds: float
     elapsed_seconds: float
 
@@ -62,8 +68,9 @@ class Account:
         tally.settled_before = before.rows - before.unresolved - before.pending
         tally.acknowledged_before, tally.rejected_before = before.acknowledged, before.rejected
 
-    def snapshot(self, limiter: Limiter) -> Snapshot:
-        """Return how far the job is."""
+    def snapshot(self, limiter: Limiter, waits_for: str = "") -> Snapshot:
+        """Return how far the job is; *waits_for* is what keeps it from sending more, where the limiter does not."""
+        idle = limiter.state == "server" and not limiter.waiting and limiter.in_flight < limiter.limit
         tally = self._tally
         return Snapshot(
             rows=max(tally.rows_before, tally.rows),
@@ -74,6 +81,8 @@ class Account:
             requests=tally.requests,
             retries=tally.retries,
             in_flight=limiter.in_flight,
+            limit=limiter.limit,
+            limited_by=waits_for if idle and waits_for else limiter.state,
             pause_seconds=limiter.pause_seconds,
             elapsed_seconds=self.elapsed_seconds,
         )

@@ -64,7 +64,7 @@ class BulkDeleter:
         if base_url is not None:
             settings = Settings.from_mapping({**settings.model_dump(), "base_url": base_url})
         self._settings = settings
-        self._transport = HttpTransport(settings.base_url, settings.http, settings.flow.permits)
+        self._transport = HttpTransport(settings.base_url, settings.http, settings.flow.ceiling)
         self._limiter = Limiter(settings.flow)
         if not isinstance(api_key, Credentials):
             api_key = credentials_from(settings) if api_key is None else Credentials(api_key)

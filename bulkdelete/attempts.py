@@ -7,12 +7,15 @@ import itertools
 import logging
 import secrets
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
+from bulkdelete.limiter.gauging import SampleKind
 from bulkdelete.records import Verdict, VerdictKind
 from bulkdelete.retry import Attempted
+from bulkdelete.waiting import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from bulkdelete.protocol import Call
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
-    from bulkdelete.transport import Transport
+    from bulkdelete.transport import Reply, Transport
 
 
 _log = logging.getLogger(__name__)
@@ -47,11 +50,16 @@ class Attempts:
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
-    async def make(self, body: bytes, stop: Stop, tally: Tally, call: Call = protocol.DELETE) -> Attempted:
+    async def make(
+        self, body: bytes, stop: Stop, tally: Tally, call: Call = protocol.DELETE, *, retry: bool = False
+    ) -> Attempted:
         """Send *body*, as *call* says, and return the verdict; what the API asks to pause for, everybody waits for.
+
+        *retry*: an attempt for the same records failed before.
 
         Raises:
             PauseTooLong: the pause is longer than ``max_pause_seconds``.
+            OutageTooLong: nothing but failures came back for ``max_outage_seconds``.
             StopAsked: the job was asked to stop before the request left.
             CredentialsError: the key cannot be read.
 
@@ -62,17 +70,22 @@ class Attempts:
             api_key = self._credentials.known
             if api_key is None:
                 api_key = await stop.unless_asked(self._credentials.key())
-            async with self._limiter.permit(stop):
-                tally.requests += 1
-                sent_at = now()
-                request_id = f"{self._prefix}-{next(self._numbers):x}"
-                verdict, answer = await self._post(body, api_key, request_id, call)
-                seconds = now() - sent_at
+            permit = await self._limiter.acquire(stop, retry=retry)
+            tally.requests += 1
+            request_id = f"{self._prefix}-{next(self._numbers):x}"
+            try:
+                verdict, reply = await self._post(body, api_key, request_id, call)
+            except BaseException:
+                self._limiter.abandon(permit)
+                raise
+            seconds = now() - permit.sent_at
+            said = told(reply.headers, self._wall_clock()) if reply is not None else None
+            self._limiter.heard(permit, said, left=reply is not None or verdict.ambiguous)
+            self._limiter.answered(permit, _kind(verdict), verdict.retry_after_seconds or None)
             if verdict.kind is not VerdictKind.ACKNOWLEDGED:
-                told = verdict.kind.value, verdict.code, verdict.http_status
-                _log.info("request %s: %s (code %s, HTTP %s)", request_id, *told)
+                what = verdict.kind.value, verdict.code, verdict.http_status
+                _log.info("request %s: %s (code %s, HTTP %s)", request_id, *what)
                 _log.debug("request %s: the API said %r", request_id, verdict.message)  # which may name ids
-            self._heed(verdict, sent_at)
             if verdict.kind is VerdictKind.PAUSE:
                 continue
             if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:
@@ -80,24 +93,30 @@ class Attempts:
                 if await stop.unless_asked(self._credentials.renew(api_key)):
                     _log.info("the API key was read again, and is another one")
                     continue
-            return Attempted(verdict, request_id, seconds, answer)
+            answer = b"" if reply is None else reply.body
+            return Attempted(verdict, request_id, seconds, answer, permit.in_outage, permit.alone)
 
-    async def _post(self, body: bytes, api_key: str, request_id: str, call: Call) -> tuple[Verdict, bytes]:
+    async def _post(self, body: bytes, api_key: str, request_id: str, call: Call) -> tuple[Verdict, Reply | None]:
         try:
             reply = await self._transport.post(body, api_key, request_id, call.path)
         except NotSent as error:
-            return Verdict(VerdictKind.RETRY, message=str(error)), b""
+            return Verdict(VerdictKind.RETRY, message=str(error)), None
         except AnswerLost as error:
-            return Verdict(VerdictKind.RETRY, message=str(error), ambiguous=True), b""
+            return Verdict(VerdictKind.RETRY, message=str(error), ambiguous=True, timed_out=error.timed_out), None
         except ConnectionRefusedForGood as error:
-            return Verdict(VerdictKind.FATAL, message=str(error)), b""
+            return Verdict(VerdictKind.FATAL, message=str(error)), None
         now = self._wall_clock()
-        body_of_reply = reply.body.replace(api_key.encode(), b"***")  # some servers echo what they were sent
-        verdict = call.classify(reply.status, reply.headers, body_of_reply, self._codes, now)
-        return verdict, body_of_reply
+        verdict = call.classify(reply.status, reply.headers, reply.body, self._codes, now)
+        if api_key in verdict.message:  # some servers echo what they were sent
+            verdict = replace(verdict, message=verdict.message.replace(api_key, "***"))
+        return verdict, reply
 
-    def _heed(self, verdict: Verdict, sent_at: float) -> None:
-        if verdict.kind is VerdictKind.PAUSE or verdict.retry_after_seconds:
-            self._limiter.pause(verdict.retry_after_seconds or None, sent_at)  # a wait of 0 says nothing
-        elif verdict.http_status is not None:
-            self._limiter.answered()
+
+def _kind(verdict: Verdict) -> SampleKind | None:
+    """Return what *verdict* tells of the server's load: ``None`` where it is about the request itself."""
+    kind = verdict.kind
+    if kind is VerdictKind.ACKNOWLEDGED:
+        return SampleKind.SUCCESS
+    if kind is VerdictKind.PAUSE or (kind is VerdictKind.RETRY and verdict.retry_after_seconds):
+        return SampleKind.REFUSED
+    return SampleKind.FAILED if kind is VerdictKind.RETRY else None

@@ -27,6 +27,9 @@ MOST_ROWS: Final = 100_000
 """A range without records this long is settled without a request."""
 
 
+_LEAST_CAP_BYTES: Final = 4096
+
+
 @dataclass(slots=True)
 class _Draft:
     """A batch that is being cut row by row, because something was found in its rows."""
@@ -80,11 +83,25 @@ class _Fed:
         return block.file, block.lines[row - block.first_row] if block.lines else None
 
 
+class BodyCap:
+    """How large a body may be: what the settings allow, or less since the API refused one as too large."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+
+    def refused(self, body_bytes: int) -> None:
+        """Let bodies be at most half as large as one that was too large, and never so small that nothing fits."""
+        self.most_bytes = max(_LEAST_CAP_BYTES, min(self.most_bytes, body_bytes // 2))
+
+
 class Batcher:
     """Cuts the rows that are fed to it, in order, into batches; no I/O, and memory for the rows of one range."""
 
-    def __init__(self, table_id: str, settings: BatchSettings, screen: Screen | None = None) -> None:
+    def __init__(
+        self, table_id: str, settings: BatchSettings, screen: Screen | None = None, cap: BodyCap | None = None
+    ) -> None:
         self._settings = settings
+        self._cap = cap or BodyCap(settings.max_body_bytes)
         self._screen = screen or Screen(settings.max_id_characters)
         self._envelope_bytes = protocol.envelope_bytes(table_id)
         self._fed = _Fed()
@@ -186,7 +203,7 @@ class Batcher:
     def _fits(self, joined: bytes, records: int) -> bool:
         """Return whether a body of plain ids is certainly below the cap, each byte taken for an escape of two."""
         entries = 2 * len(joined) + records * protocol.ENTRY_BYTES
-        return self._envelope_bytes + entries <= self._settings.max_body_bytes
+        return self._envelope_bytes + entries <= self._cap.most_bytes
 
     def _cut_row_by_row(self, size: int, *, at_end: bool) -> Batch | None:
         draft = self._draft = self._draft or _Draft(body_bytes=self._envelope_bytes)
@@ -209,7 +226,7 @@ class Batcher:
             draft.set_aside.append(self._set_aside(row, Fate.DUPLICATE, "already in this batch", item))
         else:
             body_bytes = draft.body_bytes + protocol.entry_bytes(item)
-            if body_bytes > self._settings.max_body_bytes and draft.records:
+            if body_bytes > self._cap.most_bytes and draft.records:
                 return False
             draft.body_bytes = body_bytes
             draft.seen.add(identity)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete import protocol, splitting
-from bulkdelete.errors import CredentialsError, FatalAnswer, PauseTooLong
+from bulkdelete.errors import CredentialsError, FatalAnswer, OutageTooLong, PauseTooLong
 from bulkdelete.pathfinding import Pathfinder
 from bulkdelete.records import Fate, Outcome, RowFate, VerdictKind
 from bulkdelete.stopping import StopAsked
@@ -61,14 +61,9 @@ class _Case:
         self.doubt = batch.ambiguous
 
     @property
-    def wholly_refused(self) -> bool:
-        """Whether everything that was asked for so far was refused, and no lost answer explains it."""
-        return not self.acknowledged and not self.doubt
-
-    @property
     def is_probed_now(self) -> bool:
         """Whether enough was refused to try single records before smaller parts."""
-        return self.probes_left is None and self.refused_parts >= _PROBE_AFTER and self.wholly_refused
+        return self.probes_left is None and self.refused_parts >= _PROBE_AFTER and not self.acknowledged
 
     def split(self, part: _Part) -> None:
         """Put the quarters of *part*, the first in the line, at the line's end: level by level."""
@@ -98,7 +93,7 @@ class Deleter:
         self._attempts = attempts
         self._retry = retry
         self._stop, self._tally, self._suspicion = state.stop, state.tally, state.suspicion
-        self._holds = state.holds
+        self._holds, self._cap = state.holds, state.cap
         self._pathfinder = Pathfinder(proven=bool(state.tally.acknowledged_before))
         self._split_turns = asyncio.Semaphore(splitting.AT_ONCE)
 
@@ -111,6 +106,7 @@ class Deleter:
         Raises:
             FatalAnswer: the API refused the table, the key or the plan.
             PauseTooLong: the API asks for a longer pause than ``max_pause_seconds``.
+            OutageTooLong: nothing but failures came back for ``max_outage_seconds``.
             CredentialsError: the key cannot be read.
 
         """
@@ -132,7 +128,7 @@ class Deleter:
                         yield self._outcome(case, part, settled)
                     for outcome in self._give_up_if_suspect(case):
                         yield outcome
-            except (StopAsked, PauseTooLong, CredentialsError, FatalAnswer) as reason:
+            except (StopAsked, PauseTooLong, OutageTooLong, CredentialsError, FatalAnswer) as reason:
                 for part in case.todo:
                     yield _left(case.batch, part, str(reason))
                 if not isinstance(reason, StopAsked):
@@ -150,8 +146,10 @@ class Deleter:
         body = protocol.encode(self._table_id, records, joined)
 
         async def attempt() -> Attempted:
-            attempted = await self._attempts.make(body, self._stop, self._tally)
+            attempted = await self._attempts.make(body, self._stop, self._tally, retry=part.attempts > 0)
             self._tally.retries += part.attempts > 0
+            if self._pathfinder.waiting:
+                attempted = replace(attempted, alone=False)
             part.attempts += 1
             part.last = attempted
             part.ambiguous |= attempted.verdict.ambiguous
@@ -164,9 +162,15 @@ class Deleter:
                 self._tally.split_requests += 1
             return attempted
 
-        return await self._retry.until_settled(attempt, self._stop.sleep)
+        may_be_split = len(span) >= splitting.FEWEST_SLOW
+        settled = await self._retry.until_settled(attempt, self._stop.sleep, may_be_split=may_be_split)
+        if self._cap is not None and settled.last.verdict.kind is VerdictKind.TOO_LARGE:
+            self._cap.refused(len(body))
+        return settled
 
     def _is_split(self, case: _Case, part: _Part, settled: Settled) -> bool:
+        if settled.too_slow:
+            return True
         if len(part.span) == 1 or settled.last.verdict.kind not in _REFUSED:
             return False
         too_large = settled.last.verdict.kind is VerdictKind.TOO_LARGE
@@ -175,24 +179,32 @@ class Deleter:
     async def _take_apart(self, case: _Case, part: _Part) -> None:
         case.split(part)
         if part.last is None or part.last.verdict.kind is not VerdictKind.INVALID:
-            return  # too large is no fault of a record, and costs nothing of what searching for one may
+            return  # too large or too slow is no fault of a record, and costs nothing of what searching for one may
         if not case.splitting:
             await self._split_turns.acquire()
             case.splitting = True
         case.refused_parts += 1
-        if self._suspicion.probes_first and case.is_probed_now:
+        if self._suspicion.probes_first and self._may_be_set_aside(case) and case.is_probed_now:
             case.put_probes_first()
+
+    def _may_be_set_aside(self, case: _Case) -> bool:
+        """Return whether a batch that is wholly refused may be left for the end of the run.
+
+        One that a lost answer may explain is left only while nothing was acknowledged yet: the next batch tells more.
+        """
+        return not case.batch.thorough and not (case.doubt and self._pathfinder.is_proven)
 
     def _give_up_if_suspect(self, case: _Case) -> Iterator[Outcome]:
         """Yield what is left of a batch all of whose probes were refused, as not probed; remember the batch."""
         if case.probes_left:
             case.probes_left -= 1
         at_end = not case.todo or case.probes_left == 0
-        if not (at_end and case.refused_singly and case.wholly_refused):
+        if not (at_end and case.refused_singly and not case.acknowledged and self._may_be_set_aside(case)):
             return
-        self._suspicion.refused(case.refused_singly)
+        if not case.doubt:  # what a lost answer may explain is no sign of a wrong file
+            self._suspicion.refused(case.refused_singly)
         while case.todo:
-            yield _left(case.batch, case.todo.popleft(), _NOT_PROBED)
+            yield replace(_left(case.batch, case.todo.popleft(), _NOT_PROBED), again=True)
 
     def _outcome(self, case: _Case, part: _Part, settled: Settled) -> Outcome:
         verdict = settled.last.verdict
@@ -202,7 +214,7 @@ class Deleter:
             return _outcome(case.batch, part, Fate.ACKNOWLEDGED)
         if verdict.kind not in _REFUSED:
             fate = Fate.UNRESOLVED if part.sent else Fate.PENDING
-            return _outcome(case.batch, part, fate, failed=True)
+            return replace(_outcome(case.batch, part, fate, failed=True), again=fate is Fate.UNRESOLVED)
         if len(part.span) > 1:
             return _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
         if verdict.kind is VerdictKind.INVALID:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_left
 from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.channel import Channel, ChannelClosed
-from bulkdelete.errors import CredentialsError, FatalAnswer, LedgerError, PauseTooLong, SourceChanged, SourceError
+from bulkdelete.errors import (
+    CredentialsError,
+    FatalAnswer,
+    LedgerError,
+    OutageTooLong,
+    PauseTooLong,
+    SourceChanged,
+    SourceError,
+)
 from bulkdelete.records import Ended, Fate, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from bulkdelete.deleter import Deleter
     from bulkdelete.ledger import Ledger
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _ENDINGS: Final[tuple[tuple[type[Exception], Ended], ...]] = (
     (PauseTooLong, Ended.QUOTA),
+    (OutageTooLong, Ended.OUTAGE),
     (FatalAnswer, Ended.FATAL_ANSWER),
     (CredentialsError, Ended.FATAL_ANSWER),
     (LedgerError, Ended.STORAGE),
@@ -34,6 +45,20 @@ _WHOLLY_WRONG: Final = (
 )
 
 
+GENTLY: Final = 4
+MOST_DEFERRED: Final = 20
+"""So many batches that ran out of attempts, or were refused in a way that looked like a wrong file, are no failures
+until they were sent once more, at the end of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """How many batches may be sent at once, which may change, and how many may wait to be."""
+
+    workers: Callable[[], int]
+    waiting: int
+
+
 class _CancelledElsewhereError(Exception):
     """Something that a worker awaited, such as a caller's key function, was cancelled by somebody else."""
 
@@ -41,25 +66,34 @@ class _CancelledElsewhereError(Exception):
 class Engine:
     """Runs one job once; afterwards ``ended``, ``reason`` and ``problem`` say how it ended.
 
-    At most *workers* batches are being sent, and as many wait in the channel.
+    At most ``crew.workers()`` batches are being sent, and ``crew.waiting`` wait in the channel.
     """
 
     def __init__(
-        self, deleter: Deleter, ledger: Ledger, state: State, *, workers: int, max_failures: int | None = None
+        self, deleter: Deleter, ledger: Ledger, state: State, crew: Crew, *, max_failures: int | None = None
     ) -> None:
         self._deleter = deleter
         self._ledger = ledger
         self._stop, self._tally, self._suspicion = state.stop, state.tally, state.suspicion
         self._max_failures = max_failures
-        self._workers = workers
-        self._channel: Channel[tuple[Batch, asyncio.Future[None]]] = Channel(workers)
+        self._workers = crew.workers
+        self._channel: Channel[tuple[Batch, asyncio.Future[None]]] = Channel(crew.waiting)
         self._crew: list[asyncio.Task[None]] = []
         self._producer: asyncio.Task[None] | None = None
         self._unsent: list[Batch] = []
+        self._deferred: list[Batch] = []
+        self._most_deferred = MOST_DEFERRED
         self.ended = Ended.COMPLETE
         self.reason = ""
         self.problem: Exception | None = None
         self.resume_at_unix_seconds: float | None = None
+
+    @property
+    def waits_for(self) -> str:
+        """Return what the workers wait for, where they do: ``source`` or ``ledger``."""
+        if len(self._channel):
+            return "ledger"
+        return "" if self._producer is None or self._producer.done() else "source"
 
     async def run(self, batches: AsyncGenerator[Batch, None], cancel_grace_seconds: float) -> None:
         """Send *batches*; return when each has its outcome in the ledger, or when the job had to end before.
@@ -71,6 +105,8 @@ class Engine:
             self._producer = asyncio.create_task(self._produce(batches), name="bulkdelete producer")
         try:
             await self._drained()
+            if self._deferred and not (self._stop.asked or self._suspicion.nothing_but_suspects):
+                await self._drive_again()
         except asyncio.CancelledError:
             self.halt(Ended.CANCELLED, "the awaiting task was cancelled")
             drained = asyncio.create_task(self._drained(), name="bulkdelete grace")
@@ -112,7 +148,7 @@ class Engine:
             self._channel.close()
 
     async def _hand_over(self, batch: Batch, intent: asyncio.Future[None]) -> None:
-        if len(self._crew) < self._workers:
+        if len(self._crew) < self._workers():
             self._crew.append(asyncio.create_task(self._work(), name=f"bulkdelete worker {len(self._crew)}"))
         try:
             await self._channel.put((batch, intent))
@@ -123,14 +159,7 @@ class Engine:
     async def _work(self) -> None:
         try:
             while True:
-                batch, intent = await self._channel.get()
-                await intent
-                async with aclosing(self._deleter.send(batch)) as outcomes:
-                    async for outcome in outcomes:
-                        await self._ledger.record(outcome)
-                        self._tally.settle(outcome)
-                        _tell(outcome)
-                        self._look_at_failures()
+                await self._settle(*await self._channel.get())
         except ChannelClosed:
             pass
         except asyncio.CancelledError:
@@ -140,6 +169,33 @@ class Engine:
             self.halt(Ended.FAULT, "something that a worker awaited was cancelled", _CancelledElsewhereError())
         except Exception as problem:  # noqa: BLE001 - the first problem ends the job, and is raised when it has ended
             self.halt(_ending_of(problem), str(problem) or type(problem).__name__, problem)
+
+    async def _settle(self, batch: Batch, intent: asyncio.Future[None]) -> None:
+        await intent
+        async with aclosing(self._deleter.send(batch)) as outcomes:
+            async for outcome in outcomes:
+                await self._ledger.record(outcome)
+                self._tally.settle(replace(outcome, failed=False) if self._defers(outcome) else outcome)
+                _tell(outcome)
+                self._look_at_failures()
+
+    def _defers(self, outcome: Outcome) -> bool:
+        """Return whether *outcome* is no failure yet: what ran out of attempts is sent once more at the end."""
+        if not outcome.again or len(self._deferred) >= self._most_deferred:
+            return False
+        self._deferred.append(_once_more(outcome))
+        return True
+
+    async def _drive_again(self) -> None:
+        """Send once more, a few at a time, what was set aside."""
+        self._most_deferred = 0
+        self._channel = Channel(max(1, len(self._deferred)))
+        for batch in self._deferred:
+            await self._channel.put((batch, self._ledger.intend(batch)))
+        self._channel.close()
+        _log.info("%d batches are sent once more", len(self._deferred))
+        self._crew = [asyncio.create_task(self._work(), name=f"bulkdelete worker {n}") for n in range(GENTLY)]
+        await self._drained()
 
     def _look_at_failures(self) -> None:
         if self._suspicion.wholly_wrong:
@@ -180,6 +236,15 @@ def _tell(outcome: Outcome) -> None:
     _log.debug("request %s: the API said %r", outcome.request_id, outcome.message)  # which may name ids
     if outcome.row_fate is not None:
         _log.debug("row %d is %r", outcome.first_row, outcome.row_fate.record)
+
+
+def _once_more(outcome: Outcome) -> Batch:
+    """Return the batch of *outcome* with what it could not resolve, as the ledger holds it."""
+    batch = outcome.batch
+    start = bisect_left(batch.rows, outcome.first_row)
+    span = range(start, start + outcome.records)
+    ambiguous = batch.ambiguous or outcome.ambiguous
+    return replace(batch, spans=(span,), set_aside=(), ambiguous=ambiguous, sent=True, stored=True, thorough=True)
 
 
 def _ending_of(problem: Exception) -> Ended:

@@ -15,6 +15,7 @@ BulkDeleteError                 has .report, the report so far, where a job had 
 |   `-- LedgerStorageError      the disk refused a write; nothing more was sent
 |-- FatalAnswer                 the API refused the table, the key or the plan; has .verdict
 |-- PauseTooLong                the API asks for a longer pause than max_pause_seconds; has .until_unix_seconds
+|-- OutageTooLong               nothing but failures came back for max_outage_seconds
 |-- AttemptError                one HTTP call gave no answer (raised by the transport, handled by the deleter)
 |   |-- NotSent                 certainly not applied: the request never left
 |   |-- AnswerLost              perhaps applied: the request left and its answer did not come
@@ -103,6 +104,10 @@ class PauseTooLong(BulkDeleteError):
         self.until_unix_seconds = until_unix_seconds
 
 
+class OutageTooLong(BulkDeleteError):
+    """Nothing but failures came back for ``max_outage_seconds``."""
+
+
 class AttemptError(BulkDeleteError):
     """One HTTP call gave no answer."""
 
@@ -112,7 +117,11 @@ class NotSent(AttemptError):
 
 
 class AnswerLost(AttemptError):
-    """The request left and its answer did not come: perhaps applied."""
+    """The request left and its answer did not come: perhaps applied; ``timed_out``: it did not come in time."""
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
 
 
 class ConnectionRefusedForGood(AttemptError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import time
 from contextlib import contextmanager, suppress
@@ -12,19 +13,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bulkdelete.accounting import Account
+from bulkdelete.batching import BodyCap
 from bulkdelete.copying import spool_of
 from bulkdelete.counting import total_count
 from bulkdelete.deleter import Deleter
+from bulkdelete.engine import Crew
 from bulkdelete.errors import (
     BulkDeleteError,
     LedgerError,
     LedgerStorageError,
+    OutageTooLong,
     PauseTooLong,
     SettingsError,
     SourceChanged,
     SourceError,
     SourceRefused,
 )
+from bulkdelete.keeping import keeping
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
 from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
 from bulkdelete.orders import identity
@@ -80,7 +85,11 @@ class Job:
 
     def snapshot(self) -> Snapshot:
         """Return how far the job is."""
-        return self._account.snapshot(self._limiter)
+        return self._account.snapshot(self._limiter, "" if self._engine is None else self._engine.waits_for)
+
+    def quota_seconds(self, rows: int) -> float:
+        """Return how long so many *rows* take at least by the quotas, as far as they are known; 0 without any."""
+        return self._limiter.quota_seconds(math.ceil(max(0, rows) / self._settings.batch.size))
 
     async def run(self) -> Report:
         """Run the job; see :meth:`bulkdelete.BulkDeleter.delete` for what it returns and raises."""
@@ -116,15 +125,16 @@ class Job:
         return await open_ledger(order.ledger, known_by, synchronous=settings.ledger.synchronous, version=VERSION)
 
     async def _run(self, ledger: Ledger, content: str) -> tuple[Report, Exception | None]:
-        resume_at = float(ledger.facts.get(RESUME_AT, 0))
-        if resume_at > time.time():
-            why = "the API asked not to come back before the time given"
+        resume_at = float(ledger.facts.get(RESUME_AT, 0)) if self._order.heeds_resume_time else 0.0
+        if resume_at > time.time() and not self._settings.flow.wait:
+            why = "the API, or a quota, wants nothing before the time given"
             return self._account.report(ledger.totals, Ended.QUOTA, why, resume_at), None
         table, settled = self._order.table_id, self._tally.settled_before
         _log.info("a job on table %s begins: %s, %d rows settled before", table, self._order.source.name, settled)
         await self._note_beginning(ledger)
         with self._for_at_most(self._settings.stop.max_duration_seconds):
             try:
+                await self._stop.sleep(max(0.0, resume_at - time.time()))
                 prepared = await self._stop.unless_asked(prepare(self._order, self._settings, ledger, content))
                 if COUNT_BEFORE not in ledger.facts and not ledger.totals.sent:
                     await self._count(ledger, COUNT_BEFORE, self._stop)
@@ -135,7 +145,8 @@ class Job:
                 return self._account.report(await ledger.count(), ended, reason), None
             except CapPassed as cap:
                 return self._account.report(await ledger.count(), cap.ended, str(cap)), None
-            sweep = await self._sweep(ledger, prepared)
+            async with keeping(self._limiter, ledger, heeds_told=self._order.heeds_resume_time):
+                sweep = await self._sweep(ledger, prepared)
         return await self._conclude(ledger, sweep)
 
     async def _note_beginning(self, ledger: Ledger) -> None:
@@ -159,29 +170,36 @@ class Job:
         settings = self._settings
         if self._order.holds:
             await ledger.note("holds", records=len(prepared.holds), digest=prepared.holds.digest)
-        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally), prepared.holds)
+        cap = BodyCap(settings.batch.max_body_bytes)
+        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally), prepared.holds, cap)
         deleter = Deleter(self._order.table_id, self._attempts, Retry(settings.retry), state)
         means = Means(settings, prepared, ledger, state, deleter)
         limit = settings.stop.limit
         if settings.canary.records is not None and CANARY not in ledger.facts:
-            before = ledger.totals.sent
-            wanted = max(0, settings.canary.records - before)
-            canary = await self._run_one(Sweep(means, wanted if limit is None else min(limit, wanted), 1))
+            wanted = max(0, settings.canary.records - ledger.totals.answered)
+            wanted = wanted if limit is None else min(limit, wanted)
+            canary = await self._run_one(Sweep(means, wanted, Crew(lambda: 1, 1)))
             totals = await ledger.count()
-            limit = None if limit is None else limit - (totals.sent - before)
+            limit = None if limit is None else limit - wanted
             if not canary.reached_its_limit or limit == 0 or not await self._is_approved(ledger, canary, totals):
                 canary.judge()
                 return canary
             self._tally.begin_again()
-        sweep = await self._run_one(Sweep(means, limit, 2 * settings.flow.permits))
+        sweep = await self._run_one(Sweep(means, limit, self._crew()))
         sweep.judge()
         return sweep
+
+    def _crew(self) -> Crew:
+        """Return who sends: some more than may be on the wire, so that somebody is always ready to."""
+        ceiling = self._settings.flow.ceiling
+        return Crew(lambda: min(2 * self._limiter.limit + 8, 2 * ceiling), ceiling)
 
     async def _is_approved(self, ledger: Ledger, canary: Sweep, totals: Totals) -> bool:
         """Ask the check about the canary; where it does not say yes, the job ends."""
         check = self._order.check
         assert check is not None  # noqa: S101 - BulkDeleter.job_of has looked
-        what = f"{totals.sent:,} records were sent first, and the rest waits for the check"
+        counts = f"{totals.acknowledged:,} acknowledged, {totals.rejected:,} rejected, {totals.unresolved:,} unresolved"
+        what = f"{totals.sent:,} records were sent first ({counts}), and the rest waits for the check"
         try:
             said = await self._stop.unless_asked(check(self._account.report(totals, Ended.CANARY, what)))
         except StopAsked:
@@ -245,7 +263,7 @@ class Job:
         problem, resume_at = engine.problem, engine.resume_at_unix_seconds
         if resume_at is not None:
             await self._remember(ledger, RESUME_AT, repr(resume_at))
-        if isinstance(problem, PauseTooLong):
+        if isinstance(problem, PauseTooLong | OutageTooLong):
             problem = None
         try:
             totals = await ledger.count()

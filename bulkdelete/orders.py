@@ -42,7 +42,7 @@ class Order:
     *holds* are its hold lists, *decisions* what was decided before it, for the ledger: kind and plain values.
     *approved* is what a plan says of it. *check* is asked after the canary. With *count* the API is asked for the
     table's number of records, before and after. *shown* are the stamps of the source when it was shown to whoever
-    confirmed it.
+    confirmed it. Without *heeds_resume_time* it begins also before the time that the API asked to come back at.
     """
 
     table_id: str
@@ -54,6 +54,7 @@ class Order:
     check: Check | None = None
     count: bool = False
     shown: Stamps | None = None
+    heeds_resume_time: bool = True
 
 
 def identity(order: Order, base_url: str, content: str) -> dict[str, str]:

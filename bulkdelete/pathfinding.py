@@ -15,6 +15,8 @@ class Pathfinder:
     def __init__(self, *, proven: bool) -> None:
         self.is_proven = proven
         self.path = asyncio.Lock()
+        self.waiting = 0
+        """Batches that wait for the way to be proven."""
 
     def turn(self) -> Turn:
         """Return a turn, to be entered: ``async with pathfinder.turn() as turn``."""
@@ -32,7 +34,11 @@ class Turn:
 
     async def __aenter__(self) -> Self:
         if not self._pathfinder.is_proven:
-            await self._pathfinder.path.acquire()
+            self._pathfinder.waiting += 1
+            try:
+                await self._pathfinder.path.acquire()
+            finally:
+                self._pathfinder.waiting -= 1
             self._holds = True
             if self._pathfinder.is_proven:
                 self._leave()

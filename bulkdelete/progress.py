@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections import deque
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
@@ -23,6 +24,17 @@ LINE_SECONDS: Final = 10.0
 """How often a plain line is written."""
 RATE_SECONDS: Final = 5.0
 """Over how long the rate is taken."""
+
+
+_LIMITED_BY: Final = {
+    "server": "limited by the server, {limit} at once",
+    "pause": "paused until {until}: the API asks for it",
+    "quota": "limited by the quota until {until}",
+    "outage": "outage: nothing but failures comes back, single batches are tried",
+    "retries": "limited by retries",
+    "source": "limited by the source",
+    "ledger": "limited by the ledger",
+}
 
 
 class Progress(Protocol):
@@ -126,7 +138,7 @@ class Lines(Silent):
             now = job.snapshot()
             pace.take(now)
             if not self.is_hidden:
-                self.tell(now, phrases(now, pace, expected.rows(now.rows)))
+                self.tell(now, told(job, now, pace, expected))
 
     def tell(self, now: Snapshot, said: list[str]) -> None:  # noqa: ARG002 - those who log it want it
         """Say how far the job is."""
@@ -144,8 +156,14 @@ async def following(progress: Progress, job: Job, expected: Expected) -> AsyncIt
         await asyncio.gather(task, return_exceptions=True)
 
 
-def phrases(now: Snapshot, pace: Pace, expected_rows: int | None) -> list[str]:
-    """Return what there is to say about *now*, the most important first."""
+def told(job: Job, now: Snapshot, pace: Pace, expected: Expected) -> list[str]:
+    """Return what there is to say about *job*, which is as *now* says."""
+    rows = expected.rows(now.rows)
+    return phrases(now, pace, rows, 0.0 if rows is None else job.quota_seconds(rows - now.settled))
+
+
+def phrases(now: Snapshot, pace: Pace, expected_rows: int | None, quota_seconds: float = 0.0) -> list[str]:
+    """Return what there is to say about *now*, the most important first; the rest takes *quota_seconds* at least."""
     of_all = f" of about {expected_rows:,}" if expected_rows else ""
     said = [
         f"{now.settled:,}{of_all} rows settled",
@@ -156,21 +174,21 @@ def phrases(now: Snapshot, pace: Pace, expected_rows: int | None) -> list[str]:
     if now.failed:
         said.append(f"{now.failed:,} failed")
     rate = pace.rows_per_second
-    if expected_rows and rate and not now.pause_seconds:
-        said.append(f"ETA {_clock((expected_rows - now.settled) / rate)}")
+    if expected_rows and (quota_seconds or (rate and not now.pause_seconds)):
+        left = (expected_rows - now.settled) / rate if rate else 0.0
+        said.append(f"ETA {_clock(max(left, quota_seconds))}")
     why = why_it_waits(now, pace)
     return [*said, why] if why else said
 
 
 def why_it_waits(now: Snapshot, pace: Pace) -> str:
-    """Return why *now* nothing, or less, happens; empty where all is well."""
-    if now.pause_seconds:
-        return f"paused {now.pause_seconds:.0f} s: the API's limit"
-    if pace.retrying:
-        return "retrying"
-    if not now.requests and not now.in_flight:
+    """Return what limits the job *now*; empty where nobody can say."""
+    if not now.requests and not now.in_flight and not now.pause_seconds:
         return "comparing the source with the ledger" if now.settled_before else "starting"
-    return ""
+    if now.limited_by in _LIMITED_BY:
+        until = time.strftime("%H:%M:%S", time.localtime(time.time() + now.pause_seconds))
+        return _LIMITED_BY[now.limited_by].format(until=until, limit=now.limit)
+    return "retrying" if pace.retrying else ""
 
 
 def _clock(seconds: float) -> str:

@@ -33,6 +33,7 @@ class Ended(StrEnum):
     """Why a job ended."""
 
     COMPLETE = "complete"  #: every row of the source was read and tried
+    OUTAGE = "outage"  #: nothing but failures came back for max_outage_seconds
     LIMIT = "limit"  #: --limit records were sent in this run
     QUOTA = "quota"  #: the API asks for a pause longer than max_pause_seconds
     SIGNAL = "signal"  #: asked to stop (SIGINT, SIGTERM, or Job.stop())
@@ -110,7 +111,8 @@ class Batch:
     are the rows never sent. ``spans`` are the index ranges of ``records`` still to be settled, all of them unless an
     earlier run settled parts. ``ambiguous`` says that an earlier attempt may have been applied; ``sent``, that an
     earlier run may have sent it; ``stored``, that the ledger holds the range already. ``joined`` are the records joined
-    by line breaks, where they are plain ids and at hand so; a body is made of them.
+    by line breaks, where they are plain ids and at hand so; a body is made of them. ``thorough``: it was set aside
+    before, and is now taken apart to its end where it is refused.
     """
 
     first_row: int
@@ -124,6 +126,7 @@ class Batch:
     stored: bool = False
     joined: bytes = field(default=b"", repr=False)
     sent: bool = False
+    thorough: bool = False
 
     @property
     def open_records(self) -> int:
@@ -164,7 +167,10 @@ class VerdictKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The meaning of one attempt. ``ambiguous``: the delete may have been applied although it was not acknowledged."""
+    """The meaning of one attempt. ``ambiguous``: the delete may have been applied although it was not acknowledged.
+
+    ``timed_out``: no answer came in time.
+    """
 
     kind: VerdictKind
     code: int | None = None
@@ -172,6 +178,7 @@ class Verdict:
     http_status: int | None = None
     ambiguous: bool = False
     retry_after_seconds: float | None = None
+    timed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +188,8 @@ class Outcome:
     ``fate`` is acknowledged, rejected, unresolved or pending. ``whole``: it covers every record of the batch.
     ``attempts`` are the HTTP calls made for it; ``code``, ``message``, ``http_status`` and ``request_id`` are those of
     the last answer. ``ambiguous``: some attempt without a final answer may have been applied. ``failed``: it counts
-    towards ``max_failures``; what is left because the job ends, or because its batch is suspect, does not.
+    towards ``max_failures``; what is left because the job ends, or because its batch is suspect, does not. ``again``:
+    it is worth sending once more, at the end of the run.
     """
 
     batch: Batch
@@ -197,6 +205,7 @@ class Outcome:
     request_id: str = ""
     ambiguous: bool = False
     failed: bool = False
+    again: bool = False
     row_fate: RowFate | None = None
 
 

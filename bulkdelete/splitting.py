@@ -20,6 +20,9 @@ PROBES: Final = 5
 AT_ONCE: Final = 2
 """So many batches of a job are taken apart at a time; clean ones go on meanwhile."""
 
+FEWEST_SLOW: Final = 50
+"""A part of fewer records is not made smaller because it is slow."""
+
 _SUSPECTS: Final = 2
 _REFUSED_RECORDS: Final = 2 * PROBES
 _REQUESTS_PER_BATCH: Final = 5

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bulkdelete.holds import Holds
 
 if TYPE_CHECKING:
+    from bulkdelete.batching import BodyCap
     from bulkdelete.splitting import Suspicion
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One run's stop, counts and suspicion, which the engine and the deleter change in place; and its hold list."""
+    """One run's stop, counts, suspicion and largest body, which engine and deleter change in place; its hold list."""
 
     stop: Stop
     tally: Tally
     suspicion: Suspicion
     holds: Holds = field(default_factory=Holds)
+    cap: BodyCap | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -20,6 +20,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
+        self._waiting: set[asyncio.Future[Any]] = set()
 
     @property
     def asked(self) -> bool:
@@ -29,6 +30,18 @@ class Stop:
     def ask(self) -> None:
         """Ask the job to stop; asking again changes nothing."""
         self._asked.set()
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(StopAsked())
+        self._waiting.clear()
+
+    def wake(self, future: asyncio.Future[Any]) -> None:
+        """Let *future* fail with :class:`StopAsked` when the job is asked to stop; :meth:`forget` takes that back."""
+        self._waiting.add(future)
+
+    def forget(self, future: asyncio.Future[Any]) -> None:
+        """Leave *future* alone from now on."""
+        self._waiting.discard(future)
 
     def check(self) -> None:
         """Raise :class:`StopAsked` if the job was asked to stop."""

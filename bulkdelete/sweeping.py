@@ -13,6 +13,7 @@ from bulkdelete.records import Ended
 
 if TYPE_CHECKING:
     from bulkdelete.deleter import Deleter
+    from bulkdelete.engine import Crew
     from bulkdelete.ledger import Ledger
     from bulkdelete.preparing import Prepared
     from bulkdelete.settings import Settings
@@ -33,23 +34,23 @@ class Means:
 class Sweep:
     """Most jobs are one sweep; a canary is another before it, which *limit* ends after so many records.
 
-    At most *workers* batches are sent at once.
+    *crew* sends the batches.
     """
 
-    def __init__(self, means: Means, limit: int | None, workers: int) -> None:
+    def __init__(self, means: Means, limit: int | None, crew: Crew) -> None:
         self._stop_settings = stop = means.settings.stop
         self._prepared = means.prepared
         self._state = means.state
         rows = means.ledger.facts.get(SOURCE_ROWS)
         self._merge = Merge(
-            Batcher(means.prepared.table_id, means.settings.batch, means.prepared.screen),
+            Batcher(means.prepared.table_id, means.settings.batch, means.prepared.screen, means.state.cap),
             means.ledger.ranges(),
             limit=limit,
             source_rows=int(rows) if rows is not None and means.ledger.totals.rows else None,
             most_records=stop.max_records,
             expected=None if means.prepared.surveyed else stop.expect,
         )
-        self.engine = Engine(means.deleter, means.ledger, means.state, workers=workers, max_failures=stop.max_failures)
+        self.engine = Engine(means.deleter, means.ledger, means.state, crew, max_failures=stop.max_failures)
 
     @property
     def read_to_end(self) -> bool:

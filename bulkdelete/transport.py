@@ -82,7 +82,7 @@ class HttpTransport:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NotSent(f"no connection: {_name(error)}") from None
         except TimeoutError:
-            raise AnswerLost(f"no answer within {self._settings.answer_timeout_seconds:g} s") from None
+            raise AnswerLost(f"no answer within {self._settings.answer_timeout_seconds:g} s", timed_out=True) from None
         except (aiohttp.ClientError, OSError) as error:
             raise AnswerLost(f"the connection broke: {_name(error)}") from None
 

@@ -42,13 +42,12 @@ def told(headers: Mapping[str, str], now_unix_seconds: float) -> Told | None:
     if remaining is None or reset is None:
         return None
     server_now = _date(headers.get("Date", ""))
-    seconds = reset - (now_unix_seconds if server_now is None else server_now)
+    seconds = reset - now_unix_seconds + SKEW_SECONDS if server_now is None else reset - server_now
     if not 0 < seconds <= _LONGEST_SECONDS:
         return None
     limit = _number(headers.get("X-RateLimit-Limit", "").strip())
     left = int(remaining if limit is None else min(remaining, limit))
-    margin = SKEW_SECONDS if server_now is None else 0.0
-    return Told(left, None if limit is None else int(limit), reset, seconds + margin, dated=server_now is not None)
+    return Told(left, None if limit is None else int(limit), reset, seconds, dated=server_now is not None)
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -12,12 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bulkdelete.progress import Pace, phrases
+from bulkdelete.progress import Pace, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bulkdelete.accounting import Snapshot
     from bulkdelete.job import Job
     from bulkdelete.progress import Expected
 
@@ -41,10 +40,10 @@ class Bar:
             try:
                 while True:
                     if not self._is_hidden:
-                        _draw(live, job.snapshot(), pace, expected)
+                        _draw(live, job, pace, expected)
                     await asyncio.sleep(FRAME_SECONDS)
             finally:
-                _draw(live, job.snapshot(), pace, expected)
+                _draw(live, job, pace, expected)
 
     def say(self, line: str) -> None:
         """Write *line* above the live line."""
@@ -62,10 +61,11 @@ class Bar:
             self._is_hidden = False
 
 
-def _draw(live: Live, now: Snapshot, pace: Pace, expected: Expected) -> None:
+def _draw(live: Live, job: Job, pace: Pace, expected: Expected) -> None:
+    now = job.snapshot()
     pace.take(now)
     rows = expected.rows(now.rows)
     line = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=rows, completed=now.settled, width=_BAR_CHARACTERS, pulse=rows is None)
-    line.add_row(bar, Text(" | ".join(phrases(now, pace, rows))))
+    line.add_row(bar, Text(" | ".join(told(job, now, pace, expected))))
     live.update(line, refresh=True)

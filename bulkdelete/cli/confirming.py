@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
@@ -13,10 +14,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from bulkdelete.cli.asking import bare, forget_typed
+from bulkdelete.cli.reporting import duration
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.errors import LedgerMismatch, SettingsError
+from bulkdelete.forecasting import seconds_until_done
 from bulkdelete.ledger import read_ledger
 from bulkdelete.ledger.facts import SOURCE_ROWS
+from bulkdelete.quotas import Moment
 from bulkdelete.records import Defect, Filter
 from bulkdelete.sources import FILES
 
@@ -89,8 +93,12 @@ def summary(  # noqa: PLR0913 - each is a line of it
     earlier: Earlier | None,
     *,
     plan: Plan | None = None,
+    rows: int | None = None,
 ) -> dict[str, str]:
-    """Return what is about to happen, by a word for each; *first* is ``None`` where no row is known before reading."""
+    """Return what is about to happen, by a word for each; *first* is ``None`` where no row is known before reading.
+
+    *rows* are about how many the source has.
+    """
     lines = [
         ("table", settings.table_id),
         ("base URL", settings.base_url),
@@ -98,12 +106,22 @@ def summary(  # noqa: PLR0913 - each is a line of it
         ("holds", ", ".join(settings.holds.path) or "none"),
         *_rules(settings),
         *([] if plan is None else [("plan", f"{plan.records:,} records, made {plan.made_at}, {plan.digest}")]),
+        *_forecast(settings, rows if plan is None else plan.records),
         ("ledger", f"{ledger}{'' if earlier else ' (new)'}"),
     ]
     if earlier is not None:
         lines.append(("so far", _so_far(earlier)))
     lines.append(("first rows", "not known before it is read" if first is None else ", ".join(_shown(first))))
     return {name: harmless(text, most=1000) for name, text in lines}
+
+
+def _forecast(settings: Settings, rows: int | None) -> Iterator[tuple[str, str]]:
+    """Say how long about so many *rows* take by the quotas of our own, where there are any."""
+    if rows:
+        requests = math.ceil(rows / settings.batch.size)
+        seconds = seconds_until_done(requests, settings.flow.quotas, None, Moment(0.0, 0.0))
+        quotas = f"; {duration(seconds)} at least by the quotas" if settings.flow.quotas else "; no quota is set"
+        yield "forecast", f"about {rows:,} rows in {requests:,} requests{quotas}"
 
 
 def _rules(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -35,6 +35,7 @@ _BY_ENDING: Final = {
     Ended.LIMIT: RUN_AGAIN,
     Ended.QUOTA: RUN_AGAIN,
     Ended.DURATION: RUN_AGAIN,
+    Ended.OUTAGE: RUN_AGAIN,
 }
 _BY_ERROR: Final[tuple[tuple[type[BulkDeleteError], int], ...]] = (
     (SettingsError, REFUSED),

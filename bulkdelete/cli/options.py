@@ -37,7 +37,12 @@ SETTINGS: Final[Mapping[str, str]] = {
     "--max-duration": "stop.max_duration_seconds",
     "--canary": "canary.records",
     "--batch-size": "batch.size",
-    "--permits": "flow.permits",
+    "--concurrency": "flow.concurrency",
+    "--requests-per-second": "flow.requests_per_second",
+    "--requests-per-minute": "flow.requests_per_minute",
+    "--requests-per-hour": "flow.requests_per_hour",
+    "--requests-per-day": "flow.requests_per_day",
+    "--max-outage": "flow.max_outage_seconds",
     "--answer-timeout": "http.answer_timeout_seconds",
     "--max-pause": "flow.max_pause_seconds",
     "--ca-file": "http.ca_file",
@@ -45,6 +50,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 """Which setting each option overrides; the help text is the setting's own documentation."""
 SWITCHES: Final[Mapping[str, str]] = {
     "--header/--no-header": "source.header",
+    "--wait/--no-wait": "flow.wait",
     "--sanity-check/--no-sanity-check": "source.sanity_check",
     "--allow-empty-holds/--no-empty-holds": "holds.allow_empty",
     "--holds-may-shrink/--holds-must-not-shrink": "holds.may_shrink",

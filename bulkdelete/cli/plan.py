@@ -72,7 +72,7 @@ def _plan(sources: tuple[str, ...], config: str | None, given: dict[str, Any]) -
     settings = _with_ledger(settings_from(config, sources, given))
     source = open_source(settings.source.path, settings.source)
     plan = asyncio.run(make_plan(Order(settings.table_id, source, holds=hold_sources(settings.holds)), settings))
-    told = forecast(plan.batches, settings.flow.permits, own["latency"], quotas)
+    told = forecast(plan.batches, settings.flow.ceiling, own["latency"], quotas)
     plan = plan.model_copy(update={"forecast": told})
     if not (plan.rows or own["allow_empty"]):
         raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
@@ -146,7 +146,7 @@ def _caps(settings: Settings) -> Iterator[str]:
 
 def _forecast(plan: Plan, settings: Settings, quotas: Iterable[Quota], latency_seconds: float) -> Iterator[str]:
     unhindered, *at_quotas = plan.forecast
-    without = f"without a quota, with {settings.flow.permits} permits and {duration(latency_seconds)} an answer"
+    without = f"without a quota, with {settings.flow.ceiling} in flight and {duration(latency_seconds)} an answer"
     yield "forecast, without retries:"
     yield f"  {duration(unhindered['seconds'])} {without}"
     for quota, told in zip(quotas, at_quotas, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,7 @@ _ENDINGS: Final = {
     Ended.COMPLETE: "every row of the source was read and tried",
     Ended.LIMIT: "the limit of records for this run was reached",
     Ended.QUOTA: "the API asks to come back later",
+    Ended.OUTAGE: "nothing but failures came back for max_outage_seconds",
     Ended.DURATION: "max_duration_seconds is over",
     Ended.MAX_RECORDS: "the source holds more records than max_records allows",
     Ended.UNEXPECTED: "the source does not hold exactly the number of records that is expected",
@@ -43,7 +45,9 @@ _ENDINGS: Final = {
     Ended.STORAGE: "the ledger could not be written; nothing more was sent",
     Ended.FAULT: "a fault of bulkdelete itself",
 }
-_GOES_ON: Final = frozenset({Ended.SIGNAL, Ended.CANCELLED, Ended.LIMIT, Ended.DURATION, Ended.QUOTA, Ended.COMPLETE})
+_GOES_ON: Final = frozenset(
+    {Ended.SIGNAL, Ended.CANCELLED, Ended.LIMIT, Ended.DURATION, Ended.QUOTA, Ended.OUTAGE, Ended.COMPLETE}
+)
 
 
 def as_text(report: Report, resume_command: str = "") -> str:
@@ -51,10 +55,16 @@ def as_text(report: Report, resume_command: str = "") -> str:
     return "\n".join([*_head(report), *_counts(report), *_table(report), *_next(report, resume_command)])
 
 
-def as_json(report: Report, exit_code: int | None = None) -> str:
-    """Return *report* as one JSON object in ASCII, with the process's *exit_code* where it has ended."""
+def as_json(report: Report, exit_code: int | None = None, resume_command: str = "") -> str:
+    """Return *report* as one JSON object in ASCII, with the process's *exit_code* where it has ended.
+
+    Where there is a time to come back, it says when, in words, and gives *resume_command* for then.
+    """
     values = report.as_dict()
     values["reason"] = harmless(report.reason, most=2000)
+    if report.resume_at_unix_seconds is not None:
+        values["resume_in_words"] = when(report.resume_at_unix_seconds, time.time())
+        values["resume_command"] = _later(report, resume_command)
     return json.dumps(values if exit_code is None else {**values, "exit_code": exit_code})
 
 
@@ -129,7 +139,15 @@ def _next(report: Report, resume_command: str) -> Iterator[str]:
         yield f"{'held rows':<16}{failures_command(report.ledger)} --all"
     if resume_command and (report.remaining or report.ended is not Ended.COMPLETE):
         word = "to go on" if report.ended in _GOES_ON else "once mended"
-        yield f"{word:<16}{harmless(resume_command, most=8192)}"
+        yield f"{word:<16}{harmless(_later(report, resume_command), most=8192)}"
+
+
+def _later(report: Report, resume_command: str) -> str:
+    """Return *resume_command*, to be run when the API, or the quota, lets it."""
+    if report.resume_at_unix_seconds is None:
+        return resume_command
+    seconds = max(0, math.ceil(report.resume_at_unix_seconds - time.time()))
+    return f"sleep {seconds} && {resume_command}"
 
 
 def failures_command(ledger: str) -> str:

@@ -30,7 +30,7 @@ from bulkdelete.ledger import sqlite_version, user_name
 from bulkdelete.orders import Order
 from bulkdelete.progress import Expected, Lines, Silent, following
 from bulkdelete.records import Ended
-from bulkdelete.sources import first_records, open_source, stamps
+from bulkdelete.sources import estimated_rows, first_records, open_source, stamps
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class _Manner:
     yes: bool
     allow_empty: bool
     count: bool
+    now: bool
     quiet: bool
     json: bool
 
@@ -62,6 +63,7 @@ class _Manner:
 @click.option("--plan", "plan_file", metavar="FILE", help="Send only if what would be deleted is what this plan says.")
 @click.option("--plan-digest", metavar="sha256:...", help="Take that plan only if this is its digest.")
 @click.option("--count", is_flag=True, help="Ask the API for the table's number of records, before and after.")
+@click.option("--now", is_flag=True, help="Begin also before the time that the API asked to come back at.")
 @click.option("--yes", is_flag=True, help="Do not ask for the table id to be typed.")
 @click.option("--allow-empty", is_flag=True, help="Take an empty source for a job that is done.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -83,7 +85,7 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
 
 
 def _run_and_tell(sources: Sequence[str], config: str | None, given: dict[str, Any]) -> int:
-    manner = _Manner(**{name: given.pop(name) for name in ("yes", "allow_empty", "count", "quiet", "json")})
+    manner = _Manner(**{name: given.pop(name) for name in ("yes", "allow_empty", "count", "now", "quiet", "json")})
     try:
         plan = _plan_of(given.pop("plan_file"), given.pop("plan_digest"))
         settings = settings_from(config, sources, given, None if plan is None else plan.settings)
@@ -120,7 +122,8 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
         if first == [] and not manner.allow_empty and not (earlier and earlier.totals.rows):
             raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
         if not (manner.quiet and manner.yes):
-            _announce(summary(settings, source, first, ledger, earlier, plan=plan))
+            rows = runner.run(estimated_rows(source)) if plan is None else None
+            _announce(summary(settings, source, first, ledger, earlier, plan=plan, rows=rows))
         if earlier is None or not earlier.complete:
             confirm(settings, source, yes=manner.yes)
         order = Order(
@@ -133,6 +136,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
             check=check,
             count=manner.count,
             shown=shown,
+            heeds_resume_time=not manner.now,
         )
         return runner.run(_purge(settings, order, earlier, progress, credentials))
 
@@ -250,9 +254,9 @@ def _explain(report: Report, code: int) -> None:
 
 
 def _printed(ending: Ending, manner: _Manner, resume: str, code: int) -> str:
-    if ending.report is not None:
-        text = reporting.as_json(ending.report, code) if manner.json else reporting.as_text(ending.report, resume)
-        return f"{text}\n"
+    report = ending.report
+    if report is not None:
+        return f"{reporting.as_json(report, code, resume) if manner.json else reporting.as_text(report, resume)}\n"
     if manner.json and ending.error is not None:
         return f"{reporting.refusal_as_json(message_of(ending.error), code)}\n"
     return ""

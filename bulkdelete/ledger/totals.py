@@ -24,6 +24,11 @@ class Totals:
     pending: int = 0
 
     @property
+    def answered(self) -> int:
+        """Rows that were sent and have their final answer."""
+        return self.acknowledged + self.rejected
+
+    @property
     def sent(self) -> int:
         """Rows that were sent, or may have been."""
         return self.acknowledged + self.rejected + self.unresolved

@@ -32,9 +32,12 @@ class UnrecordedLedger:
 
     def intend(self, batch: Batch) -> asyncio.Future[None]:
         """Count the batch."""
+        self._open += batch.open_records
+        if batch.stored:  # it was unresolved, and is sent once more
+            self._fates[Fate.UNRESOLVED] -= batch.open_records
+            return self._done
         self._rows = batch.end_row
         self._batches += 1
-        self._open += batch.open_records
         for row_fate in batch.set_aside:
             self._fates[row_fate.fate] += 1
         return self._done

@@ -97,15 +97,25 @@ class Quotas:
         self.unsaved += 1
         return self._telling.sent()
 
-    def ended(self, number: int, told: Told | None, now: Moment) -> None:
+    def ended(self, number: int, told: Told | None, now: Moment, *, left: bool = True) -> None:
         """Note that request *number* ended: its answer *told* of a limit, or it did not, or it was given up.
 
         To be said of every request once, whatever became of it; one that is never said to have ended is taken to be
-        in flight for ever. With ``told.remaining`` more requests until the reset, no more leave, those in flight
-        and those that ended without a word on it included. A request that ended before another was sent is taken
-        to have been counted by the server before that one.
+        in flight for ever. Of ``told.remaining`` requests until the reset, those in flight and those that ended
+        without a word on it may have been used. A request that ended before another was sent is taken to have been
+        counted by the server before that one, and one that certainly never *left* not at all; our own limits count it.
         """
-        self._telling.ended(number, told, self._look(now))
+        self._telling.ended(number, told, self._look(now), left=left)
+
+    def forget_told(self) -> None:
+        """Forget what the server said of its limits; only our own hold from now on, until it says more."""
+        self._telling = Telling()
+
+    def keep(self, allowance: int | None) -> None:
+        """Let only *allowance* requests leave that no durable snapshot holds; ``None``: nobody keeps any more."""
+        self._allowance = allowance
+        self._most_unsaved = sys.maxsize if allowance is None or not self._windows else allowance
+        self.unsaved = max(self.unsaved, allowance or 0)
 
     def snapshot(self, *, clean: bool = False) -> dict[str, Any]:
         """Return what was spent, as plain JSON values: at most 130 pairs of a Unix time and a count for each window.

@@ -10,6 +10,8 @@ from bulkdelete.quotas.windows import FREE_MARGIN_SECONDS, WAIT_MARGIN_SECONDS
 MOST_PROMISES: Final = 8
 """Windows of the server that are told apart; more are laid together, at the cost of the more generous ones."""
 _MOST_SILENT: Final = 64
+_ONE_RESET_SECONDS: Final = 2.0
+"""Resets that are no further apart are one, which a server computes anew for each answer."""
 _EXPECTED_SECONDS: Final = 60.0
 """How long a new window is taken to hold what the last one held, while no answer tells of it."""
 
@@ -35,7 +37,7 @@ class Promise:
     the request that brought the word was sent.
     """
 
-    __slots__ = ("_silent", "dated", "ends", "known_at", "limit", "remaining", "reset", "silent")
+    __slots__ = ("_silent", "dated", "ends", "known_at", "limit", "remaining", "reset", "silent", "silent_at")
 
     def __init__(self, told: Told, ends: float, known_at: int) -> None:
         self.reset = told.reset_unix_seconds
@@ -46,11 +48,14 @@ class Promise:
         self.known_at = known_at
         """The number of the last request sent when ``remaining`` was heard: any later one was counted after it."""
         self.silent = 0
+        self.silent_at = float("-inf")
+        """When the last silent one ended."""
         self._silent: deque[list[int]] = deque()
 
-    def ended_silently(self, last: int, requests: int = 1) -> None:
+    def ended_silently(self, last: int, now: float, requests: int = 1) -> None:
         """Count *requests* that ended without a word on this window when request *last* was the last one sent."""
         self.silent += requests
+        self.silent_at = now
         ends = self._silent
         if ends and (ends[-1][0] == last or len(ends) == _MOST_SILENT):
             ends[-1][0] = last
@@ -78,6 +83,7 @@ class Promise:
         """Become the stricter of both in everything."""
         if other.remaining - other.silent < self.remaining - self.silent:
             self.remaining, self.silent, self._silent = other.remaining, other.silent, other._silent
+            self.silent_at = other.silent_at
         self.known_at = max(self.known_at, other.known_at)
         self.ends = max(self.ends, other.ends)
 
@@ -89,8 +95,10 @@ class Telling:
         self._in_flight: dict[int, int] = {}
         self._last = 0
         self._ended = 0
+        self._last_at_end = 0
         self.promises: list[Promise] = []
         self._expected: Promise | None = None
+        self._guessed_after = 0.0
 
     @property
     def in_flight(self) -> int:
@@ -103,24 +111,25 @@ class Telling:
         self._in_flight[self._last] = self._ended
         return self._last
 
-    def ended(self, number: int, told: Told | None, now: float) -> None:
+    def ended(self, number: int, told: Told | None, now: float, *, left: bool = True) -> None:
         """Note that request *number* was answered, with *told* in its headers, or given up; a second time is ignored.
 
-        A *told* whose reset is over says nothing.
+        A *told* whose reset is over says nothing. A request that never *left* cannot have been counted.
         """
         ended_before = self._in_flight.pop(number, None)
-        if ended_before is None:
+        if ended_before is None or not left:
             return
         spoken = None
         if told is not None and told.reset_in_seconds > 0:
             spoken = self._heard(number, told, self._ended - ended_before, now)
         self._ended += 1
+        self._last_at_end = self._last
         for promise in self.promises:
             if promise is not spoken:
-                promise.ended_silently(self._last)
+                promise.ended_silently(self._last, now)
         expected = self._expected
         if expected is not None:
-            expected.ended_silently(self._last)
+            expected.ended_silently(self._last, now)
             if spoken is not None and number > expected.known_at:
                 self._expected = None
 
@@ -144,7 +153,7 @@ class Telling:
                 return promise
         promise = Promise(told, ends, self._last)
         if ended_since:
-            promise.ended_silently(self._last, ended_since)
+            promise.ended_silently(self._last_at_end, now, ended_since)
         self.promises.append(promise)
         if len(self.promises) > MOST_PROMISES:
             self._lay_two_together()
@@ -159,11 +168,26 @@ class Telling:
         if not ended:
             return
         self.promises = [promise for promise in self.promises if promise.ends > over]
-        known = {promise.limit for promise in self.promises}
-        limits = [promise.limit for promise in ended if promise.limit and promise.limit not in known]
-        if limits:
-            expected = Told(min(limits), None, 0.0, _EXPECTED_SECONDS, dated=False)
+        limited = [promise for promise in ended if promise.limit]
+        if limited:
+            self._expect(limited, now)
+
+    def _expect(self, ended: list[Promise], now: float) -> None:
+        """Guess at the window that follows, once for each reset: a very slow answer may tell of its end again.
+
+        The server's reset was a little before our time of it, so what ended silently just now may count already.
+        """
+        limit = min(promise.limit or 0 for promise in ended)
+        reset = max(promise.reset for promise in ended)
+        if reset > self._guessed_after + _ONE_RESET_SECONDS:
+            self._guessed_after = reset
+            expected = Told(limit, None, 0.0, _EXPECTED_SECONDS, dated=False)
             self._expected = Promise(expected, now + _EXPECTED_SECONDS, self._last)
+            silent = [promise.silent for promise in ended if promise.silent_at > now - _EXPECTED_SECONDS]
+            if silent:
+                self._expected.ended_silently(self._last, now, max(silent))
+        elif self._expected is not None:
+            self._expected.remaining = min(self._expected.remaining, limit)
 
     def _lay_two_together(self) -> None:
         """Make one of the two promises that end nearest to each other."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import codecs
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+MOST_CONCURRENCY: Final = 1024
 
 
 class Section(BaseModel):
@@ -70,6 +72,16 @@ def check_pattern(pattern: str) -> str:
     return pattern
 
 
+def check_concurrency(value: object) -> object:
+    """Return *value*, a number written as text as a number; raise ``ValueError`` unless it says a concurrency."""
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if value == "adaptive" or (type(value) is int and 1 <= value <= MOST_CONCURRENCY):
+        return value
+    raise ValueError(f'must be "adaptive" or a whole number from 1 to {MOST_CONCURRENCY}')
+
+
+Concurrency = Annotated[Literal["adaptive"] | int, BeforeValidator(check_concurrency)]
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 Encoding = Annotated[str, AfterValidator(check_encoding)]
 Pattern = Annotated[str, AfterValidator(check_pattern)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bulkdelete.settings.checks import Section
+from bulkdelete.settings.checks import Concurrency, Section
 
 MAX_RECORDS_PER_REQUEST = 1000
 """The API's own limit (the API document, first paragraph)."""
@@ -54,12 +54,47 @@ class RetrySettings(Section):
 class FlowSettings(Section):
     """How much happens at once."""
 
-    permits: int = Field(default=16, ge=1, le=1024)
-    """Attempts that may be in flight at once."""
+    concurrency: Concurrency = "adaptive"
+    """Attempts that may be in flight at once: a number, or "adaptive", which finds what the server can take."""
+    min_concurrency: int = Field(default=1, ge=1, le=1024)
+    """An adaptive limit never goes below this."""
+    max_concurrency: int = Field(default=64, ge=1, le=1024)
+    """An adaptive limit never goes above this."""
+    requests_per_second: int | None = Field(default=None, ge=1)
+    """Never send more requests than this in any second. Unset: no limit. Every combination of the four is kept to."""
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    """Never send more requests than this in any minute. Unset: no limit."""
+    requests_per_hour: int | None = Field(default=None, ge=1)
+    """Never send more requests than this in any hour, as the Professional plan has it with 1000. Unset: no limit."""
+    requests_per_day: int | None = Field(default=None, ge=1)
+    """Never send more requests than this in any 24 hours, as the Free plan has it with 100. Unset: no limit."""
     max_pause_seconds: float = Field(default=900.0, ge=0)
-    """When the API asks for a longer pause, the job stops with exit code 75 and says when to come back."""
+    """When a quota or the API asks for a longer pause, the job stops with exit code 75 and says when to come back."""
+    wait: bool = False
+    """Whether to stay and wait out pauses of any length instead of stopping with exit code 75."""
+    max_outage_seconds: float = Field(default=1800.0, gt=0)
+    """When nothing but failures came back for so long, the job stops with exit code 75."""
     cancel_grace_seconds: float = Field(default=5.0, ge=0)
     """How long requests in flight may take to finish after the job is cancelled."""
+
+    @property
+    def ceiling(self) -> int:
+        """The most attempts that may ever be in flight."""
+        return self.max_concurrency if self.concurrency == "adaptive" else self.concurrency
+
+    @property
+    def quotas(self) -> dict[str, int]:
+        """The requests allowed in each unit of time that has a limit: second, minute, hour, day."""
+        limits = {unit: getattr(self, f"requests_per_{unit}") for unit in ("second", "minute", "hour", "day")}
+        return {unit: limit for unit, limit in limits.items() if limit is not None}
+
+    @model_validator(mode="after")
+    def _floor_is_below_ceiling(self) -> Self:
+        if self.min_concurrency > self.max_concurrency:
+            raise ValueError(
+                f"min_concurrency, {self.min_concurrency}, is above max_concurrency, {self.max_concurrency}"
+            )
+        return self
 
 
 class SplittingSettings(Section):

@@ -10,13 +10,14 @@ from __future__ import annotations
 from bulkdelete.sources.iterables import from_iterable
 from bulkdelete.sources.opening import open_source
 from bulkdelete.sources.several import FILES, passed_over
-from bulkdelete.sources.source import Source, Stamps, first_records, is_source, stamps
+from bulkdelete.sources.source import Source, Stamps, estimated_rows, first_records, is_source, stamps
 from bulkdelete.sources.spool import spooled
 
 __all__ = [
     "FILES",
     "Source",
     "Stamps",
+    "estimated_rows",
     "first_records",
     "from_iterable",
     "is_source",

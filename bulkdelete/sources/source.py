@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
 from bulkdelete.errors import SourceRefused
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Stamps: TypeAlias = Mapping[str, tuple[int, ...]]
 """Of each file: its size, when it was last written (ns), and which file it is."""
+_ESTIMATED_BY_BYTES: Final = 4 * 1024 * 1024
 
 
 @runtime_checkable
@@ -91,6 +92,21 @@ def stamps(source: Source) -> Stamps:
             f"{error.filename} cannot be read any more: {error.strerror}. Nothing was sent. Give the source as it was"
         ) from None
     return {path: (one.st_size, one.st_mtime_ns, one.st_dev, one.st_ino) for path, one in found.items()}
+
+
+async def estimated_rows(source: Source) -> int | None:
+    """Return about how many rows a replayable source of known size has, judged by its first few megabytes."""
+    rows = 0
+    if not source.replayable or not source.size_bytes:
+        return None
+    async with aclosing(source.blocks()) as blocks:
+        async for block in blocks:
+            rows = block.first_row + len(block.items)
+            if source.size_bytes > _ESTIMATED_BY_BYTES <= source.position_bytes:
+                break
+        else:
+            return rows
+    return round(rows * source.size_bytes / source.position_bytes)
 
 
 async def first_records(source: Source, n: int = 3) -> list[Item]:

@@ -155,7 +155,7 @@ async def test_sigterm_while_the_command_looks_ends_it_and_the_job(folder, emula
 
 
 async def test_a_batch_of_the_canary_that_was_left_unresolved_is_sent_again_after_approval(folder, emulator):
-    emulator.faults = Faults(script=["50000", "50000", "ok", "ok"])
+    emulator.faults = Faults(script=["50000", "50000", "ok", "50000", "50000", "ok", "ok"])
     with (folder / "purge.toml").open("a") as file:
         file.write("[retry]\nmax_attempts = 2\nfirst_backoff_seconds = 0\n[stop]\nmax_failures = 1500\n")
     done = await purge(folder, "--canary", "1500").run()

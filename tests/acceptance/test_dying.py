@@ -24,7 +24,7 @@ KILLS = 30
 
 def purge(folder: Path, emulator: Emulator, *more: object) -> Command:
     words = ("run", "ids.csv", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db")
-    return Command(folder, *words, "--permits", 4, "--yes", "--json", *more)
+    return Command(folder, *words, "--concurrency", 4, "--yes", "--json", *more)
 
 
 @pytest.fixture

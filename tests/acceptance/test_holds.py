@@ -168,7 +168,7 @@ async def test_a_list_that_grows_after_sigkill_spares_what_was_not_acknowledged(
     write(tmp_path / "ids.txt", rows)
     held = write(tmp_path / "held.txt", rows[5:10])
     (tmp_path / "quick.toml").write_text("[retry]\nfirst_backoff_seconds = 0.01\nmax_attempts = 30\n")
-    command = purge(tmp_path, emulator, "ids.txt", "--holds", held, "--permits", 4, "-c", "quick.toml")
+    command = purge(tmp_path, emulator, "ids.txt", "--holds", held, "--concurrency", 4, "-c", "quick.toml")
     async with command.started() as process:
         async with asyncio.timeout(30):
             while emulator.requests < 8 and process.returncode is None:

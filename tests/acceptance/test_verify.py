@@ -25,7 +25,7 @@ async def emulator():
 
 
 def purge(folder, emulator, *words):
-    job = ("--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--permits", 4, "--yes")
+    job = ("--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--concurrency", 4, "--yes")
     return Command(folder, "run", *words, *job, "--json")
 
 

@@ -1,11 +1,11 @@
 """A client and a server in virtual time: what the product's decisions come to, in milliseconds for minutes.
 
 The client is saturated: there is always another batch, and ``2 * limit + 8`` of them are open at once, in flight,
-waiting to be sent or waiting out a backoff. It does as the product does. A failed attempt (50000, no answer within 10 s)
-is made again after a random wait of up to 0.5 s, doubling to 30 s (full jitter), and 8 attempts use a batch up; a
-refusal (429) is no attempt, nor is what is sent while the breaker is open. Attempts are admitted by a door:
-:class:`~bulkdelete.steering.Steering` itself, or, in the benchmark, a rival. What its own limit makes a client wait for
-is not on the wire, and is no latency.
+waiting to be sent or waiting out a backoff. It does as the product does. A failed attempt (50000, no answer within
+10 s) is made again after a random wait of up to 0.5 s, doubling to 30 s (full jitter), and 8 attempts use a batch up;
+such batches are driven again once at the end, when nothing new is sent. A refusal (429) is no attempt, nor is what is
+sent while the breaker is open. Attempts are admitted by a door: :class:`~bulkdelete.steering.Steering` itself, or, in
+the benchmark, a rival. What its own limit makes a client wait for is not on the wire, and is no latency.
 
 * **ideal**: the batches that a client who knows the server's every parameter and change beforehand has acknowledged
   at the end, from the first second on: the best number in flight (at most 64) at every moment, nothing in an outage,
@@ -13,20 +13,21 @@ is not on the wire, and is no latency.
 * **goodput**: batches acknowledged at the end, as a share of the ideal.
 * **waste**: the share of all requests that was in vain: refused, failed or unanswered, save those that the server's
   dice let fail whatever it is asked (``error_share``).
-* **exhausted**: batches that used up their attempts.
+* **set aside**: batches that used up their attempts; where 30 % fail by chance, 0.3^8 = 66 of a million must.
+* **exhausted**: those of them that used them up again when driven again.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from bulkdelete.adapting import Adaptive, Fixed
-from bulkdelete.gauging import SampleKind
-from bulkdelete.steering import Steering
+from bulkdelete.limiter.gauging import SampleKind
+from tests.flow.doors import Door, Ours
 from tests.flow.servers import Answer, Running, Server
 
 if TYPE_CHECKING:
@@ -36,88 +37,8 @@ ANSWER_TIMEOUT_SECONDS: Final = 10.0
 MOST_ATTEMPTS: Final = 8
 FIRST_BACKOFF_SECONDS: Final = 0.5
 MOST_BACKOFF_SECONDS: Final = 30.0
-
-
-class Door(Protocol):
-    """Who says when an attempt may leave."""
-
-    in_flight: int
-    is_patient: bool
-    """Whether it lets everybody wait where the server asks for it; else each batch waits for itself."""
-
-    @property
-    def limit(self) -> int:
-        """How many may be in flight."""
-        ...
-
-    @property
-    def counts(self) -> bool:
-        """Whether an attempt sent now counts against its batch."""
-        ...
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether the job is over."""
-        ...
-
-    def may_send(self, now: float, *, retry: bool) -> float:
-        """Return 0 to let one go, else the seconds to ask again after."""
-        ...
-
-    def answered(self, now: float, sent_at: float, kind: SampleKind | None, pause_seconds: float | None) -> None:
-        """Learn how an attempt ended."""
-        ...
-
-
-class StubQuota:
-    """Heeds ``X-RateLimit-Remaining`` and ``-Reset``, in the simplest way that never asks for too much."""
-
-    def __init__(self) -> None:
-        self._left: int | None = None
-        self._resets_at = 0.0
-
-    def heed(self, answer: Answer, in_flight: int) -> None:
-        """Take an answer's headers; what is in flight may not be counted in them."""
-        if answer.remaining is not None and answer.resets_at >= self._resets_at:
-            left = answer.remaining - in_flight
-            is_new = answer.resets_at > self._resets_at or self._left is None
-            self._left = left if is_new or self._left is None else min(self._left, left)
-            self._resets_at = answer.resets_at
-
-    def wait_seconds(self, now: float) -> float:
-        """Return how long to wait before the next request."""
-        if self._left is None or self._left > 0:
-            return 0.0
-        if now >= self._resets_at:
-            self._left = None
-            return 0.0
-        return self._resets_at - now + 1e-3
-
-    def spend(self, now: float) -> None:
-        """Count a request."""
-        if self._left is not None and now < self._resets_at:
-            self._left -= 1
-
-
-class Ours(Steering):
-    """The product's door."""
-
-    is_patient = True
-
-    def __init__(self, dice: Random, *, concurrency: int | None = None, start: float | None = None) -> None:
-        limit = Adaptive(start=start, random=dice.random) if concurrency is None else Fixed(concurrency)
-        self.quota = StubQuota()
-        super().__init__(limit, random=dice.random, quota=self.quota)
-
-    @property
-    def counts(self) -> bool:
-        """Whether the breaker is closed."""
-        return not self.breaker.is_open
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether an outage was too long."""
-        return self.breaker.gave_up
+SETTLING_SECONDS: Final = 300.0
+"""How long the batches that are open at the end may take, and then those that were set aside."""
 
 
 @dataclass(slots=True)
@@ -153,8 +74,6 @@ class Lab:
 
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
-        for job in self.jobs:
-            self.at(job.begins_at, job.go_on)
         events = self._events
         while events and events[0][0] <= seconds:
             self.now, _, what = heappop(events)
@@ -170,8 +89,6 @@ class Counts:
     acknowledged: int = 0
     wasted: int = 0
     failed_by_dice: int = 0
-    exhausted: int = 0
-    refused: int = 0
     latencies: list[float] = field(default_factory=list)
     limits: list[tuple[float, int]] = field(default_factory=list)
 
@@ -189,6 +106,8 @@ class Job:
         self._flights: deque[_Flight] = deque()
         self._wakes_at = float("inf")
         self._limit_seen = -1
+        self._set_aside: list[_Batch] = []
+        self.takes_new = True
 
     def go_on(self) -> None:
         """Send what may be sent, and plan when to ask again."""
@@ -202,7 +121,7 @@ class Job:
                 if wait <= 0:
                     self._send(self._retries.popleft())
                     continue
-            if not self._refused and self._open < 2 * door.limit + 8:
+            if self.takes_new and not self._refused and self._open < 2 * door.limit + 8:
                 self._open += 1
                 self._refused.append(_Batch())
             if self._refused:
@@ -216,6 +135,20 @@ class Job:
         if now + wait < self._wakes_at:
             self._wakes_at = now + wait
             self.lab.at(self._wakes_at, self._wake)
+
+    def drive_again(self) -> None:
+        """Try again what was set aside so far."""
+        again, self._set_aside = self._set_aside, []
+        for batch in again:
+            batch.attempts = 0
+        self._open += len(again)
+        self._retries.extend(again)
+        self.go_on()
+
+    @property
+    def left(self) -> int:
+        """How many batches have used up their attempts."""
+        return len(self._set_aside)
 
     def _wake(self) -> None:
         if self.lab.now >= self._wakes_at:
@@ -257,7 +190,6 @@ class Job:
             self._open -= 1
         elif answer.kind is SampleKind.REFUSED:
             counts.wasted += 1
-            counts.refused += 1
             self._refuse(flight.batch, answer)
         else:
             counts.failed_by_dice += answer.by_dice
@@ -277,8 +209,8 @@ class Job:
         batch.attempts += flight.counts
         batch.failures += 1
         if batch.attempts >= MOST_ATTEMPTS:
-            self.counts.exhausted += 1
             self._open -= 1
+            self._set_aside.append(batch)
             return
         bound = min(MOST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** max(0, batch.attempts - 1))
         self.lab.at(self.lab.now + self._dice.random() * bound, lambda: self._ready(self._retries, batch))
@@ -295,6 +227,7 @@ class Result:
     goodput: float
     waste: float
     p99_seconds: float
+    set_aside: int
     exhausted: int
     requests: int
     over_quota: int
@@ -303,24 +236,47 @@ class Result:
     limits: tuple[tuple[float, int], ...]
 
 
-def play(server: Server, doors: list[Door], seconds: float, seed: int, late_seconds: float = 0.0) -> Result:
-    """Run the jobs behind *doors* at *server* for *seconds*; every job but the first begins *late_seconds* late."""
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Every job but the first begins so many *seconds* late, and shares count from *shares_from* on."""
+
+    seconds: float = 0.0
+    shares_from: float = 0.0
+
+
+ON_TIME: Final = Late()
+
+
+def play(server: Server, doors: list[Door], seconds: float, seed: int, late: Late = ON_TIME) -> Result:
+    """Run the jobs behind *doors* at *server* for *seconds*, and what was set aside for as long as it takes."""
     lab = Lab(server, doors, seed)
     for job in lab.jobs[1:]:
-        job.begins_at = late_seconds
+        job.begins_at = late.seconds
+    before = [0] * len(doors)
+    lab.at(late.shares_from, lambda: before.__setitem__(slice(None), [job.counts.acknowledged for job in lab.jobs]))
+    for job in lab.jobs:
+        lab.at(job.begins_at, job.go_on)
     lab.run(seconds)
-    counts = [job.counts for job in lab.jobs]
+    counts = [copy(job.counts) for job in lab.jobs]
     requests = sum(one.requests for one in counts)
     latencies = sorted(one for some in counts for one in some.latencies)
     ideal = server.ideal(seconds)
+    for job in lab.jobs:
+        job.takes_new = False
+    lab.run(seconds + SETTLING_SECONDS)
+    set_aside = sum(job.left for job in lab.jobs)
+    for job in lab.jobs:
+        job.drive_again()
+    lab.run(seconds + 2 * SETTLING_SECONDS)
     return Result(
         goodput=sum(one.acknowledged for one in counts) / ideal if ideal else 1.0,
         waste=sum(one.wasted for one in counts) / max(1, requests),
         p99_seconds=latencies[int(0.99 * len(latencies))] if latencies else float("nan"),
-        exhausted=sum(one.exhausted for one in counts),
+        set_aside=set_aside,
+        exhausted=sum(job.left for job in lab.jobs),
         requests=requests,
         over_quota=lab.server.over_quota,
-        shares=tuple(one.acknowledged for one in counts),
+        shares=tuple(one.acknowledged - early for one, early in zip(counts, before, strict=True)),
         gave_up=any(job.door.gave_up for job in lab.jobs),
         limits=tuple(counts[0].limits),
     )

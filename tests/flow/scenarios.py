@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tests.flow.lab import Door, Ours, Result, play
+from tests.flow.doors import Door, Ours
+from tests.flow.lab import Late, Result, play
 from tests.flow.servers import Server
 
 FOLDER = Path(__file__).with_name("scenarios")
@@ -19,8 +20,8 @@ class Expected:
 
     goodput: float
     waste: float
-    exhausted: int = 0
     shares: float | None = None
+    set_aside: int = 0
     over_quota: int | None = None
     requests: int | None = None
     gave_up: bool = False
@@ -37,11 +38,12 @@ class Scenario:
     expect: Expected
     jobs: int = 1
     late_seconds: float = 0.0
+    shares_from_seconds: float = 0.0
 
     def play(self, seed: int) -> Result:
         """Run it with the product's decisions."""
         doors: list[Door] = [Ours(Random(f"{seed} door {number}")) for number in range(self.jobs)]
-        return play(self.server, doors, self.seconds, seed, self.late_seconds)
+        return play(self.server, doors, self.seconds, seed, Late(self.late_seconds, self.shares_from_seconds))
 
 
 def read(path: Path) -> Scenario:

@@ -6,9 +6,10 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bulkdelete.gauging import SampleKind
+from bulkdelete.limiter.gauging import SampleKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ class Server:
     *capacity* requests are served at once, each for *latency_seconds*, lognormal with coefficient of variation *cv*, or
     *slow_factor* times that for a *slow_share* of them. Beyond the capacity they wait in line (``queue``), are refused
     (``cliff``, with 429 or 50000), or make everything slower (``thrash``: n of them share the server and each runs at
-    1 / (1 + (n / capacity)^exponent) of full speed, as in the emulator). What the client gave up is served all the same.
+    1 / (1 + (n / capacity)^exponent) of full speed, as in the emulator). What the client gave up is served anyway.
     """
 
     capacity: int = 32
@@ -83,11 +84,12 @@ class Server:
     def from_mapping(cls, values: dict[str, Any]) -> Server:
         """Build it from a scenario's table."""
         values = dict(values)
-        for name, kind in (("bucket", Bucket), ("window", Window)):
-            if name in values:
-                values[name] = kind(**values[name])
-        for name, kind in (("changes", Change), ("outages", Outage)):
-            values[name] = tuple(kind(**one) for one in values.get(name, ()))
+        if "bucket" in values:
+            values["bucket"] = Bucket(**values["bucket"])
+        if "window" in values:
+            values["window"] = Window(**values["window"])
+        values["changes"] = tuple(Change(**one) for one in values.get("changes", ()))
+        values["outages"] = tuple(Outage(**one) for one in values.get("outages", ()))
         return cls(**values)
 
     def best_rate(self, capacity: int, latency_factor: float, most_in_flight: int) -> float:
@@ -95,7 +97,7 @@ class Server:
         seconds = self.latency_seconds * latency_factor * (1 + self.slow_share * (self.slow_factor - 1))
         numbers = range(1, most_in_flight + 1)
         if self.beyond == "thrash":
-            busy = max(n / (1 + (n / capacity) ** self.exponent) for n in numbers)
+            busy = max(float(n / (1 + (n / capacity) ** self.exponent)) for n in numbers)
         else:
             busy = float(min(capacity, most_in_flight))
         return busy / seconds * (1 - self.error_share)
@@ -110,7 +112,7 @@ class Server:
         times = sorted(edge for edge in edges if edge <= seconds)
         total, tokens, left = 0.0, float(self.bucket.burst if self.bucket else 0), math.inf
         capacity, factor = self.capacity, 1.0
-        for begins, ends in zip(times, times[1:], strict=False):
+        for begins, ends in pairwise(times):
             for change in self.changes:
                 if change.at == begins:
                     capacity = capacity if change.capacity is None else change.capacity

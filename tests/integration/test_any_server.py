@@ -18,7 +18,7 @@ HASTY = Settings.from_mapping(
         "batch": {"size": 20},
         "retry": {"first_backoff_seconds": 0, "max_attempts": 4},
         "http": {"answer_timeout_seconds": 0.5},
-        "flow": {"permits": 4, "max_pause_seconds": 0},
+        "flow": {"concurrency": 4, "max_pause_seconds": 0, "max_outage_seconds": 1.0},
     }
 )
 FATAL = {Fault.UNAUTHORIZED, Fault.TABLE_NOT_FOUND, Fault.NO_PERMISSION}

@@ -27,7 +27,7 @@ def deleter(emulator: Emulator, **sections) -> BulkDeleter:
 async def test_a_far_pause_ends_the_run_and_the_next_one_before_it_sends_nothing(tmp_path):
     async with Emulator(faults=Faults(script=["ok", "429"], retry_after_seconds=3_600)) as emulator:
         emulator.load(TABLE_ID, ids(4_000))
-        async with deleter(emulator, flow={"permits": 1}) as purger:
+        async with deleter(emulator, flow={"concurrency": 1}) as purger:
             report = await purger.delete(TABLE_ID, ids(4_000), ledger=tmp_path / "purge.db")
         assert report.ended is Ended.QUOTA
         assert report.resume_at_unix_seconds == pytest.approx(time.time() + 3_600, abs=60)

@@ -96,7 +96,7 @@ async def test_a_file_that_is_written_to_while_it_is_read_is_not_followed(tmp_pa
     path.write_text("\n".join(ids(200_000)) + "\n")
     async with Emulator(record_requests=True, faults=Faults(latency_seconds=0.01)) as emulator:
         emulator.load(TABLE_ID, ids(200_000))
-        settings = Settings.from_mapping({"base_url": emulator.base_url, "flow": {"permits": 2}})
+        settings = Settings.from_mapping({"base_url": emulator.base_url, "flow": {"concurrency": 2}})
         async with BulkDeleter(settings=settings, api_key=emulator.api_key) as deleter:
             task = asyncio.create_task(deleter.delete(TABLE_ID, open_source(path), ledger=tmp_path / "purge.db"))
             while emulator.requests < 3:

@@ -11,12 +11,12 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
-    ["records", "settings", "stopping", "ids", "quotas", "gauging", "gating", "budgeting"],
-    ["holds", "waiting", "forecasting", "adapting", "breaking"],
-    ["protocol", "screening", "sanity", "digest", "channel", "tally", "steering"],
+    ["records", "settings", "stopping", "ids", "quotas"],
+    ["holds", "waiting", "forecasting"],
+    ["protocol", "screening", "sanity", "digest", "channel", "tally"],
     ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
     ["attempts", "merging", "copying", "holding", "state", "surveying", "orders", "accounting"],
-    ["deleter", "preparing", "counting"],
+    ["deleter", "preparing", "counting", "keeping"],
     ["engine"],
     ["sweeping", "planning"],
     ["job"],

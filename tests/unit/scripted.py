@@ -12,7 +12,7 @@ from bulkdelete import protocol
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials
 from bulkdelete.deleter import Deleter
-from bulkdelete.errors import CredentialsError, FatalAnswer, PauseTooLong
+from bulkdelete.errors import CredentialsError, FatalAnswer, OutageTooLong, PauseTooLong
 from bulkdelete.limiter import Limiter
 from bulkdelete.records import Batch, Fate, Filter, Outcome
 from bulkdelete.retry import Retry
@@ -140,12 +140,12 @@ class Sending:
     """A deleter, wired as a job wires it, with all that it sends to a scripted API."""
 
     def __init__(self, script: Script, *, key=KEY, seconds: float = 0.05, before: int = 0, **sections) -> None:
-        settings = Settings.from_mapping(sections)
+        settings = Settings.from_mapping({**sections, "flow": {"concurrency": 16, **sections.get("flow", {})}})
         self.transport = ScriptedTransport(script, seconds)
         self.stop = Stop()
         self.tally = Tally(acknowledged_before=before)
         self.suspicion = Suspicion(settings.splitting, self.tally)
-        self.limiter = Limiter(settings.flow, lambda: WALL_CLOCK)
+        self.limiter = Limiter(settings.flow, lambda: WALL_CLOCK, lambda: 0.0)
         self.raised: list[Exception] = []
         codes = protocol.code_table(settings.codes)
         self.deleter = Deleter(
@@ -169,7 +169,7 @@ class Sending:
                     outcomes.append(outcome)
                     self.tally.settle(outcome)
                     each()
-        except (FatalAnswer, PauseTooLong, CredentialsError) as error:
+        except (FatalAnswer, PauseTooLong, OutageTooLong, CredentialsError) as error:
             self.raised.append(error)
         check_covered(batch, outcomes)
         return outcomes

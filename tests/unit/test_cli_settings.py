@@ -21,11 +21,11 @@ def config(tmp_path):
 
 
 def test_options_override_the_file_and_the_file_the_defaults(config):
-    path = config('table_id = "a"\nbase_url = "http://127.0.0.1:1"\n[flow]\npermits = 3\n[batch]\nsize = 10\n')
+    path = config('table_id = "a"\nbase_url = "http://127.0.0.1:1"\n[flow]\nconcurrency = 3\n[batch]\nsize = 10\n')
     settings = settings_from(path, ["ids.csv"], {"table_id": "b", "batch__size": 20, "source__header": False})
     assert settings.table_id == "b"
     assert settings.base_url == "http://127.0.0.1:1"
-    assert settings.flow.permits == 3
+    assert settings.flow.concurrency == 3
     assert settings.batch.size == 20
     assert settings.source.path == ("ids.csv",)
     assert not settings.source.header
@@ -64,8 +64,8 @@ def test_a_syntax_error_names_file_line_and_column(config):
 def test_an_unknown_key_is_refused_with_the_nearest_name_and_the_file(config):
     with pytest.raises(SettingsError, match=r"purge\.toml: .*did you mean table_id"):
         settings_from(config("tabel_id = 1"), (), {})
-    with pytest.raises(SettingsError, match=r"flow\.permit is not a setting; did you mean permits"):
-        settings_from(config("[flow]\npermit = 1"), (), {})
+    with pytest.raises(SettingsError, match=r"flow\.concurency is not a setting; did you mean concurrency"):
+        settings_from(config("[flow]\nconcurency = 1"), (), {})
 
 
 def test_a_value_where_a_section_belongs_is_refused(config):

@@ -28,14 +28,40 @@ DOUBT = "may already be deleted"
 async def test_a_refusal_after_an_unknown_answer_may_be_of_a_record_that_is_deleted_already(lost):
     sending = Sending(one_after_another(lost, then=REFUSED))
     outcomes = await sending.send(batch_of(20))
-    assert rows_of(outcomes, Fate.REJECTED) == set(range(20))
-    assert all(outcome.ambiguous and DOUBT in outcome.row_fate.reason for outcome in outcomes)
+    rejected = [outcome for outcome in outcomes if outcome.fate is Fate.REJECTED]
+    assert len(rejected) == 5
+    assert all(outcome.ambiguous and DOUBT in outcome.row_fate.reason for outcome in rejected)
     assert not sending.suspicion.wholly_wrong
     assert not sending.suspicion.nothing_but_suspects
 
 
+async def test_a_wholly_refused_batch_with_a_lost_answer_is_set_aside_until_something_is_acknowledged():
+    sending = Sending(one_after_another(AnswerLost("lost"), then=REFUSED))
+    aside = [one for one in await sending.send(batch_of(1000)) if one.fate is not Fate.REJECTED]
+    assert len(sending.requests) == 11
+    assert sum(one.records for one in aside) == 995
+    assert all(one.fate is Fate.UNRESOLVED and one.again and not one.failed for one in aside)
+    for first_row in (1000, 2000):
+        await sending.send(batch_of(1000, first_row=first_row))
+    assert sending.suspicion.wholly_wrong
+    assert len(sending.requests) <= 31
+
+
+async def test_once_something_was_acknowledged_a_lost_answer_sets_nothing_aside():
+    sending = Sending(one_after_another(AnswerLost("lost"), then=REFUSED), before=1)
+    outcomes = await sending.send(batch_of(20))
+    assert rows_of(outcomes, Fate.REJECTED) == set(range(20))
+    assert all(outcome.ambiguous and DOUBT in outcome.row_fate.reason for outcome in outcomes)
+
+
+async def test_a_batch_that_was_set_aside_is_taken_apart_to_its_end_when_it_is_sent_once_more():
+    sending = Sending(one_after_another(then=REFUSED), splitting={"max_requests_per_job": 5000})
+    outcomes = await sending.send(batch_of(300, stored=True, thorough=True))
+    assert rows_of(outcomes, Fate.REJECTED) == set(range(300))
+
+
 async def test_an_unknown_answer_of_an_earlier_run_counts_as_well():
-    sending = Sending(one_after_another(then=REFUSED))
+    sending = Sending(one_after_another(then=REFUSED), before=1)
     for first_row in (0, 50):
         outcomes = await sending.send(batch_of(20, first_row=first_row, ambiguous=True, stored=True))
         assert all(outcome.ambiguous and DOUBT in outcome.row_fate.reason for outcome in outcomes)

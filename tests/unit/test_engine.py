@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials
-from bulkdelete.errors import FatalAnswer, LedgerStorageError, SourceError
+from bulkdelete.errors import AnswerLost, FatalAnswer, LedgerStorageError, SourceError
 from bulkdelete.job import Job
 from bulkdelete.ledger import read_ledger
 from bulkdelete.limiter import Limiter
@@ -70,7 +70,7 @@ def test_the_fates_add_up_and_acknowledged_is_what_the_api_acknowledged(records,
 async def _cut_and_resume(records, cut, api, ledger, **sections):
     """Run with a ledger, dying in the middle of the *cut*-th request, and then again to the end."""
     api.hang_from = cut
-    dying = job(api, records, ledger, flow={"permits": 3, "cancel_grace_seconds": 0}, **sections)
+    dying = job(api, records, ledger, flow={"concurrency": 3, "cancel_grace_seconds": 0}, **sections)
     task = asyncio.create_task(dying.run())
     while not task.done() and len(api.requests) < cut:
         await asyncio.sleep(0.001)
@@ -81,7 +81,7 @@ async def _cut_and_resume(records, cut, api, ledger, **sections):
     except asyncio.CancelledError:
         died = True
     api.hang_from = None
-    return died, await job(api, records, ledger, flow={"permits": 3}, **sections).run()
+    return died, await job(api, records, ledger, flow={"concurrency": 3}, **sections).run()
 
 
 @given(rows.filter(bool), st.integers(1, 9), st.integers(1, 40), st.integers(0, 99), st.data())
@@ -136,22 +136,87 @@ async def test_a_fatal_answer_is_raised_with_the_report_so_far():
     assert len(api.requests) <= 32
 
 
-async def test_one_unresolved_row_too_many_ends_the_job():
-    class Broken(ApiModel):
-        async def post(self, body, api_key, request_id, path):
-            return Reply(200, {}, b'{"code": 50000, "message": "Internal system error"}')
+class Always(ApiModel):
+    """Answers every request alike, once *after* requests were answered as they should be."""
 
-    records = [f"{number + 10**17}" for number in range(5_000)]
-    report = await job(Broken(), records, retry={"first_backoff_seconds": 0, "max_attempts": 2}).run()
+    def __init__(self, answer: bytes, after: int = 0) -> None:
+        super().__init__()
+        self.answer = Reply(200, {}, answer)
+        self.after = after
+
+    async def post(self, body, api_key, request_id, path):
+        if len(self.requests) < self.after:
+            return await super().post(body, api_key, request_id, path)
+        self.requests.append([])
+        await asyncio.sleep(0.1)
+        return self.answer
+
+
+UNHEARD_OF = b'{"code": 12345, "message": "what?"}'
+DOWN = b'{"code": 50000, "message": "Internal system error"}'
+
+
+@pytest.mark.virtual_time
+async def test_more_batches_out_of_attempts_than_are_kept_for_the_end_end_the_job():
+    api = Always(UNHEARD_OF)
+    records = [f"{number + 10**17}" for number in range(40_000)]
+    report = await job(api, records, flow={"concurrency": 4}).run()
     assert report.ended is Ended.MAX_FAILURES
     assert report.balanced
-    assert report.unresolved >= 1_000
+    assert 20_000 < report.unresolved <= 26_000
+    assert len(api.requests) < 100
+
+
+class Odd(ApiModel):
+    """Answers what nobody has heard of to the first *times* requests that hold *record*."""
+
+    def __init__(self, record: str, times: int) -> None:
+        super().__init__()
+        self.record, self.times = record, times
+
+    async def post(self, body, api_key, request_id, path):
+        if self.times and self.record.encode() in body:
+            self.times -= 1
+            return Reply(200, {}, UNHEARD_OF)
+        return await super().post(body, api_key, request_id, path)
+
+
+@pytest.mark.parametrize(("times", "left"), [(3, 0), (6, 1_000)])
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_batch_out_of_attempts_is_sent_once_more_at_the_end(tmp_path, durable, times, left):
+    records = [f"{number + 10**17}" for number in range(5_000)]
+    ledger = tmp_path / "a.db" if durable else None
+    report = await job(Odd(records[1_500], times), records, ledger).run()
+    assert report.balanced
+    assert (report.acknowledged, report.unresolved) == (5_000 - left, left)
+    assert report.ended is (Ended.MAX_FAILURES if left else Ended.COMPLETE)
+    if durable:
+        again = await job(ApiModel(), records, ledger).run()
+        assert (again.ended, again.acknowledged) == (Ended.COMPLETE, 5_000)
+
+
+@pytest.mark.virtual_time
+async def test_a_server_that_is_down_is_left_alone_and_the_job_can_be_run_again():
+    api = Always(DOWN, after=5)
+    records = [f"{number + 10**17}" for number in range(50_000)]
+    report = await job(api, records, retry={}, flow={"max_outage_seconds": 600}).run()
+    assert report.ended is Ended.OUTAGE
+    assert report.balanced
+    assert report.acknowledged == 5_000
+    assert len(api.requests) < 150
+
+
+@pytest.mark.virtual_time
+async def test_a_single_batch_that_fails_for_ever_runs_out_of_attempts():
+    report = await job(Always(DOWN), [f"{number + 10**17}" for number in range(500)], retry={}).run()
+    assert report.unresolved == 500
+    assert report.requests == 16
 
 
 async def test_stopping_finishes_what_is_in_flight_and_leaves_the_rest_pending(tmp_path):
     api = ApiModel()
     records = [f"{number + 10**17}" for number in range(20_000)]
-    running = job(api, records, tmp_path / "purge.db", flow={"permits": 2})
+    running = job(api, records, tmp_path / "purge.db", flow={"concurrency": 2})
     task = asyncio.create_task(running.run())
     while len(api.requests) < 3:
         await asyncio.sleep(0)
@@ -170,7 +235,7 @@ async def test_a_timeout_around_the_call_is_kept_and_what_was_in_flight_is_known
     records = [f"{number + 10**17}" for number in range(5_000)]
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
-            await job(api, records, tmp_path / "purge.db", flow={"permits": 2, "cancel_grace_seconds": 0.05}).run()
+            await job(api, records, tmp_path / "purge.db", flow={"concurrency": 2, "cancel_grace_seconds": 0.05}).run()
     with read_ledger(tmp_path / "purge.db") as reader:
         totals = reader.totals()
         assert reader.runs()[0].ended == "cancelled"
@@ -232,3 +297,59 @@ async def test_a_full_disk_stops_the_sending_and_the_report_still_adds_up(tmp_pa
     assert fates(await job(api, open_source(tmp_path / "ids.txt"), tmp_path / "purge.db").run()) == {
         "acknowledged": 50_000
     }
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_one_wholly_refused_batch_in_a_good_file_is_found_to_its_last_record_in_one_run(tmp_path, durable):
+    records = [f"{number + 10**17}" for number in range(10_000)]
+    api = ApiModel(set(records[4_000:5_000]))
+    ledger = tmp_path / "a.db" if durable else None
+    sections = {"splitting": {}, "stop": {"max_failures": 1_000}, "flow": {"concurrency": 4}}
+    report = await job(api, records, ledger, **sections).run()
+    assert (report.ended, report.acknowledged, report.rejected) == (Ended.COMPLETE, 9_000, 1_000)
+    assert len(api.requests) < 1_400
+
+
+class Large(ApiModel):
+    """Refuses bodies of more than *most_bytes* as too large."""
+
+    most_bytes = 3_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[int] = []
+
+    async def post(self, body, api_key, request_id, path):
+        self.bodies.append(len(body))
+        if len(body) > self.most_bytes:
+            return Reply(413, {}, b"<html>Request Entity Too Large</html>")
+        return await super().post(body, api_key, request_id, path)
+
+
+async def test_a_body_that_is_too_large_makes_later_ones_smaller_and_is_no_poison():
+    api = Large()
+    records = [f"{number + 10**17:018}" + "x" * 82 for number in range(2_000)]
+    report = await job(api, records, batch={"size": 100}, flow={"concurrency": 1}).run()
+    assert (report.ended, report.acknowledged, report.rejected) == (Ended.COMPLETE, 2_000, 0)
+    assert api.bodies[0] > 10_000
+    assert max(api.bodies[-20:]) <= 6_000
+
+
+class Slow(ApiModel):
+    """Answers no request of more than *most_records* in time."""
+
+    most_records = 300
+
+    async def post(self, body, api_key, request_id, path):
+        if body.count(b"record_id") > self.most_records:
+            self.requests.append([])
+            raise AnswerLost("no answer within 60 s", timed_out=True)
+        return await super().post(body, api_key, request_id, path)
+
+
+async def test_a_batch_that_times_out_again_and_again_is_sent_in_smaller_parts_and_is_no_poison():
+    api = Slow()
+    records = [f"{number + 10**17}" for number in range(3_000)]
+    report = await job(api, records, flow={"concurrency": 2}).run()
+    assert (report.ended, report.acknowledged, report.rejected) == (Ended.COMPLETE, 3_000, 0)
+    assert len(api.requests) == 3 * (2 + 4)

@@ -85,7 +85,7 @@ def test_no_request_holds_a_record_from_the_moment_that_it_is_on_hold(records, d
             held |= more
             lists += [sorted(more)] if more else []
             before = len(api.requests)
-            sections = {"batch": {"size": size}, "flow": {"permits": 3, "cancel_grace_seconds": 0}}
+            sections = {"batch": {"size": size}, "flow": {"concurrency": 3, "cancel_grace_seconds": 0}}
             running = job(api, records, ledger, lists, **sections, stop={"max_failures": 10_000, "limit": limit})
             if cut is None:
                 report = asyncio.run(running.run())
@@ -110,7 +110,7 @@ async def test_a_list_that_comes_to_name_nothing_as_the_source_does_makes_the_re
     first = await job(api, records, tmp_path / "purge.db", batch={"size": 2}, stop={"limit": 4}).run()
     assert fates(first) == {"acknowledged": 4}
     api.hang_from = 3
-    sections = {"batch": {"size": 2}, "flow": {"permits": 1, "cancel_grace_seconds": 0}}
+    sections = {"batch": {"size": 2}, "flow": {"concurrency": 1, "cancel_grace_seconds": 0}}
     await run_until(job(api, records, tmp_path / "purge.db", **sections), api, 1)
     by_mail = [[Filter("email", "a@example.com")]]
     last = await job(api, records, tmp_path / "purge.db", by_mail).run()
@@ -123,7 +123,7 @@ async def test_a_list_that_comes_to_name_nothing_as_the_source_does_makes_the_re
 async def test_a_batch_left_by_a_stop_is_settled_without_a_request_when_all_of_it_comes_to_be_on_hold(tmp_path):
     records = [f"{number + 10**17}" for number in range(6)]
     api = ApiModel()
-    sections = {"batch": {"size": 2}, "flow": {"permits": 1, "cancel_grace_seconds": 0}}
+    sections = {"batch": {"size": 2}, "flow": {"concurrency": 1, "cancel_grace_seconds": 0}}
     await run_until(job(api, records, tmp_path / "purge.db", **sections), api, 1)
     asked = len(api.requests)
     last = await job(api, records, tmp_path / "purge.db", [records]).run()
@@ -138,7 +138,7 @@ async def test_a_batch_left_by_a_stop_is_settled_without_a_request_when_all_of_i
 async def test_a_record_of_a_split_batch_that_comes_to_be_on_hold_is_not_sent_with_its_part(tmp_path):
     records = [f"{number + 10**17}" for number in range(16)]
     api = ApiModel({records[0]})
-    sections = {"batch": {"size": 16}, "flow": {"permits": 1, "cancel_grace_seconds": 0}}
+    sections = {"batch": {"size": 16}, "flow": {"concurrency": 1, "cancel_grace_seconds": 0}}
     await run_until(job(api, records, tmp_path / "purge.db", **sections), api, 4)
     asked, applied = len(api.requests), len(api.applied)
     assert 0 < applied < 16
@@ -190,7 +190,7 @@ class Sabotage(ApiModel):
 async def test_the_last_look_stops_the_job_when_a_request_would_hold_a_record_on_hold(tmp_path):
     records = [f"{number + 10**17}" for number in range(40)]
     api = Sabotage(records[-1])
-    api.job = job(api, records, tmp_path / "purge.db", [["9"]], batch={"size": 10}, flow={"permits": 1})
+    api.job = job(api, records, tmp_path / "purge.db", [["9"]], batch={"size": 10}, flow={"concurrency": 1})
     with pytest.raises(HoldViolated, match=r"stood in a request that was about to be sent.*not sent") as raised:
         await api.job.run()
     assert all(records[-1] not in request for request in api.requests)

@@ -112,7 +112,7 @@ async def test_batches_of_a_canary_go_one_at_a_time(tmp_path):
         most.append(api.most)
         return True
 
-    sections = {"batch": {"size": 5}, "canary": {"records": 50}}
+    sections = {"batch": {"size": 5}, "canary": {"records": 50}, "flow": {"concurrency": 8}}
     report = await job(api, plain_ids(500), tmp_path / "a.db", check, **sections).run()
     assert report.acknowledged == 500
     assert most == [1]

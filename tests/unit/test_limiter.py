@@ -1,15 +1,18 @@
-"""A fixed number of permits, and one pause that everybody keeps."""
+"""Who may send, and when: a limit, one pause that everybody keeps, quotas, and outages."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete.errors import PauseTooLong
-from bulkdelete.limiter import MOST_PAUSE_SECONDS, Limiter
+from bulkdelete.errors import OutageTooLong, PauseTooLong
+from bulkdelete.limiter import Limiter, Permit
+from bulkdelete.limiter.gauging import SampleKind
+from bulkdelete.quotas import Told
 from bulkdelete.settings import FlowSettings
 from bulkdelete.stopping import Stop, StopAsked
 from tests.virtual_time import run
@@ -20,40 +23,57 @@ WALL_CLOCK = 1_795_500_000.0
 
 
 def limiter_with(**settings) -> Limiter:
-    return Limiter(FlowSettings(**settings), wall_clock=lambda: WALL_CLOCK)
+    return Limiter(FlowSettings(**{"concurrency": 16, **settings}), lambda: WALL_CLOCK + now(), lambda: 0.0)
 
 
 def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def enter(limiter: Limiter, stop: Stop | None = None, seconds: float = 0.0) -> float:
+async def enter(
+    limiter: Limiter, stop: Stop | None = None, seconds: float = 0.0, kind: SampleKind | None = SampleKind.SUCCESS
+) -> float:
     """Hold a permit for *seconds*; return when it was given."""
-    async with limiter.permit(stop or Stop()):
-        given = now()
+    permit = await limiter.acquire(stop or Stop())
+    try:
         await asyncio.sleep(seconds)
-    return given
+    except BaseException:
+        limiter.abandon(permit)
+        raise
+    limiter.heard(permit, None)
+    limiter.answered(permit, kind)
+    return permit.sent_at
+
+
+async def refuse(limiter: Limiter, seconds: float | None = None) -> None:
+    """Send, and be refused at once."""
+    give_back(limiter, await limiter.acquire(Stop()), SampleKind.REFUSED, seconds)
+
+
+def give_back(limiter: Limiter, permit: Permit, kind: SampleKind, seconds: float | None = None) -> None:
+    limiter.heard(permit, None)
+    limiter.answered(permit, kind, seconds)
 
 
 @given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=30))
 def test_permits_are_never_exceeded_and_none_is_lost(permits, comers):
     async def crowd() -> None:
-        limiter = limiter_with(permits=permits)
+        limiter = limiter_with(concurrency=permits)
         most = 0
 
         async def come(after: int, hold: int, *, breaks: bool) -> None:
             nonlocal most
             await asyncio.sleep(after)
-            async with limiter.permit(Stop()):
-                most = max(most, limiter.in_flight)
-                await asyncio.sleep(hold)
-                if breaks:
-                    asyncio.current_task().cancel()
-                    await asyncio.sleep(0)
+            coming = asyncio.create_task(enter(limiter, seconds=hold))
+            await asyncio.sleep(1)
+            most = max(most, limiter.in_flight)
+            if breaks:
+                coming.cancel()
+            await coming
 
         await asyncio.gather(*(come(a, h, breaks=b) for a, h, b in comers), return_exceptions=True)
         assert most <= permits
-        assert limiter.in_flight == 0
+        assert limiter.in_flight == limiter.waiting == 0
         given = await asyncio.gather(*(enter(limiter, seconds=1) for _ in range(permits)))
         assert len(set(given)) == 1
 
@@ -61,54 +81,55 @@ def test_permits_are_never_exceeded_and_none_is_lost(permits, comers):
 
 
 async def test_permits_are_given_in_the_order_of_asking():
-    limiter = limiter_with(permits=1)
+    limiter = limiter_with(concurrency=1)
     given = await asyncio.gather(*(enter(limiter, seconds=1) for _ in range(5)))
     assert given == [0, 1, 2, 3, 4]
 
 
 async def test_a_pause_holds_everybody_and_ends_for_everybody():
-    limiter = limiter_with(permits=4)
-    limiter.pause(30, sent_at=0)
+    limiter = limiter_with(concurrency=4)
+    await refuse(limiter, 30)
     assert limiter.pause_seconds == 30
+    assert limiter.state == "pause"
     given = await asyncio.gather(*(enter(limiter) for _ in range(12)))
     assert given == pytest.approx([30] * 12)
     assert limiter.pause_seconds == 0
 
 
 async def test_a_pause_does_not_end_what_is_in_flight():
-    limiter = limiter_with(permits=2)
+    limiter = limiter_with(concurrency=2)
     flying = asyncio.create_task(enter(limiter, seconds=5))
     await asyncio.sleep(1)
-    limiter.pause(60, sent_at=0)
+    await refuse(limiter, 60)
     assert limiter.in_flight == 1
     await flying
     assert now() == 5
 
 
 async def test_a_pause_that_begins_while_one_waits_in_line_is_kept_also_by_that_one():
-    limiter = limiter_with(permits=1)
-    flying = asyncio.create_task(enter(limiter, seconds=5))
-    await asyncio.sleep(1)
+    limiter = limiter_with(concurrency=1)
+    permit = await limiter.acquire(Stop())
     in_line = asyncio.create_task(enter(limiter))
-    await asyncio.sleep(1)
-    limiter.pause(60, sent_at=0)
-    await flying
+    await asyncio.sleep(2)
+    give_back(limiter, permit, SampleKind.REFUSED, 60)
     assert await in_line == pytest.approx(62)
 
 
 async def test_a_pause_that_is_lengthened_while_it_is_kept_is_kept_to_its_new_end():
     limiter = limiter_with()
+    late = await limiter.acquire(Stop())
+    await refuse(limiter, 10)
     waiting = asyncio.create_task(enter(limiter))
-    limiter.pause(10, sent_at=0)
     await asyncio.sleep(5)
-    limiter.pause(20, sent_at=0)
+    give_back(limiter, late, SampleKind.REFUSED, 20)
     assert await waiting == pytest.approx(25)
 
 
 async def test_a_shorter_hint_does_not_shorten_a_pause():
     limiter = limiter_with()
-    limiter.pause(60, sent_at=0)
-    limiter.pause(1, sent_at=0)
+    late = await limiter.acquire(Stop())
+    await refuse(limiter, 60)
+    give_back(limiter, late, SampleKind.REFUSED, 1)
     assert limiter.pause_seconds == 60
 
 
@@ -116,51 +137,40 @@ async def refused_again(limiter: Limiter, times: int, hint: float | None = None)
     """Be refused *times*, each time by an attempt made as soon as it may be; return how long each pause was."""
     pauses = []
     for _ in range(times):
-        async with limiter.permit(Stop()):
-            sent_at = now()
-            await asyncio.sleep(0.1)
-        limiter.pause(hint, sent_at)
+        permit = await limiter.acquire(Stop())
+        await asyncio.sleep(0.1)
+        give_back(limiter, permit, SampleKind.REFUSED, hint)
         pauses.append(limiter.pause_seconds)
     return pauses
 
 
-async def test_pauses_without_a_hint_grow_to_a_minute():
-    limiter = limiter_with()
-    assert await refused_again(limiter, 9) == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60])
-    assert MOST_PAUSE_SECONDS == 60
+async def test_pauses_without_a_hint_begin_short_and_never_pass_a_minute():
+    pauses = await refused_again(limiter_with(max_pause_seconds=3600), 40)
+    assert pauses[0] <= 1
+    assert max(pauses) == pytest.approx(60)
+    assert pauses[9] > pauses[0]
 
 
 async def test_an_answer_that_is_no_refusal_makes_the_next_pause_short_again():
     limiter = limiter_with()
-    await refused_again(limiter, 5)
+    first, *_, last = await refused_again(limiter, 8)
+    assert last > first
     await enter(limiter)
-    limiter.answered()
-    assert await refused_again(limiter, 2) == pytest.approx([1, 2])
+    assert (await refused_again(limiter, 1))[0] == pytest.approx(first)
 
 
-async def test_refusals_of_attempts_that_were_on_their_way_together_are_one_pause():
-    limiter = limiter_with(permits=16)
-    sent_at = now()
-    for _ in range(16):
-        await asyncio.sleep(0.01)
-        limiter.pause(None, sent_at)
-    assert limiter.pause_seconds == pytest.approx(1 - 0.15)
-    await enter(limiter)
-    assert await refused_again(limiter, 2) == pytest.approx([2, 4])
-
-
-@pytest.mark.parametrize("hint", [0, 0.0])
-async def test_a_hint_to_come_back_at_once_is_no_hint_so_that_nobody_is_hammered_for_ever(hint):
-    limiter = limiter_with(max_pause_seconds=100)
-    with pytest.raises(PauseTooLong):
-        await refused_again(limiter, 1000, hint)
-    assert now() > 30
+@pytest.mark.parametrize("hint", [None, 0, 0.0])
+async def test_refusals_for_ever_end_and_nobody_is_hammered(hint):
+    limiter = limiter_with(max_pause_seconds=900)
+    with pytest.raises(PauseTooLong, match="of pauses in a row"):
+        await refused_again(limiter, 100, hint)
+    assert 300 < now() <= 961
 
 
 @pytest.mark.parametrize(("longest", "hint"), [(900, 901), (0, 0.1), (0, 60)])
 async def test_a_longer_pause_than_allowed_is_refused_with_the_time_to_come_back(longest, hint):
     limiter = limiter_with(max_pause_seconds=longest)
-    limiter.pause(hint, sent_at=0)
+    await refuse(limiter, hint)
     with pytest.raises(PauseTooLong, match=f"max_pause_seconds is {longest}") as refused:
         await enter(limiter)
     assert refused.value.until_unix_seconds == pytest.approx(WALL_CLOCK + hint)
@@ -168,18 +178,16 @@ async def test_a_longer_pause_than_allowed_is_refused_with_the_time_to_come_back
     assert limiter.in_flight == 0
 
 
+async def test_who_waits_waits_out_a_pause_of_any_length():
+    limiter = limiter_with(max_pause_seconds=900, wait=True)
+    await refuse(limiter, 86_400)
+    assert await enter(limiter) == pytest.approx(86_400)
+
+
 async def test_a_pause_of_just_the_allowed_length_is_kept():
     limiter = limiter_with(max_pause_seconds=900)
-    limiter.pause(900, sent_at=0)
+    await refuse(limiter, 900)
     assert await enter(limiter) == pytest.approx(900)
-
-
-@pytest.mark.parametrize("hint", [None, 0.5, 400])
-async def test_pauses_in_a_row_count_together_so_that_a_refusal_for_ever_ends(hint):
-    limiter = limiter_with(max_pause_seconds=900)
-    with pytest.raises(PauseTooLong, match="of pauses in a row"):
-        await refused_again(limiter, 10_000, hint)
-    assert now() <= 901
 
 
 async def test_pauses_between_which_the_api_answers_do_not_count_together():
@@ -187,21 +195,20 @@ async def test_pauses_between_which_the_api_answers_do_not_count_together():
     for _ in range(10):
         await refused_again(limiter, 1, 600)
         await enter(limiter)
-        limiter.answered()
     assert now() > 6000
 
 
 async def test_everybody_learns_of_a_pause_that_is_too_long_also_those_in_line():
-    limiter = limiter_with(permits=2, max_pause_seconds=10)
-    limiter.pause(3600, sent_at=0)
+    limiter = limiter_with(concurrency=2, max_pause_seconds=10)
+    await refuse(limiter, 3600)
     errors = await asyncio.gather(*(enter(limiter) for _ in range(7)), return_exceptions=True)
     assert [type(error) for error in errors] == [PauseTooLong] * 7
     assert now() == 0
 
 
 async def test_a_stop_wakes_those_who_keep_a_pause_and_those_in_line_at_once():
-    limiter, stop = limiter_with(permits=2), Stop()
-    limiter.pause(600, sent_at=0)
+    limiter, stop = limiter_with(concurrency=2), Stop()
+    await refuse(limiter, 600)
     waiting = [asyncio.create_task(enter(limiter, stop)) for _ in range(7)]
     await asyncio.sleep(5)
     stop.ask()
@@ -211,8 +218,8 @@ async def test_a_stop_wakes_those_who_keep_a_pause_and_those_in_line_at_once():
 
 
 async def test_the_stop_of_one_job_does_not_wake_another():
-    limiter, stop = limiter_with(permits=4), Stop()
-    limiter.pause(60, sent_at=0)
+    limiter, stop = limiter_with(concurrency=4), Stop()
+    await refuse(limiter, 60)
     other = asyncio.create_task(enter(limiter))
     stopped = asyncio.create_task(enter(limiter, stop))
     await asyncio.sleep(1)
@@ -231,11 +238,140 @@ async def test_after_a_stop_no_permit_is_given():
 
 
 async def test_a_cancelled_waiter_leaves_its_permit_to_others():
-    limiter = limiter_with(permits=1)
-    limiter.pause(60, sent_at=0)
+    limiter = limiter_with(concurrency=1)
+    await refuse(limiter, 60)
     waiting = [asyncio.create_task(enter(limiter)) for _ in range(3)]
     await asyncio.sleep(1)
     waiting[0].cancel()
     waiting[2].cancel()
     assert await waiting[1] == pytest.approx(60)
     assert await enter(limiter) == pytest.approx(60)
+
+
+# --- outages
+
+
+async def fail(limiter: Limiter) -> bool:
+    """Send, and get nothing but a failure; return whether the attempt counts against its batch."""
+    permit = await limiter.acquire(Stop())
+    await asyncio.sleep(0.3)
+    give_back(limiter, permit, SampleKind.FAILED)
+    return not permit.in_outage
+
+
+async def fail_for_ever(limiter: Limiter) -> None:
+    while True:
+        await fail(limiter)
+
+
+async def test_in_an_outage_few_attempts_are_made_and_most_count_for_nothing():
+    limiter = limiter_with(concurrency=4)
+    counted = []
+    while now() < 600:
+        counted += await asyncio.gather(*(fail(limiter) for _ in range(4)))
+    assert sum(counted) <= 20
+    assert counted[-1] is False
+    assert limiter.state == "outage"
+    assert len(counted) < 150
+
+
+async def test_one_success_ends_an_outage():
+    limiter = limiter_with(concurrency=2)
+    while await fail(limiter):
+        pass
+    await enter(limiter)
+    assert limiter.state != "outage"
+    before = now()
+    await asyncio.gather(*(enter(limiter, seconds=1) for _ in range(4)))
+    assert now() - before == pytest.approx(2)
+
+
+async def test_an_outage_that_is_too_long_ends_with_an_error_for_everybody():
+    limiter = limiter_with(concurrency=2, max_outage_seconds=600)
+    with pytest.raises(OutageTooLong, match="600 s"):
+        await fail_for_ever(limiter)
+    assert 600 < now() < 800
+    with pytest.raises(OutageTooLong):
+        await enter(limiter)
+
+
+# --- quotas
+
+
+async def test_a_quota_is_never_overrun_and_used_as_far_as_it_goes():
+    limiter = limiter_with(requests_per_minute=10)
+    given = await asyncio.gather(*(enter(limiter) for _ in range(35)))
+    for first, last in zip(given, given[10:], strict=False):
+        assert last - first >= 60
+    assert given[9] == 0
+    assert given[-1] < 3 * 61
+
+
+async def test_a_quota_that_wants_a_long_pause_ends_the_run_with_the_time_to_come_back():
+    limiter = limiter_with(requests_per_hour=5, max_pause_seconds=900)
+    await asyncio.gather(*(enter(limiter) for _ in range(5)))
+    with pytest.raises(PauseTooLong, match="the quota wants a pause of 36"):
+        await enter(limiter)
+    assert limiter.state == "quota"
+
+
+async def test_what_the_server_says_remains_is_kept_to_before_it_refuses():
+    limiter = limiter_with()
+    permit = await limiter.acquire(Stop())
+    limiter.heard(permit, Told(3, 100, WALL_CLOCK + 50, 50.0, dated=True))
+    limiter.answered(permit, SampleKind.SUCCESS)
+    given = sorted(await asyncio.gather(*(enter(limiter) for _ in range(5))))
+    assert given[:3] == [0, 0, 0]
+    assert given[3:] == pytest.approx([50, 50], abs=0.01)
+
+
+async def test_what_was_spent_is_known_to_the_next_process_and_what_may_have_been_too():
+    first = limiter_with(requests_per_hour=100, wait=True)
+    first.take_over(None, None)
+    first.keep(first.spent_so_far())
+    await asyncio.gather(*(enter(first) for _ in range(10)))
+    kept = json.dumps(first.spent_so_far())
+    first.keep(json.loads(kept))
+    await asyncio.gather(*(enter(first) for _ in range(5)))  # of these the kept snapshot says nothing
+
+    second = limiter_with(requests_per_hour=100, wait=True)
+    second.take_over("3.5", kept)
+    snapshot = second.spent_so_far()
+    second.keep(snapshot)
+    waiting = [asyncio.create_task(enter(second)) for _ in range(100)]
+    await asyncio.sleep(1)
+    sent = sum(task.done() for task in waiting)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert 0 < sent <= 100 - 15
+
+
+async def test_nothing_more_than_the_allowance_leaves_that_is_not_kept():
+    limiter = limiter_with(requests_per_hour=1000, concurrency=4)
+    limiter.take_over(None, None)
+    waiting = [asyncio.create_task(enter(limiter)) for _ in range(100)]
+    await asyncio.sleep(10)
+    assert sum(task.done() for task in waiting) == 0  # not even a first snapshot is kept
+    limiter.keep(limiter.spent_so_far())
+    await asyncio.sleep(10)
+    assert sum(task.done() for task in waiting) == 16
+    limiter.keep_no_more()
+    await asyncio.gather(*waiting)
+
+
+@pytest.mark.parametrize("kept", ["", "[]", "null", "{", '{"version": 1}'])
+async def test_a_snapshot_that_cannot_be_read_counts_as_everything_spent(kept):
+    limiter = limiter_with(requests_per_hour=5)
+    limiter.take_over("many", kept)
+    limiter.keep(limiter.spent_so_far())
+    with pytest.raises(PauseTooLong):
+        await enter(limiter)
+
+
+async def test_an_adaptive_limit_begins_low_and_a_resume_where_it_was():
+    assert limiter_with(concurrency="adaptive").limit <= 2
+    limiter = limiter_with(concurrency="adaptive")
+    limiter.take_over("20.0", None)
+    assert limiter.limit == 20
+    assert limiter.last_good_limit == 20

@@ -125,7 +125,7 @@ async def test_a_source_that_can_be_read_once_cannot_be_planned():
 
 def test_how_fast_is_no_part_of_what_is_deleted(tmp_path):
     order = Order(TABLE_ID, open_source(source_of(str(tmp_path), ["1"])))
-    fast = Settings.from_mapping({"flow": {"permits": 64}, "batch": {"size": 10}, "retry": {"max_attempts": 1}})
+    fast = Settings.from_mapping({"flow": {"concurrency": 64}, "batch": {"size": 10}, "retry": {"max_attempts": 1}})
     assert what_is_deleted(order, fast, "", "") == what_is_deleted(order, Settings(), "", "")
     strict = Settings.from_mapping({"batch": {"max_id_characters": 18}})
     changed = differences(what_is_deleted(order, Settings(), "", ""), what_is_deleted(order, strict, "", ""))

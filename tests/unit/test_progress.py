@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from dataclasses import dataclass, replace
 
 import pytest
@@ -22,6 +23,8 @@ NOW = Snapshot(
     requests=0,
     retries=0,
     in_flight=0,
+    limit=8,
+    limited_by="server",
     pause_seconds=0.0,
     elapsed_seconds=0.0,
 )
@@ -40,6 +43,9 @@ class Scripted:
     def __init__(self, *snapshots: Snapshot) -> None:
         self._snapshots = list(snapshots)
         self._cancelled = False
+
+    def quota_seconds(self, rows: int) -> float:
+        return 0.0
 
     def snapshot(self) -> Snapshot:
         if len(self._snapshots) > 1:
@@ -93,6 +99,7 @@ def test_the_line_says_rows_rate_flight_retries_and_eta():
         "4 in flight",
         "0 retries",
         "ETA 0:00:02",
+        "limited by the server, 8 at once",
     ]
 
 
@@ -101,10 +108,31 @@ def test_without_an_expectation_there_is_no_eta():
 
 
 def test_it_says_why_it_waits():
-    assert why_it_waits(replace(BUSY, pause_seconds=41.7), pace()) == "paused 42 s: the API's limit"
-    assert why_it_waits(BUSY, pace(NOW, replace(BUSY, retries=1))) == "retrying"
     assert why_it_waits(replace(NOW, settled_before=5), pace()) == "comparing the source with the ledger"
-    assert why_it_waits(BUSY, pace(BUSY)) == ""
+    assert why_it_waits(NOW, pace()) == "starting"
+    assert why_it_waits(BUSY, pace(BUSY)) == "limited by the server, 8 at once"
+    for limited_by in ("retries", "source", "ledger"):
+        assert why_it_waits(replace(BUSY, limited_by=limited_by), pace()) == f"limited by {_named(limited_by)}"
+    outage = why_it_waits(replace(BUSY, limited_by="outage"), pace())
+    assert outage.startswith("outage")
+
+
+def _named(limited_by: str) -> str:
+    return limited_by if limited_by == "retries" else f"the {limited_by}"
+
+
+def test_it_says_until_when_it_waits():
+    in_an_hour = time.strftime("%H:%M", time.localtime(time.time() + 3600))
+    for limited_by in ("quota", "pause"):
+        said = why_it_waits(replace(BUSY, limited_by=limited_by, pause_seconds=3600.0), pace())
+        assert f"until {in_an_hour}:" in said
+
+
+def test_the_eta_counts_the_pauses_of_the_quotas():
+    said = phrases(BUSY, pace(NOW, replace(BUSY, elapsed_seconds=2.0)), 10_000, quota_seconds=7200.0)
+    assert "ETA 2:00:00" in said
+    paused = replace(BUSY, pause_seconds=600.0, limited_by="quota")
+    assert "ETA 2:00:00" in phrases(paused, pace(paused), 10_000, quota_seconds=7200.0)
 
 
 async def test_lines_are_plain_and_on_stderr(capsys):

@@ -26,7 +26,7 @@ def refusal(values, where: str = "") -> str:
         ({"tabel_id": "x"}, "tabel_id is not a setting; did you mean table_id?"),
         ({"batch": {"sise": 5}}, "batch.sise is not a setting; did you mean size?"),
         ({"retry": {"max_atempts": 5}}, "retry.max_atempts is not a setting; did you mean max_attempts?"),
-        ({"flow": {"permit": 5}}, "flow.permit is not a setting; did you mean permits?"),
+        ({"flow": {"concurency": 5}}, "flow.concurency is not a setting; did you mean concurrency?"),
         ({"stop": {"xyzzy": 5}}, "stop.xyzzy is not a setting"),
         ({"limits": {"limit": 5}}, "limits is not a setting"),
         ({"api_key": "sk-canary"}, "api_key is not a setting; did you mean api_key_file?"),
@@ -37,10 +37,10 @@ def test_an_unknown_name_is_refused_with_the_nearest_valid_one(values, said):
 
 
 def test_every_fault_is_told_with_the_file_it_stands_in():
-    said = refusal({"batch": {"size": 0, "sise": 5}, "flow": {"permits": "many"}}, "purge.toml").splitlines()
+    said = refusal({"batch": {"size": 0, "sise": 5}, "flow": {"concurrency": "many"}}, "purge.toml").splitlines()
     assert len(said) == 3
     assert all(line.startswith("purge.toml: ") for line in said)
-    assert [line.split()[1] for line in said] == ["batch.size:", "batch.sise", "flow.permits:"]
+    assert [line.split()[1] for line in said] == ["batch.size:", "batch.sise", "flow.concurrency:"]
 
 
 def test_a_refused_setting_never_shows_its_value():
@@ -64,7 +64,13 @@ RANGES = {
     "retry.max_elapsed_seconds": (0.001, None),
     "retry.first_backoff_seconds": (0, None),
     "retry.max_backoff_seconds": (0, None),
-    "flow.permits": (1, 1024),
+    "flow.min_concurrency": (1, None),
+    "flow.max_concurrency": (1, 1024),
+    "flow.requests_per_second": (1, None),
+    "flow.requests_per_minute": (1, None),
+    "flow.requests_per_hour": (1, None),
+    "flow.requests_per_day": (1, None),
+    "flow.max_outage_seconds": (0.001, None),
     "flow.max_pause_seconds": (0, None),
     "flow.cancel_grace_seconds": (0, None),
     "splitting.max_requests_per_batch": (1, None),
@@ -87,6 +93,21 @@ def test_a_number_is_taken_within_its_range_and_refused_outside_of_it(name):
         assert getattr(getattr(settings, section), key) == value
     for value in (least - 1, -1, "many", float("nan"), float("inf"), *([] if most is None else [most + 1])):
         assert refusal({section: {key: value}}).startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(("given", "taken"), [("adaptive", "adaptive"), (1, 1), (1024, 1024), ("16", 16)])
+def test_concurrency_is_a_number_or_finds_itself(given, taken):
+    assert Settings.from_mapping({"flow": {"concurrency": given}}).flow.concurrency == taken
+
+
+@pytest.mark.parametrize("given", [0, 1025, "many", "", True, 1.5, None, "-1"])
+def test_any_other_concurrency_is_refused(given):
+    said = refusal({"flow": {"concurrency": given}})
+    assert said == 'flow.concurrency: must be "adaptive" or a whole number from 1 to 1024'
+
+
+def test_a_floor_above_the_ceiling_is_refused():
+    assert "is above max_concurrency, 64" in refusal({"flow": {"min_concurrency": 100}})
 
 
 def test_every_number_of_the_settings_stands_in_the_table_of_ranges():

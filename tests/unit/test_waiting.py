@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete.waiting import wait_seconds
+from bulkdelete.quotas import Told
+from bulkdelete.waiting import SKEW_SECONDS, told, wait_seconds
 
 NOW = 1_795_500_000.0
 A_YEAR = 366 * 86_400.0
@@ -97,3 +98,50 @@ def test_no_date_whatever_breaks_the_reading(date, zone):
         text = f"{date:%a, %d %b} {date.year:04d} {date:%H:%M:%S} {zone}"
         asked = wait_seconds({name: text}, NOW)
         assert asked is None or 0 <= asked <= A_YEAR
+
+
+def tell(remaining: str = "7", reset: str = str(int(NOW) + 60), limit: str | None = "100", date: float | None = NOW):
+    headers = {"X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset}
+    headers |= {} if limit is None else {"X-RateLimit-Limit": limit}
+    return told(headers | ({} if date is None else {"Date": formatdate(date, usegmt=True)}), NOW)
+
+
+@pytest.mark.parametrize("reset", [str(int(NOW) + 60), str((int(NOW) + 60) * 1000), f" {NOW + 60:.1f} "])
+def test_an_answer_tells_how_many_requests_remain_until_a_reset_in_seconds_or_milliseconds(reset):
+    assert tell(reset=reset) == Told(7, 100, NOW + 60, 60.0, dated=True)
+
+
+def test_the_reset_is_counted_by_the_date_of_the_answer_and_without_one_by_our_clock_with_a_margin():
+    assert tell(reset=str(int(NOW) + 5060), date=NOW + 5000) == Told(7, 100, NOW + 5060, 60.0, dated=True)
+    assert tell(date=None) == Told(7, 100, NOW + 60, 60.0 + SKEW_SECONDS, dated=False)
+    assert tell(reset=str(int(NOW)), date=None) == Told(7, 100, NOW, SKEW_SECONDS, dated=False)
+
+
+def test_more_requests_than_the_limit_cannot_remain():
+    assert tell(remaining="101").remaining == 100
+    assert tell(remaining="101", limit=None).remaining == 101
+    assert tell(remaining="101", limit="many").limit is None
+
+
+@pytest.mark.parametrize(
+    "reset", ["", "soon", "0", "60", "-60", str(int(NOW)), str(int(NOW) - 1), str(int(NOW + A_YEAR) + 1), "9" * 10_000]
+)
+def test_a_reset_that_is_unreadable_past_or_years_away_tells_nothing(reset):
+    assert tell(reset=reset) is None
+
+
+@pytest.mark.parametrize("remaining", ["", "-1", "nan", "inf", "1e3", "none", "9" * 16, "9" * 10_000, "\u0663", "."])
+def test_what_is_no_number_of_requests_tells_nothing(remaining):
+    assert tell(remaining=remaining) is None
+
+
+def test_an_answer_without_the_headers_tells_nothing():
+    assert told({}, NOW) is None
+    assert told({"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "3"}, NOW) is None
+    assert told({"X-RateLimit-Limit": "100", "X-RateLimit-Reset": str(int(NOW) + 60)}, NOW) is None
+
+
+@given(HEADERS)
+def test_what_is_told_is_never_less_than_no_request_nor_further_away_than_a_year(headers):
+    said = told(headers, NOW)
+    assert said is None or (said.remaining >= 0 and 0 < said.reset_in_seconds <= A_YEAR)

@@ -7,6 +7,8 @@ from typing import Final
 A_FIRST_ATTEMPT: Final = 0.2
 A_SUCCESS: Final = 0.5
 A_SECOND: Final = 1.0
+AT_FIRST: Final = 10.0
+"""A short job has no time to earn its first retries."""
 MOST: Final = 100.0
 
 
@@ -19,7 +21,7 @@ class RetryBudget:
     """
 
     def __init__(self) -> None:
-        self._tokens = A_SECOND
+        self._tokens = AT_FIRST
         self._as_of: float | None = None
 
     def wait_seconds(self, now: float) -> float:

@@ -23,6 +23,8 @@ class Gate:
         self._random = random
         self._until = self._began = -math.inf
         self._next_seconds = FIRST_PAUSE_SECONDS
+        self.is_wary = False
+        """Whether a pause of unknown length was too short: then one goes first."""
         self.refused_since: float | None = None
         """Since when nothing but refusals came back; ``None`` where something else came last."""
 
@@ -40,6 +42,7 @@ class Gate:
         """Let nobody send for a while; an attempt from before the last pause, sent at *sent_at*, tells of that one."""
         if sent_at < self._began:
             return
+        self.is_wary = self.refused_since is not None
         if self.refused_since is None:
             self.refused_since = now
         longest = max(FIRST_PAUSE_SECONDS, SHARE_OF_STREAK * (now - self.refused_since))
@@ -51,4 +54,5 @@ class Gate:
     def answered(self) -> None:
         """Take note of an answer that was no refusal."""
         self.refused_since = None
+        self.is_wary = False
         self._next_seconds = FIRST_PAUSE_SECONDS

@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, Protocol
 
-from bulkdelete.breaking import Breaker
-from bulkdelete.budgeting import RetryBudget
-from bulkdelete.gating import Gate
-from bulkdelete.gauging import Sample, SampleKind
+from bulkdelete.limiter.breaking import Breaker
+from bulkdelete.limiter.budgeting import RetryBudget
+from bulkdelete.limiter.gating import Gate
+from bulkdelete.limiter.gauging import Sample, SampleKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SHORT_PAUSE_SECONDS: Final = 2.0
 """A server that asks for no more than this has too much to do; one that asks for more counts requests."""
+TICK_SECONDS: Final = 1e-6
+"""A shorter wait is none: sums of times round, and whoever slept until then has slept enough."""
 
 
 class Limit(Protocol):
@@ -106,26 +108,23 @@ class Steering:
         one has not). A retry may have to wait where a first attempt may leave.
         """
         breaker = self.breaker
-        if breaker.is_open:
-            wait = max(breaker.wait_seconds(now), self._gate.wait_seconds(now), self._quota.wait_seconds(now))
-            if wait <= 0:
-                breaker.begin_probe()
-                self._leave(now)
-            return wait
-        if self.in_flight >= self._limit.limit:
+        if not breaker.is_open and self.in_flight >= (1 if self._gate.is_wary else self._limit.limit):
             return math.inf
-        wait = max(self._gate.wait_seconds(now), self._quota.wait_seconds(now))
-        if wait > 0:
+        wait = max(breaker.wait_seconds(now), self._gate.wait_seconds(now), self._quota.wait_seconds(now))
+        if wait > TICK_SECONDS:
             return wait
-        if retry:
+        if breaker.is_open:
+            breaker.begin_probe(now)
+        elif retry:
             wait = self._budget.wait_seconds(now)
-            if wait > 0:
+            if wait > TICK_SECONDS:
                 self._retries_waited_at = now
                 return wait
             self._budget.spend()
         else:
             self._budget.first_attempt()
-        self._leave(now)
+        self._quota.spend(now)
+        self.in_flight += 1
         return 0.0
 
     def answered(self, now: float, sent_at: float, kind: SampleKind | None, pause_seconds: float | None = None) -> None:
@@ -173,10 +172,6 @@ class Steering:
     def snapshot(self) -> float:
         """Return the limit where a resume may start."""
         return self._limit.snapshot()
-
-    def _leave(self, now: float) -> None:
-        self._quota.spend(now)
-        self.in_flight += 1
 
     def _end_probe(self, sent_at: float) -> None:
         since = self.breaker.open_since

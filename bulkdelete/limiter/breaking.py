@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.gauging import SampleKind
+from bulkdelete.limiter.gauging import SampleKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,14 +15,14 @@ SILENCE_SECONDS: Final = 1.0
 """Failures open it only where nothing has succeeded for so long: of a flight, those beyond a capacity fail first."""
 FIRST_PAUSE_SECONDS: Final = 1.0
 MOST_PAUSE_SECONDS: Final = 60.0
-SHARE_OF_OUTAGE: Final = 0.25
-"""A pause doubles, but is no longer than this share of the outage so far, and so is what is waited beyond its end."""
+SHARE_OF_OUTAGE: Final = 1 / 16
+"""A pause is this share of the outage so far, and so what is waited beyond its end is in proportion to it."""
 
 
 class Breaker:
     """Closed, it watches; open, it lets one probe at a time through.
 
-    A probe is a real batch, for only that shows that batches are taken. Pauses begin at 1 s, double up to 60 s, and
+    A probe is a real batch, for only that shows that batches are taken. Pauses begin at 1 s, grow up to 60 s, and
     are spread by a quarter each way, so that clients do not come back together. Times are seconds of one clock;
     *random* gives numbers in [0, 1).
     """
@@ -32,7 +32,6 @@ class Breaker:
         self._random = random
         self._in_a_row = 0
         self._first_failure_at = 0.0
-        self._pause_seconds = FIRST_PAUSE_SECONDS
         self._probe_at = 0.0
         self.open_since: float | None = None
         """When it opened; ``None`` while it is closed."""
@@ -55,7 +54,6 @@ class Breaker:
             self.gave_up = False
         elif self.open_since is not None:
             self.gave_up = now - self.open_since > self._max_outage_seconds
-            self._pause(now, now - self._first_failure_at)
         else:
             self._count(now, limit)
 
@@ -65,9 +63,10 @@ class Breaker:
             return 0.0
         return float("inf") if self.is_probing else max(0.0, self._probe_at - now)
 
-    def begin_probe(self) -> None:
-        """Take note that the probe leaves."""
+    def begin_probe(self, now: float) -> None:
+        """Take note that the probe leaves; the next pause runs from here, also while an answer is waited for."""
         self.is_probing = True
+        self._pause(now)
 
     def end_probe(self) -> None:
         """Take note that the probe ended without telling anything: another may leave."""
@@ -80,10 +79,9 @@ class Breaker:
         enough = max(FEWEST_IN_A_ROW, min(2 * limit, MOST_IN_A_ROW))
         if self._in_a_row >= enough and now - self._first_failure_at >= SILENCE_SECONDS:
             self.open_since = now
-            self._pause_seconds = FIRST_PAUSE_SECONDS / 2
-            self._pause(now, 0.0)
+            self._pause(now)
 
-    def _pause(self, now: float, outage_seconds: float) -> None:
-        longest = min(MOST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, SHARE_OF_OUTAGE * outage_seconds))
-        self._pause_seconds = min(2 * self._pause_seconds, longest)
-        self._probe_at = now + self._pause_seconds * (0.75 + 0.5 * self._random())
+    def _pause(self, now: float) -> None:
+        outage_seconds = now - self._first_failure_at
+        seconds = min(max(FIRST_PAUSE_SECONDS, SHARE_OF_OUTAGE * outage_seconds), MOST_PAUSE_SECONDS)
+        self._probe_at = now + seconds * (0.75 + 0.5 * self._random())

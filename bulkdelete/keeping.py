@@ -1,0 +1,54 @@
+"""What the ledger keeps of the limiter while a job runs: its last good limit, and what was spent of the quotas."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.errors import LedgerError
+from bulkdelete.ledger.facts import LIMIT, SPENT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bulkdelete.ledger import Ledger
+    from bulkdelete.limiter import Limiter
+
+KEEP_SECONDS: Final = 5.0
+"""How often the limit is kept, where there is no quota that must not be overrun after a crash."""
+
+
+@asynccontextmanager
+async def keeping(limiter: Limiter, ledger: Ledger, *, heeds_told: bool) -> AsyncIterator[None]:
+    """While entered, *ledger* keeps where *limiter* is, so that a later process goes on there.
+
+    Without *heeds_told* what the API told earlier processes of its limits is forgotten.
+    """
+    if ledger.path is None:
+        yield
+        return
+    limiter.take_over(ledger.facts.get(LIMIT), ledger.facts.get(SPENT), heeds_told=heeds_told)
+    keeper = asyncio.create_task(_keep_on(limiter, ledger), name="bulkdelete limits")
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        with suppress(LedgerError):
+            await _keep(limiter, ledger, clean=True)
+        limiter.keep_no_more()
+
+
+async def _keep_on(limiter: Limiter, ledger: Ledger) -> None:
+    while True:
+        await _keep(limiter, ledger)
+        await (limiter.until_spent() if limiter.has_quotas else asyncio.sleep(KEEP_SECONDS))
+
+
+async def _keep(limiter: Limiter, ledger: Ledger, *, clean: bool = False) -> None:
+    spent = limiter.spent_so_far(clean=clean)
+    await ledger.remember(SPENT, json.dumps(spent))
+    limiter.keep(spent)
+    await ledger.remember(LIMIT, repr(round(limiter.last_good_limit, 2)))

@@ -1,0 +1,271 @@
+"""Who may send next, and when: all who share the limiter wait in line for what :class:`Steering` decides."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bulkdelete.errors import OutageTooLong, PauseTooLong
+from bulkdelete.forecasting import seconds_until_done
+from bulkdelete.limiter.adapting import Adaptive, Fixed
+from bulkdelete.limiter.kept import QuotaDoor, loaded, number
+from bulkdelete.limiter.steering import Steering
+from bulkdelete.quotas import Quotas
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulkdelete.limiter.gauging import SampleKind
+    from bulkdelete.quotas import Told
+    from bulkdelete.settings import FlowSettings
+    from bulkdelete.stopping import Stop
+
+_log = logging.getLogger(__name__)
+LEAST_ALLOWANCE: Final = 16
+LEAST_WAIT_SECONDS: Final = 0.001
+"""A shorter one may be lost in the rounding of the clock, and be asked for again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The right to one attempt, given at *sent_at* of the event loop's time; every one is given back.
+
+    ``in_outage``: the server is taken to be down; ``alone``: nothing else is on the wire or waits to be.
+    """
+
+    sent_at: float
+    number: int
+    in_outage: bool
+    alone: bool
+
+
+class Limiter:
+    """Admits attempts in the order of asking, retries in a line of their own. Times are the event loop's.
+
+    *wall_clock* (Unix seconds) dates what outlives the process; *random_number* gives numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        settings: FlowSettings,
+        wall_clock: Callable[[], float] = time.time,
+        random_number: Callable[[], float] = random.random,
+    ) -> None:
+        self._settings = settings
+        self._wall_clock = wall_clock
+        self._random = random_number
+        self._quota = QuotaDoor(Quotas(settings.quotas, None), wall_clock)
+        self._steering = self._steering_from(None)
+        self._firsts: deque[asyncio.Future[Permit]] = deque()
+        self._retries: deque[asyncio.Future[Permit]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._spent = asyncio.Event()
+        self._is_fresh = True
+        self._keepers = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts on the wire now."""
+        return self._steering.in_flight
+
+    @property
+    def limit(self) -> int:
+        """How many attempts may be on the wire."""
+        return self._steering.limit
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._firsts) + len(self._retries)
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long nobody sends because the API or a quota wants it so, from now on; 0 without a pause."""
+        now = asyncio.get_running_loop().time()
+        return max(self._steering.pause_seconds(now), self._quota.wait_seconds(now))
+
+    @property
+    def state(self) -> str:
+        """What limits the job now: ``server``, ``pause``, ``quota``, ``outage`` or ``retries``."""
+        return self._steering.state(asyncio.get_running_loop().time())
+
+    def quota_seconds(self, requests: int) -> float:
+        """Return how long so many *requests* take at least by the quotas, our own and those that the API told of."""
+        now = self._quota.moment(asyncio.get_running_loop().time())
+        return seconds_until_done(requests, self._settings.quotas, self._quota.quotas, now)
+
+    async def acquire(self, stop: Stop, *, retry: bool = False) -> Permit:
+        """Return a permit, in the order of asking; *retry*: an attempt for the same records failed before.
+
+        Raises:
+            PauseTooLong: the pause is longer than ``max_pause_seconds``.
+            OutageTooLong: nothing but failures came back for ``max_outage_seconds``.
+            StopAsked: the job was asked to stop meanwhile.
+
+        """
+        stop.check()
+        self._is_fresh = False
+        line = self._retries if retry else self._firsts
+        mine: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
+        line.append(mine)
+        self._let_go()
+        if not mine.done():
+            stop.wake(mine)
+        try:
+            return await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled() and mine.exception() is None:
+                self.abandon(mine.result())
+            raise
+        finally:
+            stop.forget(mine)
+            mine.cancel()
+
+    def answered(self, permit: Permit, kind: SampleKind | None, pause_seconds: float | None = None) -> None:
+        """Give *permit* back: its attempt ended as *kind* says; the API asks everybody to wait *pause_seconds*."""
+        now = asyncio.get_running_loop().time()
+        was_paused = self._steering.pause_seconds(now) > 0
+        self._steering.answered(now, permit.sent_at, kind, pause_seconds)
+        if not was_paused and (pause := self._steering.pause_seconds(now)) > 0:
+            _log.warning("the API asks for a pause: nothing is sent for %.1f s", pause)
+        self._let_go()
+
+    def heard(self, permit: Permit, told: Told | None, *, left: bool = True) -> None:
+        """Take note, before *permit* is given back, of what the answer's headers say of the API's limits, if anything.
+
+        Unless it *left*, the API has certainly not counted the request.
+        """
+        now = asyncio.get_running_loop().time()
+        self._quota.quotas.ended(permit.number, told, self._quota.moment(now), left=left)
+
+    def abandon(self, permit: Permit) -> None:
+        """Give *permit* back: its attempt was cancelled, and tells nothing."""
+        self.heard(permit, None)
+        self._steering.abandoned(permit.sent_at)
+        self._let_go()
+
+    def take_over(self, limit: str | None, spent: str | None, *, heeds_told: bool = True) -> None:
+        """Begin where an earlier process was, which kept its *limit* and what it had *spent* of its quotas.
+
+        From then on little leaves that is not in what :meth:`spent_so_far` gives and :meth:`keep` confirms, until
+        :meth:`keep_no_more`. A limiter that was used already knows better than an earlier process. Without
+        *heeds_told* what the API told that process of its limits is forgotten.
+        """
+        limits, allowance = self._settings.quotas, max(LEAST_ALLOWANCE, self._settings.ceiling)
+        self._keepers += 1
+        if not self._is_fresh:
+            self._quota.quotas.keep(allowance)
+            return
+        loop_time = asyncio.get_running_loop().time()
+        kept = Quotas(limits, allowance)
+        if spent is not None:
+            kept = Quotas.restored(limits, allowance, loaded(spent), self._quota.moment(loop_time))
+        if not heeds_told:
+            kept.forget_told()
+        self._quota = QuotaDoor(kept, self._wall_clock)
+        self._steering = self._steering_from(number(limit))
+
+    def spent_so_far(self, *, clean: bool = False) -> dict[str, Any]:
+        """Return what was spent of the quotas, to be kept; *clean*: nothing is sent any more."""
+        self._spent.clear()
+        return self._quota.quotas.snapshot(clean=clean)
+
+    def keep(self, snapshot: dict[str, Any]) -> None:
+        """Take note that *snapshot* is durable."""
+        self._quota.quotas.saved(snapshot)
+        self._let_go()
+
+    def keep_no_more(self) -> None:
+        """Take note that one who called :meth:`take_over` keeps nothing any more."""
+        self._keepers -= 1
+        if not self._keepers:
+            self._quota.quotas.keep(None)
+            self._let_go()
+
+    async def until_spent(self) -> None:
+        """Return when something was spent since :meth:`spent_so_far`."""
+        await self._spent.wait()
+
+    @property
+    def last_good_limit(self) -> float:
+        """Where a resume may start."""
+        return self._steering.snapshot()
+
+    @property
+    def has_quotas(self) -> bool:
+        """Whether there are quotas of our own to keep to."""
+        return bool(self._settings.quotas)
+
+    def _steering_from(self, start: float | None) -> Steering:
+        settings = self._settings
+        limit = (
+            Adaptive(floor=settings.min_concurrency, ceiling=settings.max_concurrency, start=start, random=self._random)
+            if settings.concurrency == "adaptive"
+            else Fixed(settings.concurrency)
+        )
+        return Steering(limit, random=self._random, quota=self._quota, max_outage_seconds=settings.max_outage_seconds)
+
+    def _let_go(self) -> None:
+        """Give permits to all who may have one, and look again when the next may."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not (self._firsts or self._retries):
+            return
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        wait = min(self._serve(self._retries, now, retry=True), self._serve(self._firsts, now, retry=False))
+        if wait < math.inf:
+            self._refuse_if_too_long(now)
+            self._timer = loop.call_later(max(wait, LEAST_WAIT_SECONDS), self._let_go)
+
+    def _serve(self, line: deque[asyncio.Future[Permit]], now: float, *, retry: bool) -> float:
+        """Serve *line* as far as it goes; return after how long its first may be served, infinity if nobody knows."""
+        while line:
+            if line[0].done():
+                line.popleft()
+                continue
+            in_outage = self._steering.breaker.is_open
+            wait = self._steering.may_send(now, retry=retry)
+            if wait > 0:
+                return wait
+            mine = line.popleft()
+            alone = self.in_flight == 1 and not self.waiting
+            mine.set_result(Permit(now, self._quota.number, in_outage, alone))
+            self._spent.set()
+        return math.inf
+
+    def _refuse_if_too_long(self, now: float) -> None:
+        problem = self._too_long(now)
+        if problem is None:
+            return
+        for line in (self._retries, self._firsts):
+            for waiter in line:
+                if not waiter.done():
+                    waiter.set_exception(problem)
+            line.clear()
+
+    def _too_long(self, now: float) -> Exception | None:
+        most = self._settings.max_pause_seconds
+        if self._steering.breaker.gave_up:
+            return OutageTooLong(
+                f"nothing but failures came back for {self._settings.max_outage_seconds:.0f} s (max_outage_seconds)"
+            )
+        if self._settings.wait:
+            return None
+        since = self._steering.refused_since
+        so_far = 0.0 if since is None else now - since
+        asked = max(self._steering.pause_seconds(now), self._quota.wait_seconds(now))
+        if asked <= 0 or so_far + asked <= most:
+            return None
+        who = "the API asks for" if self._steering.pause_seconds(now) >= asked else "the quota wants"
+        after = f", after {so_far:.0f} s of pauses in a row" if so_far else ""
+        return PauseTooLong(
+            f"{who} a pause of {asked:.0f} s{after}; max_pause_seconds is {most:.0f}", self._wall_clock() + asked
+        )

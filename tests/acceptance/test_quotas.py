@@ -1,0 +1,99 @@
+"""Quotas and far resets, at the installed command: when to come back, how, and how to stay instead."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from bulkdelete.emulator import Emulator, Faults, Switches
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, write_csv
+
+
+@pytest.fixture
+async def emulator():
+    async with Emulator() as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, ids(5_000))
+        yield emulator
+
+
+def purge(folder, emulator, *more) -> Command:
+    write_csv(folder / "ids.csv", ids(5_000))
+    words = ("run", "ids.csv", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db")
+    return Command(folder, *words, "--yes", *more)
+
+
+async def test_a_quota_that_is_used_up_says_when_and_how_to_go_on(tmp_path, emulator):
+    emulator.switches = Switches(requests_per_hour=3)
+    done = await purge(tmp_path, emulator, "--json", "--max-pause", "0").run()
+    assert done.code == 75, done.stderr
+    report = done.report
+    assert report["ended"] == "quota"
+    assert fates(report)["acknowledged"] == 3_000
+    assert report["resume_at_unix_seconds"] > time.time()
+    assert report["resume_in_words"].startswith("in ")
+    assert report["resume_command"].startswith("sleep ")
+    assert " && bulkdelete run ids.csv" in report["resume_command"]
+    again = await purge(tmp_path, emulator, "--max-pause", "0").run()
+    assert again.code == 75
+    assert "come back" in again.stdout
+    assert "&& bulkdelete run" in again.stdout
+    assert emulator.requests == 3
+    emulator.switches = Switches()
+    now = await purge(tmp_path, emulator, "--now").run()
+    assert now.code == 0, now.stderr
+    assert emulator.count(TABLE_ID) == 0
+
+
+async def test_our_own_quota_holds_over_a_kill(tmp_path, emulator):
+    emulator.faults = Faults(latency_seconds=0.2)
+    words = ("--requests-per-hour", "100", "--batch-size", "25", "--max-pause", "0", "--json")
+    for _ in range(3):
+        async with purge(tmp_path, emulator, *words).started() as process:
+            await asyncio.sleep(1.2)
+            with suppress(ProcessLookupError):  # what may have been sent counts, and a later run may end by itself
+                process.send_signal(signal.SIGKILL)
+            await process.wait()
+    done = await purge(tmp_path, emulator, *words).run()
+    assert done.code == 75, done.stderr
+    assert emulator.requests <= 100
+
+
+async def test_wait_stays_through_a_pause_of_any_length_and_does_nothing_meanwhile(tmp_path, emulator):
+    emulator.faults = Faults(script=["ok", "429"], retry_after_seconds=4)
+    async with purge(tmp_path, emulator, "--json", "--max-pause", "1", "--wait").started() as process:
+        while emulator.requests < 2:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        watched = psutil.Process(process.pid)
+        before = sum(watched.cpu_times()[:2])
+        await asyncio.sleep(2.5)
+        used = sum(watched.cpu_times()[:2]) - before
+        done = await finished(process)
+    assert done.code == 0, done.stderr
+    assert used <= 0.1
+    assert done.report["elapsed_seconds"] >= 4
+
+
+async def test_a_signal_ends_the_waiting(tmp_path, emulator):
+    emulator.faults = Faults(script=["429"], retry_after_seconds=3_000)
+    async with purge(tmp_path, emulator, "--json", "--wait").started() as process:
+        while emulator.requests < 1:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        done = await finished(process)
+    assert done.code == 143
+
+
+async def test_the_first_lines_hold_a_forecast(tmp_path, emulator):
+    done = await purge(tmp_path, emulator, "--requests-per-hour", "1000").run()
+    assert done.code == 0
+    forecast = next(line for line in done.stderr.splitlines() if "forecast" in line)
+    assert "5,000 rows" in forecast
+    assert "5 requests" in forecast
