@@ -68,8 +68,9 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
 
 def _plan(sources: tuple[str, ...], config: str | None, given: dict[str, Any]) -> int:
     own = {name: given.pop(name) for name in ("output", "quotas", "latency", "allow_empty", "as_json")}
-    quotas = [read_quota(quota) for quota in own["quotas"]] or PLANS
     settings = _with_ledger(settings_from(config, sources, given))
+    ours = [Quota(requests, unit) for unit, requests in settings.flow.quotas.items()]
+    quotas = [read_quota(quota) for quota in own["quotas"]] or ours or PLANS
     source = open_source(settings.source.path, settings.source)
     plan = asyncio.run(make_plan(Order(settings.table_id, source, holds=hold_sources(settings.holds)), settings))
     told = forecast(plan.batches, settings.flow.ceiling, own["latency"], quotas)

@@ -65,7 +65,9 @@ async def test_a_plan_for_people_says_what_it_would_do_and_how_long_it_takes(fol
 
 
 async def test_the_forecast_is_in_the_plan_for_machines_too(folder):
-    planned = await plan(folder, "-o", "plan.json", "--json", "--quota", "1/hour", "--latency", "2", "--permits", "1")
+    planned = await plan(
+        folder, "-o", "plan.json", "--json", "--quota", "1/hour", "--latency", "2", "--concurrency", "1"
+    )
     assert planned.report["forecast"] == [
         {"quota": None, "name": "", "seconds": 6.0},
         {"quota": "1/hour", "name": "", "seconds": 10_800.0},
@@ -73,6 +75,8 @@ async def test_the_forecast_is_in_the_plan_for_machines_too(folder):
     assert (await apply(folder)).code == 1
     usual = await plan(folder, "--json")
     assert [told["name"] for told in usual.report["forecast"]] == ["", "Professional", "Free"]
+    own = await plan(folder, "--json", "--requests-per-hour", "2")
+    assert [told["quota"] for told in own.report["forecast"]] == [None, "2/hour"]
 
 
 async def test_a_plan_is_applied_without_the_configuration_it_was_made_from(folder, emulator):

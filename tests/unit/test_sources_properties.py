@@ -100,7 +100,12 @@ async def test_csv_gives_back_what_the_csv_module_wrote(folder, rows, block_byte
     assert found_lines == lines
 
 
-ragged = st.lists(st.lists(cells, min_size=1, max_size=4).filter(lambda row: row != [""]), max_size=20)
+def reads_back(row: list[str]) -> bool:
+    """Return whether the csv module writes *row* so that it can be read again: it does not quote a carriage return."""
+    return row != [""] and not row[-1].endswith("\r")
+
+
+ragged = st.lists(st.lists(cells, min_size=1, max_size=4).filter(reads_back), max_size=20)
 
 
 @given(ragged, block_sizes, st.sampled_from(",;\t|§"), st.tuples(st.integers(1, 4), st.booleans()))
