@@ -5,6 +5,7 @@ The commands are imported when they are asked for, so that each starts quickly.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import json
@@ -23,6 +24,7 @@ from bulkdelete.version import VERSION
 
 _COMMANDS: Final = ("plan", "run", "status", "failures", "verify", "emulator", "demo")
 _SIGPIPE_EXIT: Final = 141
+_OUTPUT_IS_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 class _Commands(click.Group):
@@ -52,6 +54,11 @@ class _Commands(click.Group):
             ctx.exit(_SIGPIPE_EXIT)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except OSError as error:
+            if error.errno not in _OUTPUT_IS_FULL:
+                raise
+            talking.say(f"bulkdelete: the output cannot be written: {error.strerror}")
+            ctx.exit(exits.PERSON_NEEDED)
         except Exception as fault:  # noqa: BLE001 - whatever it is, it is ours, and it has an exit code
             complain(fault)
             ctx.exit(exits.of_error(fault))
@@ -136,7 +143,10 @@ def _leave(code: int) -> None:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except OSError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            talking.say(f"bulkdelete: the output cannot be written: {error.strerror}")
+            code = code or exits.PERSON_NEEDED
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.dup2(nowhere, sys.stderr.fileno())

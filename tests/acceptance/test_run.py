@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -423,3 +424,23 @@ async def test_a_key_comes_through_a_pipe_and_waiting_for_it_ends_with_a_signal(
         done = await finished(process)
     assert done.code == 0, done.stderr
     assert emulator.count(TABLE_ID) == 0
+
+
+@pytest.mark.parametrize("words", [("failures", "purge.db", "--all"), ("status", "purge.db"), ("verify", "purge.db")])
+async def test_an_output_that_cannot_be_written_is_told_without_a_traceback(tmp_path, emulator, words):
+    emulator.load(TABLE_ID, ids(10))
+    write_csv(tmp_path / "ids.csv", [*ids(10), *ids(10)])
+    assert (await purge(tmp_path, emulator, "ids.csv").run()).code == 0
+    command = Command(tmp_path, *words)
+    with open("/dev/full", "w") as full:  # noqa: ASYNC230, PTH123 - a device
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bulkdelete", *command.words),
+            cwd=tmp_path,
+            env=command.env,
+            stdout=full,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said = (await process.communicate())[1].decode()
+    assert process.returncode == 3
+    assert "the output cannot be written: No space left on device" in said
+    assert "Traceback" not in said

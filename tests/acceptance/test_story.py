@@ -30,7 +30,7 @@ def prepare(folder: Path, emulator: Emulator, doomed: list[str], held: list[str]
     (folder / "key").write_text(CANARY_KEY)
     (folder / "key").chmod(0o600)
     (folder / "legal-hold.txt").write_text("".join(f"{record}\n" for record in held))
-    check = "#!/bin/sh\nexec python3 -c 'import json, sys; sys.exit(json.load(sys.stdin)[\"rejected\"])'\n"
+    [check] = re.findall(r"```python\n(.*?)```", CHAPTER, re.DOTALL)
     (folder / "look-at-the-canary").write_text(check)
     (folder / "look-at-the-canary").chmod(0o700)
     (folder / "exports").mkdir()

@@ -44,7 +44,7 @@ def test_what_was_given_up_is_served_all_the_same():
     slow = Server(capacity=1, latency_seconds=11.0, cv=0.0)
     result = steady(slow, 2, seconds=60.0)
     assert result.goodput == 0
-    assert result.waste == 1
+    assert result.waste * result.requests >= result.requests - 2  # but for what is on the wire at the end
 
 
 def test_an_outage_without_answers_answers_nothing():

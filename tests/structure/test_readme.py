@@ -39,7 +39,7 @@ def test_the_toml_blocks_are_valid_settings(tmp_path):
 
 
 async def test_the_python_block_runs_against_the_emulator():
-    block, _ = blocks("python")
+    _, block, _ = blocks("python")
     async with Emulator() as emulator:
         emulator.load(TABLE_ID, ["541278230707963208", "541278230707963209"])
         names: dict[str, object] = {}
@@ -50,7 +50,7 @@ async def test_the_python_block_runs_against_the_emulator():
 
 
 def test_the_test_shown_passes_with_strict_markers_and_warnings_as_errors(pytester):
-    _, block = blocks("python")
+    *_, block = blocks("python")
     [plugins] = re.findall(r"`(pytest_plugins = [^`]*)`", README)
     pytester.makeconftest(plugins)
     pytester.makepyfile(block)
