@@ -77,7 +77,7 @@ class Adaptive:
         self._climbing_to = self._ceiling if start is None else 0.0
         self._changed_at = -math.inf
         self._ground = Ground(self._limit)
-        self._looks = Looks(math.inf if start is None else -math.inf, random)
+        self._looks = Looks(random, is_due=start is not None)
         self._looking_from: float | None = None
         self._trial: Trial | None = None
         self._held = 0
@@ -166,7 +166,7 @@ class Adaptive:
             self._looked(window, now)
         elif self._noise.is_exceeded(window.failures, window.answers, IN_TIME):
             self._failed(window, now)
-        elif latency.excess - latency.doubt > tolerance(self._limit):
+        elif latency.sure_excess > tolerance(self._limit):
             self._slow(now)
         else:
             self._well(window, now)
@@ -183,7 +183,7 @@ class Adaptive:
             has_not_helped = trial.has_gone_far(self._limit) or self._limit <= self._floor
             if has_not_helped and latency.last > latency.base + FAR_TOO_SLOW:
                 latency.rebase()
-                self._looks.begin_anew(now, latency.seconds)
+                self._looks.begin_anew(now)
                 self._restore(now)
                 return
         if has_not_helped:
@@ -210,18 +210,14 @@ class Adaptive:
         is_light = self._climbing_to or self._limit <= max(self._floor, 0.5 * self._ground.top)
         if is_light or noise.is_usual(window.failures, window.answers):
             noise.learn(window.prompt_failures, window.answers)
-        looks = self._looks
-        if looks.due_at == math.inf:
-            looks.plan(now, latency.seconds)
-        self._held = 0 if noise.leaves_room(window.failures, window.answers) else self._held + 1
-        if self._held >= HELD:
-            looks.due_at = now
-        if now >= looks.due_at and self._limit > self._floor and not self._climbing_to:
+        self._held = 0 if noise.leaves_room(window.prompt_failures, window.answers) else self._held + 1
+        is_due = self._held >= HELD or self._looks.is_due(now, latency.seconds)
+        if is_due and self._limit > self._floor and not self._climbing_to:
             self._looking_from = self._limit
             self._change(self._limit / 4, now)
             if self._held:
                 self._window.needed = gauging.ENOUGH_ANSWERS
-        elif window.busiest >= 0.8 * int(self._limit) and not self._held:
+        elif window.busiest >= 0.8 * int(self._limit) and noise.leaves_room(window.failures, window.answers):
             self._grow(window, now)
         else:
             self._window = Window(now, self._limit)
@@ -235,7 +231,7 @@ class Adaptive:
         else:
             self._noise.learn(window.prompt_failures, window.answers)
         self._held = 0
-        self._looks.plan(now, self._latency.seconds)
+        self._looks.looked(now)
         back, self._looking_from = self._looking_from, None
         self._change(back or self._limit, now)
 
@@ -256,6 +252,8 @@ class Adaptive:
         elif self._ground.is_new(self._limit):
             self._climbing_to = self._ceiling
         if self._latency.excess > tolerance(self._limit) + ROOM:
+            if self._limit <= self._floor:
+                self._give_way(now)
             self._window = Window(now, self._limit)
             return
         seconds = (now - window.began) * (0.5 + self._random())  # not in step with other clients
@@ -268,7 +266,7 @@ class Adaptive:
         """
         if self._looking_from is not None:
             self._limit, self._looking_from = self._looking_from, None
-            self._looks.plan(now, self._latency.seconds)
+            self._looks.plan(now)
         self._ground.lost(self._limit, REGAINING_REFUSED if self._climbing_to else regaining)
         self._climbing_to = 0.0
         self._change(min(factor * self._limit, math.floor(self._limit) - 0.01), now)

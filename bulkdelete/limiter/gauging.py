@@ -19,14 +19,16 @@ NOISE_FOR_GROWTH: Final = 0.035
 DOUBT_OF_ONE: Final = 0.5
 LITTLE_DOUBT: Final = 0.15
 RISEN: Final = math.log(1.5)
+USUAL: Final = 1.5
+"""What is as much as so many standard deviations above the known share of failures is learnt from at any limit."""
 FAR: Final = 0.4
 TOLERANCE: Final = math.log(1.75)
 """Latency may be so many times that without load. A server whose latency grows as 1 + (n / capacity)^k does most when
 it is k / (k - 1) times: 2 for a square, 1.5 for a cube."""
-SCALE: Final = 0.25
+SCALE: Final = 0.3
 SCALED_AT: Final = 24.0
 FEWEST_SCALED: Final = 12.0
-"""The tolerance is for a limit of 24, and shrinks with its fourth root: the larger of two jobs gives way first, as in
+"""The tolerance is for a limit of 24, and shrinks with a root of it: the larger of two jobs gives way first, as in
 Swift (G. Kumar et al., SIGCOMM 2020, "flow scaling")."""
 
 
@@ -120,7 +122,7 @@ class Noise:
 
     def is_usual(self, failures: int, answers: int) -> bool:
         """Whether so many failures are what is known, or fewer."""
-        return failures / answers <= self.share + self._deviation(answers)
+        return failures / answers <= self.share + USUAL * self._deviation(answers)
 
     def leaves_room(self, failures: int, answers: int) -> bool:
         """Whether so many failures may be noise alone."""
@@ -169,6 +171,11 @@ class Latency:
     def has_risen(self) -> bool:
         """Whether it is half as long again as without load: of late, or in a last window that leaves little doubt."""
         return self.excess > RISEN or (self.doubt < LITTLE_DOUBT and self.rise > RISEN)
+
+    @property
+    def sure_excess(self) -> float:
+        """:attr:`excess`, less what may be chance where answers are few or scatter widely."""
+        return self.excess if self.doubt < LITTLE_DOUBT else self.excess - self.doubt
 
     @property
     def excess(self) -> float:

@@ -28,23 +28,34 @@ seen at once, and failures only when there are several."""
 class Looks:
     """When the next look at the latency without load is due. *random* gives numbers in [0, 1)."""
 
-    __slots__ = ("_interval_seconds", "_random", "due_at")
+    __slots__ = ("_interval_seconds", "_planned_at", "_random", "_spread")
 
-    def __init__(self, due_at: float, random: Callable[[], float]) -> None:
+    def __init__(self, random: Callable[[], float], *, is_due: bool) -> None:
         self._interval_seconds = FIRST_LOOK_SECONDS
         self._random = random
-        self.due_at = due_at
+        self._spread = 1.0
+        self._planned_at = -math.inf if is_due else math.inf
 
-    def plan(self, now: float, latency_seconds: float) -> None:
+    def plan(self, now: float) -> None:
         """Plan the next one; not in step with other clients'."""
-        seconds = max(self._interval_seconds, LOOK_LATENCIES * latency_seconds)
-        self.due_at = now + seconds * (0.75 + 0.5 * self._random())
-        self._interval_seconds = min(3 * self._interval_seconds, LOOK_SECONDS)
+        self._planned_at = now
+        self._spread = 0.75 + 0.5 * self._random()
 
-    def begin_anew(self, now: float, latency_seconds: float) -> None:
+    def looked(self, now: float) -> None:
+        """Plan the next one, later than the last."""
+        self._interval_seconds = min(3 * self._interval_seconds, LOOK_SECONDS)
+        self.plan(now)
+
+    def begin_anew(self, now: float) -> None:
         """Plan the first one of a server that has changed."""
         self._interval_seconds = FIRST_LOOK_SECONDS
-        self.plan(now, latency_seconds)
+        self.plan(now)
+
+    def is_due(self, now: float, latency_seconds: float) -> bool:
+        """Whether it is time for one."""
+        if self._planned_at == math.inf:
+            self.plan(now)
+        return now - self._planned_at >= self._spread * max(self._interval_seconds, LOOK_LATENCIES * latency_seconds)
 
 
 class Ground:

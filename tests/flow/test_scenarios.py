@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,9 +43,6 @@ def test_a_scenario_goes_as_its_sentence_says(scenario: Scenario):
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_scenario_goes_as_its_sentence_says_with_ten_seeds(scenario: Scenario):
     results = {seed: scenario.play(seed) for seed in SEEDS}
-    for column in ("goodput", "waste", "exhausted", "set_aside", "requests"):
-        numbers = [getattr(result, column) for result in results.values()]
-        print(f"{column:10} {statistics.fmean(numbers):10.4f} {min(numbers):10.4f} {max(numbers):10.4f}")  # noqa: T201 - what a campaign is read for
     assert {seed: found for seed, one in results.items() if (found := misses(scenario.expect, one))} == {}
 
 
