@@ -1,10 +1,10 @@
-"""python -m benchmarks throughput|bare|memory|latency|resume|verify|holds: prints a table; nothing is left behind."""
+"""Measure one thing: prints a table; nothing is left behind."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import bare, holds, latency, resume, throughput, verify
+from benchmarks import bare, flow, holds, latency, resume, throughput, verify
 
 BENCHMARKS = {
     "throughput": lambda: throughput.main([10], times=5),
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "resume": resume.main,
     "verify": verify.main,
     "holds": holds.main,
+    "flow": flow.main,
 }
 
 if __name__ == "__main__":
