@@ -19,6 +19,7 @@ HASTY = Settings.from_mapping(
         "retry": {"first_backoff_seconds": 0, "max_attempts": 4},
         "http": {"answer_timeout_seconds": 0.5},
         "flow": {"concurrency": 4, "max_pause_seconds": 0, "max_outage_seconds": 1.0},
+        "stop": {"max_duration_seconds": 1.5},  # where most attempts fail, retries are bought at one a second
     }
 )
 FATAL = {Fault.UNAUTHORIZED, Fault.TABLE_NOT_FOUND, Fault.NO_PERMISSION}
