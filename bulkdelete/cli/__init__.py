@@ -124,6 +124,9 @@ class Talk(io.TextIOBase):
         with suppress(OSError):
             self._stream.flush()
 
+    def close(self) -> None:
+        """Leave the stream below open; at the interpreter's end nothing is left to flush it with."""
+
     def isatty(self) -> bool:
         """Return whether a person may be looking."""
         return self._stream.isatty()
