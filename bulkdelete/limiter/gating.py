@@ -14,6 +14,8 @@ SHARE_OF_STREAK: Final = 0.25
 """A pause of unknown length doubles, but is no longer than this share of the refusals so far."""
 SPREAD: Final = 0.05
 """Nobody sends until up to so much of the pause after its end: clients do not come back together."""
+MOST_SPREAD_SECONDS: Final = 30.0
+"""What spreads clients after seconds would cost a far reset, of an hour or a day, minutes of it."""
 
 
 class Gate:
@@ -36,7 +38,7 @@ class Gate:
         """Let nobody send for *seconds*, as the server asks."""
         self.refused_since = now if self.refused_since is None else self.refused_since
         self._began = now
-        self._until = max(self._until, now + seconds * (1 + SPREAD * self._random()))
+        self._until = max(self._until, self._end_of(now, seconds))
 
     def refused(self, now: float, sent_at: float) -> None:
         """Let nobody send for a while; an attempt from before the last pause, sent at *sent_at*, tells of that one."""
@@ -49,7 +51,10 @@ class Gate:
         seconds = min(self._next_seconds, longest, MOST_PAUSE_SECONDS)
         self._next_seconds = 2 * seconds
         self._began = now
-        self._until = max(self._until, now + seconds * (1 + SPREAD * self._random()))
+        self._until = max(self._until, self._end_of(now, seconds))
+
+    def _end_of(self, now: float, seconds: float) -> float:
+        return now + seconds + min(SPREAD * seconds, MOST_SPREAD_SECONDS) * self._random()
 
     def answered(self) -> None:
         """Take note of an answer that was no refusal."""
