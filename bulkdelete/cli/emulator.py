@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkdelete.cli.terminal import harmless
-from bulkdelete.cli.waiting import until_signalled
+from bulkdelete.cli.waiting import interruptible, until_signalled
 from bulkdelete.emulator import Config, Emulator, read_config
 from bulkdelete.emulator.server import DEFAULT_KEY
 from bulkdelete.errors import SettingsError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--config", metavar="FILE", help="A TOML file: the kind of server, [switches], and its [faults].")
 def command(**given: Any) -> None:  # noqa: ANN401 - click's values
     """Run an emulator of the API on loopback until Ctrl-C."""
-    asyncio.run(_serve(**given))
+    asyncio.run(interruptible(_serve(**given)))
 
 
 async def _serve(  # noqa: PLR0913 - the command's options

@@ -13,6 +13,7 @@ import click
 
 from bulkdelete.cli.rereading import open_rows
 from bulkdelete.cli.terminal import harmless
+from bulkdelete.cli.waiting import interruptible
 from bulkdelete.ledger import read_ledger
 from bulkdelete.records import Fate, Filter
 from bulkdelete.screening import fault
@@ -47,7 +48,7 @@ def command(ledger: Path, source: str | None, *, as_csv: bool, everything: bool)
             if everything or row_fate.fate in _SHOWN:
                 write(row_fate)
         sys.stdout.flush()
-        asyncio.run(_write_open(reader, source, write))
+        asyncio.run(interruptible(_write_open(reader, source, write)))
 
 
 async def _write_open(reader: LedgerReader, source: str | None, write: Callable[[RowFate], None]) -> None:

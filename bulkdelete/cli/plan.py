@@ -17,6 +17,7 @@ from bulkdelete.cli.confirming import default_ledger, said_of
 from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.reporting import duration
 from bulkdelete.cli.terminal import harmless
+from bulkdelete.cli.waiting import interruptible
 from bulkdelete.errors import BulkDeleteError, SourceRefused
 from bulkdelete.forecasting import PLANS, Quota, forecast, read_quota
 from bulkdelete.orders import Order
@@ -72,7 +73,8 @@ def _plan(sources: tuple[str, ...], config: str | None, given: dict[str, Any]) -
     ours = [Quota(requests, unit) for unit, requests in settings.flow.quotas.items()]
     quotas = [read_quota(quota) for quota in own["quotas"]] or ours or PLANS
     source = open_source(settings.source.path, settings.source)
-    plan = asyncio.run(make_plan(Order(settings.table_id, source, holds=hold_sources(settings.holds)), settings))
+    order = Order(settings.table_id, source, holds=hold_sources(settings.holds))
+    plan = asyncio.run(interruptible(make_plan(order, settings)))
     told = forecast(plan.batches, settings.flow.ceiling, own["latency"], quotas)
     plan = plan.model_copy(update={"forecast": told})
     if not (plan.rows or own["allow_empty"]):

@@ -24,6 +24,7 @@ from bulkdelete.cli.ending import Ending, ending_of
 from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.signals import Signals
 from bulkdelete.cli.terminal import harmless
+from bulkdelete.cli.waiting import interruptible
 from bulkdelete.credentials import credentials_from
 from bulkdelete.errors import BulkDeleteError, CredentialsError, PlanRefused, SourceRefused
 from bulkdelete.ledger import sqlite_version, user_name
@@ -117,12 +118,12 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
     earlier = earlier_runs(ledger)
     _spare_the_collector()
     with asyncio.Runner() as runner:
-        runner.run(_look_at(credentials))
-        first = runner.run(first_records(source)) if source.replayable else None
+        runner.run(interruptible(_look_at(credentials)))
+        first = runner.run(interruptible(first_records(source))) if source.replayable else None
         if first == [] and not manner.allow_empty and not (earlier and earlier.totals.rows):
             raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
         if not (manner.quiet and manner.yes):
-            rows = runner.run(estimated_rows(source)) if plan is None else None
+            rows = runner.run(interruptible(estimated_rows(source))) if plan is None else None
             _announce(summary(settings, source, first, ledger, earlier, plan=plan, rows=rows))
         if earlier is None or not earlier.complete:
             confirm(settings, source, yes=manner.yes)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete.cli.waiting import signals_to
+
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
     from types import TracebackType
     from typing import Self
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     from bulkdelete.job import Job
     from bulkdelete.records import Report
 
-_WATCHED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ECHO_SECONDS: Final = 0.05
 
 
@@ -31,22 +33,17 @@ class Signals:
         self._say = say
         self._telling: asyncio.TimerHandle | None = None
         self._told = False
-        self._watched: list[signal.Signals] = []
+        self._watching = ExitStack()
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._watched = [number for number in _WATCHED if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
-        for number in self._watched:
-            loop.add_signal_handler(number, self._receive, number)
+        self._watching.enter_context(signals_to(self._receive))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        loop = asyncio.get_running_loop()
-        for number in self._watched:
-            loop.remove_signal_handler(number)
+        self._watching.close()
         if self._telling is not None:
             self._telling.cancel()
 

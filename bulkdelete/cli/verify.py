@@ -17,6 +17,7 @@ from bulkdelete.cli.comparing import compare
 from bulkdelete.cli.complaining import complain, message_of
 from bulkdelete.cli.rereading import open_again
 from bulkdelete.cli.terminal import harmless
+from bulkdelete.cli.waiting import interruptible
 from bulkdelete.errors import BulkDeleteError, LedgerLocked, SettingsError, SourceError
 from bulkdelete.ledger import read_ledger
 from bulkdelete.records import FATES
@@ -141,7 +142,7 @@ def _compare(reader: LedgerReader, sources: Sequence[str], found: Findings) -> b
             raise SettingsError(f"the source cannot be read again: {error}") from None
         found.problems.add(f"the source cannot be read again: {error}")
         return False
-    asyncio.run(compare(reader, source, found.facts, found.problems))
+    asyncio.run(interruptible(compare(reader, source, found.facts, found.problems)))
     return True
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import signal
 
 import pytest
 
 from bulkdelete.emulator import Emulator, Faults
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, finished, ids, write_csv
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, ids, write_csv
 
 
 @pytest.fixture
@@ -94,20 +91,6 @@ async def test_every_refusal_is_json_where_that_is_asked_for_also_before_the_com
             refused = json.loads(done.stdout)
             assert (refused["ended"], refused["exit_code"]) == ("refused", 2)
             assert refused["reason"]
-
-
-async def test_ctrl_c_while_a_plan_is_read_is_a_line_of_json(tmp_path):
-    os.mkfifo(tmp_path / "holds")
-    write_csv(tmp_path / "ids.csv", ids(10))
-    words = ("plan", "ids.csv", "--table-id", TABLE_ID, "--holds", "holds", "--log-format", "json")
-    async with Command(tmp_path, *words).started() as process:
-        async with asyncio.timeout(30):
-            writer = await asyncio.to_thread((tmp_path / "holds").open, "w")  # the command has begun to read
-        with writer:
-            process.send_signal(signal.SIGINT)
-            done = await finished(process)
-    assert done.code == 130
-    assert ["interrupted" in json.loads(line)["message"] for line in done.stderr.splitlines()] == [True]
 
 
 async def test_what_the_check_command_says_is_logged_line_by_line(tmp_path, emulator):
