@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -51,6 +52,8 @@ async def interruptible(work: Coroutine[Any, Any, _Value]) -> _Value:
         KeyboardInterrupt: SIGINT came.
 
     """
+    if threading.current_thread() is not threading.main_thread():
+        return await work  # no signal is handed to it there
     task = asyncio.ensure_future(work)
     came = False
 
