@@ -3,9 +3,10 @@
 Additive increase and multiplicative decrease (D.-M. Chiu, R. Jain, 1989), judged by windows, as Vector's adaptive
 concurrency does (https://vector.dev/blog/adaptive-request-concurrency/), and told by three things: refusals; failures
 beyond the share that the server fails whatever is asked of it; and latency beyond what it is without load. That latency
-is a minimum that is measured anew now and then at a quarter of the limit: a baseline that follows the load absorbs an
-overload in a job of hours. A cut must help: where failures or latency stay as they were with far less in flight, they
-are the server's own, and the limit comes back.
+is a minimum that is measured anew now and then at a quarter of the limit, by all jobs at the same moment: a baseline
+that follows the load absorbs an overload in a job of hours, and one that takes another job's load for the server's own
+slowness takes that job's share. A cut must help: where failures or latency stay as they were with far less in flight,
+they are the server's own, and the limit comes back.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.limiter import gauging
 from bulkdelete.limiter.gauging import Latency, Noise, Sample, SampleKind, Trial, Window, tolerance
-from bulkdelete.limiter.looking import REGAINING, REGAINING_REFUSED, Ground, Looks
+from bulkdelete.limiter.looking import FEW, REGAINING, REGAINING_FEW, REGAINING_REFUSED, REGAINING_SLOW, Ground, Looks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Adaptive", "Fixed", "Sample", "SampleKind"]
+__all__ = ["Adaptive", "Sample", "SampleKind"]
 
 CUT: Final = 0.88
 DEEPEST_CUT: Final = 0.7
@@ -29,46 +30,34 @@ CAREFUL_FROM: Final = 8.0
 RESTORED: Final = 0.9
 STILL_AS_MANY: Final = 0.6
 STILL_AS_SLOW: Final = math.log(0.85)
+SLOWER: Final = math.log(1.1)
 EARLY: Final = 5.0
 IN_TIME: Final = 3.0
 """So many standard deviations make failures an overload: before a window's end, where one looks often, and at it."""
 HURRIED_LIMIT: Final = 4
-RISE: Final = math.log(1.05)
-RISE_SECONDS: Final = 10.0
-"""By how much the latency without load may rise at a look, and how often where cuts do not help: what else makes it
-longer is another client, and jobs that take each other's load for the server's own drive each other up."""
+RISE_SECONDS: Final = 7.0
+"""How often the latency without load may rise where cuts do not help."""
 FAR_TOO_SLOW: Final = math.log(4.0)
 """No other client makes a latency so many times longer for long; where cuts do not help, it is the server's own."""
 HELD: Final = 3
 """After so many windows with too many failures to grow and too few to cut, a look shows which of them are noise."""
 
 
-class Fixed:
-    """A number of somebody's choice, behind the door of :class:`Adaptive`."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-
-    def take(self, sample: Sample) -> None:
-        """Learn nothing."""
-
-    def start_over(self, now: float) -> None:
-        """Change nothing."""
-
-    def snapshot(self) -> float:
-        """Return the number."""
-        return float(self.limit)
-
-
 class Adaptive:
     """The limit of attempts in flight, from *floor* to *ceiling*; fed with every attempt's end that tells of load.
 
     Without *start* it begins at the floor and doubles; *start* is where an earlier run's :meth:`snapshot` was.
-    *random* gives numbers in [0, 1).
+    *random* gives numbers in [0, 1), *wall_clock* Unix seconds.
     """
 
     def __init__(
-        self, *, floor: int = 1, ceiling: int = 64, start: float | None = None, random: Callable[[], float]
+        self,
+        *,
+        floor: int = 1,
+        ceiling: int = 64,
+        start: float | None = None,
+        random: Callable[[], float],
+        wall_clock: Callable[[], float],
     ) -> None:
         self._floor, self._ceiling = float(floor), float(ceiling)
         self._random = random
@@ -77,8 +66,9 @@ class Adaptive:
         self._climbing_to = self._ceiling if start is None else 0.0
         self._changed_at = -math.inf
         self._ground = Ground(self._limit)
-        self._looks = Looks(random, is_due=start is not None)
+        self._looks = Looks(wall_clock, is_due=start is not None)
         self._looking_from: float | None = None
+        self._loaded = 0.0
         self._trial: Trial | None = None
         self._held = 0
         self._rise_at = -math.inf
@@ -119,17 +109,19 @@ class Adaptive:
             if self._fails_early(window):
                 self._failed(window, now)
                 return
+        if now >= self._looks.at and self._may_look() and self._looks.is_due(now, self._latency.seconds):
+            self._look(now)
+            return
         if sample.in_flight > window.busiest:  # noqa: PLR1730 - twice as fast as max(), on every attempt
             window.busiest = sample.in_flight
-        if now >= window.earliest_end:
-            answers = window.successes + window.failures
-            if answers >= window.needed or now >= window.latest_end:
-                self._judge(window, now)
+        if now >= window.earliest_end and window.tells_enough(now):
+            self._judge(window, now)
 
     def start_over(self, now: float) -> None:
         """Begin again at a quarter of what was good, after an outage; fast, but not beyond it."""
         self._climbing_to = self._good
         self._trial = self._looking_from = None
+        self._looks.begin_anew(now)
         self._change(self._good / 4, now)
 
     def _fails_early(self, window: Window) -> bool:
@@ -191,47 +183,65 @@ class Adaptive:
             return
         factor = max(DEEPEST_CUT, min(CUT, math.exp(tolerance(self._limit) - latency.excess)))
         latency.recent += math.log(factor)
-        self._cut(factor, REGAINING, now)
+        self._cut(factor, REGAINING_FEW if self._limit < FEW else REGAINING_SLOW, now)
 
     def _give_way(self, now: float) -> None:
         """Take the latency for the server's own, little by little: it may also be another client's load."""
         if now >= self._rise_at:
-            self._latency.rebase(at_most=RISE)
+            self._latency.give_way()
             self._rise_at = now + RISE_SECONDS
         self._window = Window(now, self._limit)
 
     def _well(self, window: Window, now: float) -> None:
         latency, noise = self._latency, self._noise
         self._trial = None
+        latency.take_back_the_rise(tolerance(self._limit) + ROOM)
         if latency.excess <= tolerance(self._limit) + ROOM:
             self._good = self._limit
         if window.successes:
-            latency.base = min(latency.base, latency.recent)
+            latency.lower()
         is_light = self._climbing_to or self._limit <= max(self._floor, 0.5 * self._ground.top)
         if is_light or noise.is_usual(window.failures, window.answers):
             noise.learn(window.prompt_failures, window.answers)
         self._held = 0 if noise.leaves_room(window.prompt_failures, window.answers) else self._held + 1
-        is_due = self._held >= HELD or self._looks.is_due(now, latency.seconds)
-        if is_due and self._limit > self._floor and not self._climbing_to:
-            self._looking_from = self._limit
-            self._change(self._limit / 4, now)
-            if self._held:
-                self._window.needed = gauging.ENOUGH_ANSWERS
+        if self._held >= HELD and self._may_look():
+            self._look(now)
+            self._window.needed = gauging.ENOUGH_ANSWERS
         elif window.busiest >= 0.8 * int(self._limit) and noise.leaves_room(window.failures, window.answers):
             self._grow(window, now)
         else:
             self._window = Window(now, self._limit)
 
+    def _may_look(self) -> bool:
+        idle = self._looking_from is None and self._trial is None
+        return idle and not self._climbing_to and self._limit > self._floor
+
+    def _look(self, now: float) -> None:
+        """Go down to a quarter of the limit; what is sent while what was sent before still drains says little."""
+        self._looking_from, self._loaded = self._limit, self._latency.recent
+        self._change(self._limit / 4, now)
+        self._changed_at = now + self._latency.seconds
+
     def _looked(self, window: Window, now: float) -> None:
-        """Take what was measured at a quarter of the limit for the latency without load, and go back."""
+        """Take what was measured at a quarter of the limit for the latency without load, and go back.
+
+        Where it is as long as it was with four times as many, the server has become slower by itself. Else a rise may
+        be another client's load, and little of it is taken at a time.
+        """
+        latency = self._latency
+        self._looks.looked(now)
         if window.successes >= gauging.FEWEST_ANSWERS:
-            self._latency.rebase(at_most=RISE)
+            is_own = latency.last - latency.doubt >= self._loaded + STILL_AS_SLOW
+            if is_own and latency.excess > SLOWER:
+                latency.rebase()
+                self._looks.begin_anew(now)
+            else:
+                latency.rebase(at_most=gauging.RISE)
         if self._held:
             self._noise.forget(window.prompt_failures, window.answers)
         else:
             self._noise.learn(window.prompt_failures, window.answers)
         self._held = 0
-        self._looks.looked(now)
         back, self._looking_from = self._looking_from, None
         self._change(back or self._limit, now)
 

@@ -17,6 +17,10 @@ MOST_NOISE: Final = 0.5
 NOISE_FOR_A_CUT: Final = 0.07
 NOISE_FOR_GROWTH: Final = 0.035
 DOUBT_OF_ONE: Final = 0.5
+RISE: Final = math.log(1.05)
+"""By how much the latency without load may rise at a time: what else makes it longer is another client, and jobs that
+take each other's load for the server's own drive each other up."""
+HARDLY_A_DOUBT: Final = 0.05
 LITTLE_DOUBT: Final = 0.15
 RISEN: Final = math.log(1.5)
 USUAL: Final = 1.5
@@ -27,7 +31,7 @@ TOLERANCE: Final = math.log(1.75)
 it is k / (k - 1) times: 2 for a square, 1.5 for a cube."""
 SCALE: Final = 0.3
 SCALED_AT: Final = 24.0
-FEWEST_SCALED: Final = 12.0
+FEWEST_SCALED: Final = 9.0
 """The tolerance is for a limit of 24, and shrinks with a root of it: the larger of two jobs gives way first, as in
 Swift (G. Kumar et al., SIGCOMM 2020, "flow scaling")."""
 
@@ -83,6 +87,10 @@ class Window:
         """How many came back."""
         return self.successes + self.failures
 
+    def tells_enough(self, now: float) -> bool:
+        """Whether enough came back, or it has lasted so long that what came back must do."""
+        return self.successes + self.failures >= self.needed or now >= self.latest_end
+
     @property
     def prompt_failures(self) -> int:
         """How many failed without taking long: what takes long fails of overload, or of a timeout."""
@@ -136,12 +144,13 @@ class Noise:
 class Latency:
     """Means of logarithms: a load makes all latencies so many times longer, and a few very long ones say little."""
 
-    __slots__ = ("base", "doubt", "last", "recent")
+    __slots__ = ("_before_rise", "base", "doubt", "last", "recent")
 
     def __init__(self) -> None:
         self.base = math.inf
         self.last = self.doubt = 0.0
         self.recent = math.inf
+        self._before_rise = math.inf
 
     def take(self, window: Window) -> None:
         """Learn the latencies of *window*, which has successes."""
@@ -152,10 +161,26 @@ class Latency:
         weight = 1.0 if math.isinf(self.recent) else successes / (successes + FEWEST_ANSWERS)
         self.recent = self.last if weight == 1.0 else self.recent + weight * (self.last - self.recent)
 
+    def lower(self) -> None:
+        """Take the latency of late for that without load where it is surely less: the least of many is too little."""
+        self.base = min(self.base, self.recent + max(0.0, self.doubt - HARDLY_A_DOUBT))
+
     def rebase(self, at_most: float = math.inf) -> None:
         """Take the last window's for the latency without load, *at_most* so much more than it was."""
-        self.base = min(self.last, self.base + at_most)
         self.recent = self.last
+        self.lower()
+        self.base = max(self.base, min(self.last, self.base + at_most))
+
+    def give_way(self) -> None:
+        """Take the last window's for the latency without load, a little of it: it may be another client's load."""
+        self._before_rise = min(self._before_rise, self.base)
+        self.rebase(at_most=RISE)
+
+    def take_back_the_rise(self, tolerated: float) -> None:
+        """Go back to what was known before, if the latency of late is *tolerated* by it: so another client it was."""
+        if self.recent - self._before_rise <= tolerated:
+            self.base = min(self.base, self._before_rise)
+            self._before_rise = math.inf
 
     @property
     def seconds(self) -> float:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import OutageTooLong, PauseTooLong
 from bulkdelete.forecasting import seconds_until_done
-from bulkdelete.limiter.adapting import Adaptive, Fixed
+from bulkdelete.limiter.adapting import Adaptive
+from bulkdelete.limiter.fixed import Fixed
 from bulkdelete.limiter.kept import QuotaDoor, loaded, number
 from bulkdelete.limiter.steering import Steering
 from bulkdelete.quotas import Quotas
@@ -205,7 +206,13 @@ class Limiter:
     def _steering_from(self, start: float | None) -> Steering:
         settings = self._settings
         limit = (
-            Adaptive(floor=settings.min_concurrency, ceiling=settings.max_concurrency, start=start, random=self._random)
+            Adaptive(
+                floor=settings.min_concurrency,
+                ceiling=settings.max_concurrency,
+                start=start,
+                random=self._random,
+                wall_clock=self._wall_clock,
+            )
             if settings.concurrency == "adaptive"
             else Fixed(settings.concurrency)
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from bulkdelete.limiter.adapting import Adaptive, Fixed
+from bulkdelete.limiter.adapting import Adaptive
+from bulkdelete.limiter.fixed import Fixed
 from bulkdelete.limiter.steering import Steering
 
 if TYPE_CHECKING:
@@ -75,15 +76,29 @@ class StubQuota:
             self._left -= 1
 
 
+def midnight() -> float:
+    """Return the time of day where it is of no importance."""
+    return 0.0
+
+
 class Ours(Steering):
-    """The product's door."""
+    """The product's door, with a clock on the wall that is *fast_seconds* ahead of the others'."""
 
     is_patient = True
 
-    def __init__(self, dice: Random, *, concurrency: int | None = None, start: float | None = None) -> None:
-        limit = Adaptive(start=start, random=dice.random) if concurrency is None else Fixed(concurrency)
+    def __init__(
+        self, dice: Random, *, concurrency: int | None = None, start: float | None = None, fast_seconds: float = 0.0
+    ) -> None:
+        self._now = 0.0
         self.quota = StubQuota()
+        adaptive = Adaptive(start=start, random=dice.random, wall_clock=lambda: self._now + fast_seconds)
+        limit = adaptive if concurrency is None else Fixed(concurrency)
         super().__init__(limit, random=dice.random, quota=self.quota)
+
+    def answered(self, now: float, sent_at: float, kind: SampleKind | None, pause_seconds: float | None = None) -> None:
+        """Learn how an attempt ended, and how late it is."""
+        self._now = now
+        super().answered(now, sent_at, kind, pause_seconds)
 
     @property
     def counts(self) -> bool:

@@ -21,11 +21,12 @@ REFUSAL_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """From *at* seconds on, another capacity, or service times so many times as long."""
+    """From *at* seconds on, another capacity, service times so many times as long, or another share of errors."""
 
     at: float
     capacity: int | None = None
     latency_factor: float | None = None
+    error_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +94,14 @@ class Server:
         return cls(**values)
 
     def best_rate(self, capacity: int, latency_factor: float, most_in_flight: int) -> float:
-        """Return the successes a second that the best number in flight gets, without outages and limits."""
+        """Return the answers a second that the best number in flight gets, without outages and limits."""
         seconds = self.latency_seconds * latency_factor * (1 + self.slow_share * (self.slow_factor - 1))
         numbers = range(1, most_in_flight + 1)
         if self.beyond == "thrash":
             busy = max(float(n / (1 + (n / capacity) ** self.exponent)) for n in numbers)
         else:
             busy = float(min(capacity, most_in_flight))
-        return busy / seconds * (1 - self.error_share)
+        return busy / seconds
 
     def ideal(self, seconds: float, most_in_flight: int = 64) -> float:
         """Return the batches that a client who knows everything has acknowledged after *seconds*."""
@@ -111,24 +112,25 @@ class Server:
             edges |= {n * self.window.seconds for n in range(math.ceil(seconds / self.window.seconds))}
         times = sorted(edge for edge in edges if edge <= seconds)
         total, tokens, left = 0.0, float(self.bucket.burst if self.bucket else 0), math.inf
-        capacity, factor = self.capacity, 1.0
+        capacity, factor, good = self.capacity, 1.0, 1 - self.error_share
         for begins, ends in pairwise(times):
             for change in self.changes:
                 if change.at == begins:
                     capacity = capacity if change.capacity is None else change.capacity
                     factor = factor if change.latency_factor is None else change.latency_factor
+                    good = good if change.error_share is None else 1 - change.error_share
             if self.window is not None and math.isclose(begins % self.window.seconds, 0, abs_tol=1e-6):
-                left = self.window.requests * (1 - self.error_share)
+                left = self.window.requests
             if any(outage.begins <= begins < outage.ends for outage in self.outages):
                 continue
             possible = self.best_rate(capacity, factor, most_in_flight) * (ends - begins)
             if self.bucket is not None:
-                tokens += self.bucket.rate * (1 - self.error_share) * (ends - begins)
+                tokens += self.bucket.rate * (ends - begins)
                 possible = min(possible, tokens)
                 tokens = min(tokens - possible, self.bucket.burst)
             possible = min(possible, left)
             left -= possible
-            total += possible
+            total += good * possible
         return total
 
 
@@ -166,7 +168,7 @@ class Running:
 
     def __init__(self, server: Server, clock: Clock, dice: Random) -> None:
         self._server, self._clock, self._dice = server, clock, dice
-        self._capacity, self._factor = server.capacity, 1.0
+        self._capacity, self._factor, self._error_share = server.capacity, 1.0, server.error_share
         self._sigma = math.sqrt(math.log(1 + server.cv**2))
         self._line: deque[_Request] = deque()
         self._served = 0
@@ -241,6 +243,8 @@ class Running:
             self._capacity = change.capacity
         if change.latency_factor is not None:
             self._factor = change.latency_factor
+        if change.error_share is not None:
+            self._error_share = change.error_share
         self._share(None)
         self._call_next()
 
@@ -258,7 +262,7 @@ class Running:
             self._serve(self._line.popleft())
 
     def _finish(self, request: _Request) -> None:
-        fails = self._server.error_share > 0 and self._dice.random() < self._server.error_share
+        fails = self._error_share > 0 and self._dice.random() < self._error_share
         kind = SampleKind.FAILED if fails else SampleKind.SUCCESS
         request.reply(Answer(kind, None, fails, request.remaining, request.resets_at))
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkdelete.limiter.adapting import Adaptive, Fixed, Sample, SampleKind
-from tests.flow.doors import Ours
+from bulkdelete.limiter.adapting import Adaptive, Sample, SampleKind
+from bulkdelete.limiter.fixed import Fixed
+from tests.flow.doors import Ours, midnight
 from tests.flow.lab import Lab
 from tests.flow.servers import Server
 
@@ -48,7 +49,7 @@ def served(adaptive: Adaptive, began: float, seconds: float, latency_seconds: fl
 
 @given(FLOORS, CEILINGS, st.none() | st.floats(0, 1000), HISTORIES)
 def test_the_limit_stays_within_its_bounds_whatever_the_history(floor, ceiling, start, history):
-    adaptive = Adaptive(floor=floor, ceiling=ceiling, start=start, random=Random(1).random)
+    adaptive = Adaptive(floor=floor, ceiling=ceiling, start=start, random=Random(1).random, wall_clock=midnight)
     now = 0.0
     for kind, gap, latency, in_flight in history:
         now += gap
@@ -60,7 +61,7 @@ def test_the_limit_stays_within_its_bounds_whatever_the_history(floor, ceiling, 
 @settings(max_examples=25)
 @given(HISTORIES, st.sampled_from([0.05, 0.2, 1.0]), st.booleans())
 def test_no_history_makes_it_stick_at_its_floor_while_the_server_is_healthy(history, latency_seconds, is_after_outage):
-    adaptive = Adaptive(ceiling=16, random=Random(1).random)
+    adaptive = Adaptive(ceiling=16, random=Random(1).random, wall_clock=midnight)
     now = fed(adaptive, history)
     if is_after_outage:
         adaptive.start_over(now)
@@ -81,20 +82,20 @@ def test_failures_by_chance_do_not_keep_it_down(share, seed):
 
 
 def test_it_climbs_to_its_ceiling_within_seconds_where_nothing_speaks_against_it():
-    adaptive = Adaptive(ceiling=64, random=Random(1).random)
+    adaptive = Adaptive(ceiling=64, random=Random(1).random, wall_clock=midnight)
     served(adaptive, 0.0, seconds=10, latency_seconds=0.2)
     assert adaptive.limit == 64
 
 
 def test_a_refusal_cuts_once_for_all_that_was_in_flight():
-    adaptive = Adaptive(start=50, random=Random(1).random)
+    adaptive = Adaptive(start=50, random=Random(1).random, wall_clock=midnight)
     for number in range(30):
         adaptive.take(Sample(10 + number / 1000, 9.9, SampleKind.REFUSED, 50))
     assert adaptive.limit == 44
 
 
 def test_a_constant_timeout_is_not_a_stable_latency():
-    adaptive = Adaptive(start=32, random=Random(1).random)
+    adaptive = Adaptive(start=32, random=Random(1).random, wall_clock=midnight)
     served(adaptive, 0.0, seconds=10, latency_seconds=0.2)
     before = adaptive.limit
     for flight in range(6):
@@ -112,19 +113,19 @@ def test_latency_that_rises_with_the_load_is_load():
 
 
 def test_a_resume_starts_where_the_run_before_was():
-    assert Adaptive(start=23.7, random=Random(1).random).limit == 23
+    assert Adaptive(start=23.7, random=Random(1).random, wall_clock=midnight).limit == 23
 
 
 def test_a_resume_looks_at_the_latency_without_load_before_it_trusts_what_it_sees():
-    adaptive = Adaptive(start=32, random=Random(1).random)
-    served(adaptive, 0.0, seconds=1.3, latency_seconds=0.2)
+    adaptive = Adaptive(start=32, random=Random(1).random, wall_clock=midnight)
+    served(adaptive, 0.0, seconds=0.4, latency_seconds=0.2)
     assert adaptive.limit == 8
-    served(adaptive, 1.4, seconds=2, latency_seconds=0.2)
+    served(adaptive, 0.4, seconds=2, latency_seconds=0.2)
     assert adaptive.limit == 32
 
 
 def test_after_an_outage_it_begins_at_a_quarter_and_is_back_within_seconds():
-    adaptive = Adaptive(ceiling=64, random=Random(1).random)
+    adaptive = Adaptive(ceiling=64, random=Random(1).random, wall_clock=midnight)
     served(adaptive, 0.0, seconds=10, latency_seconds=0.2)
     adaptive.start_over(100.0)
     assert adaptive.limit == 16
@@ -140,7 +141,26 @@ def test_a_fixed_number_stays():
 
 
 def test_learning_from_an_attempt_takes_microseconds():
-    adaptive = Adaptive(start=16, random=Random(1).random)
+    adaptive = Adaptive(start=16, random=Random(1).random, wall_clock=midnight)
     samples = [Sample(n / 80, n / 80 - 0.2, SampleKind.SUCCESS, 16) for n in range(20_000)]
     best = min(timeit.repeat(lambda: [adaptive.take(sample) for sample in samples], number=1, repeat=5))
     assert best / len(samples) < 10e-6  # measured: 0.4 us; a busy machine must not fail it
+
+
+def looks(began: float, until: float) -> set[int]:
+    """Return the seconds of the day in which a job at a healthy server goes down to look."""
+    now, seen, found = began, 0, set()
+    adaptive = Adaptive(ceiling=16, random=Random(1).random, wall_clock=lambda: now)
+    while now < until:
+        served(adaptive, now, seconds=0.1, latency_seconds=0.1)
+        now += 0.1
+        if adaptive.limit < seen:
+            found.add(int(now))
+        seen = adaptive.limit
+    return found
+
+
+def test_jobs_look_at_the_same_moments_of_the_day_whenever_they_began():
+    first, late = looks(3.0, 600), looks(177.7, 600)
+    assert {240, 360, 480} <= first & late
+    assert {second % 60 for second in first | late} <= {0, 15, 30, 45}

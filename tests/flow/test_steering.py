@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete.limiter.adapting import Adaptive, Fixed, SampleKind
+from bulkdelete.limiter.adapting import Adaptive, SampleKind
 from bulkdelete.limiter.budgeting import AT_FIRST
+from bulkdelete.limiter.fixed import Fixed
 from bulkdelete.limiter.steering import TICK_SECONDS, Steering
+from tests.flow.doors import midnight
 
 SUCCESS, REFUSED, FAILED = SampleKind.SUCCESS, SampleKind.REFUSED, SampleKind.FAILED
 
@@ -49,7 +51,9 @@ STEPS = st.lists(
 
 @given(STEPS, st.integers(1, 9) | st.none())
 def test_never_more_than_the_limit_is_admitted_and_one_probe_while_the_breaker_is_open(steps, concurrency):
-    limit = Adaptive(ceiling=9, random=Random(1).random) if concurrency is None else Fixed(concurrency)
+    limit = (
+        Adaptive(ceiling=9, random=Random(1).random, wall_clock=midnight) if concurrency is None else Fixed(concurrency)
+    )
     subject = Steering(limit, random=Random(1).random)
     now, flights, probes = 0.0, [], 0
     for action, kind, gap, pause_seconds, which in steps:
@@ -74,7 +78,7 @@ def test_never_more_than_the_limit_is_admitted_and_one_probe_while_the_breaker_i
 
 @given(STEPS)
 def test_it_never_says_a_time_that_passes_without_effect(steps):
-    subject = Steering(Adaptive(random=Random(1).random), random=Random(1).random)
+    subject = Steering(Adaptive(random=Random(1).random, wall_clock=midnight), random=Random(1).random)
     now, flights = 0.0, []
     for action, kind, gap, pause_seconds, which in steps:
         now += gap
@@ -112,7 +116,7 @@ def test_a_pause_wakes_exactly_at_its_time_and_admits_again(seconds, now, seed):
 
 
 def test_a_long_pause_leaves_the_limit_and_the_breaker_alone():
-    subject = Steering(Adaptive(start=40, random=Random(1).random), random=Random(1).random)
+    subject = Steering(Adaptive(start=40, random=Random(1).random, wall_clock=midnight), random=Random(1).random)
     sent = send(subject, 1.0, times=40)
     assert sent == [0.0] * 40
     for number in range(40):
@@ -122,7 +126,7 @@ def test_a_long_pause_leaves_the_limit_and_the_breaker_alone():
 
 
 def test_a_short_pause_is_kept_and_cuts():
-    subject = Steering(Adaptive(start=40, random=Random(1).random), random=Random(1).random)
+    subject = Steering(Adaptive(start=40, random=Random(1).random, wall_clock=midnight), random=Random(1).random)
     send(subject, 1.0)
     subject.answered(1.2, 1.0, REFUSED, 1.0)
     assert subject.limit < 40
