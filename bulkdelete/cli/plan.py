@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,6 +14,7 @@ from bulkdelete.cli import exits, plan_files, reporting, talking
 from bulkdelete.cli.complaining import complain, message_of
 from bulkdelete.cli.confirming import default_ledger, said_of
 from bulkdelete.cli.options import require, setting_options, settings_from
+from bulkdelete.cli.paths import anywhere
 from bulkdelete.cli.reporting import duration
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.cli.waiting import interruptible
@@ -27,6 +27,7 @@ from bulkdelete.sources import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from bulkdelete.settings import Settings
     from bulkdelete.sources import Source
@@ -101,7 +102,7 @@ def _with_ledger(settings: Settings) -> Settings:
 
 
 def _absolute(path: str | Path) -> str:
-    return str(path) if path in {"", "-"} else str(Path(path).absolute())
+    return str(path) if path in {"", "-"} else anywhere(path)
 
 
 def _text(plan: Plan, settings: Settings, source: Source) -> Iterator[str]:
