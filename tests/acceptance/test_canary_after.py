@@ -199,3 +199,17 @@ async def test_a_canary_larger_than_what_is_left_needs_no_asking(folder, emulato
     assert done.code == 0, done.stderr
     assert emulator.count(TABLE_ID) == 0
     assert not (folder / "seen.json").exists()
+
+
+async def test_what_a_report_says_of_its_canary_is_verified_too(folder, emulator):
+    done = await purge(folder, "--canary", "1200").run()
+    assert done.code == 0, done.stderr
+    words = ("verify", "purge.db", "--report", "report.json", "--json")
+    (folder / "report.json").write_text(done.stdout)
+    assert (await Command(folder, *words).run()).code == 0
+    changed = {**done.report, "canary": {**done.report["canary"], "rejected": 1}}
+    (folder / "report.json").write_text(json.dumps(changed))
+    verified = await Command(folder, *words).run()
+    assert verified.code == 3
+    assert verified.report["problem_count"] == 1
+    assert "the report says canary" in verified.report["problems"][0]
