@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkdelete.limiter import Limiter
-    from bulkdelete.records import Ended
+    from bulkdelete.records import CanaryCounts, Ended
     from bulkdelete.tally import Tally
 
 
@@ -49,6 +49,8 @@ class Account:
         self._path = path
         self._tally = tally
         self._facts: Mapping[str, str] = {}
+        self.canary: CanaryCounts | None = None
+        """What came of the canary of this run, once that is known."""
         self._began = time.monotonic()
 
     def begin(self) -> None:
@@ -121,6 +123,7 @@ class Account:
             resume_at_unix_seconds=resume_at,
             total_count_before=self._counted(COUNT_BEFORE),
             total_count_after=self._counted(COUNT_AFTER),
+            canary=self.canary,
             failures=tuple(self._tally.failures),
         )
 

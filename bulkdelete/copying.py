@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +12,13 @@ from bulkdelete.ledger.facts import SPOOL
 from bulkdelete.sources import spooled
 
 if TYPE_CHECKING:
-    import os
-
     from bulkdelete.ledger import Ledger
     from bulkdelete.sources import Source
 
 
 def spool_of(ledger: str | os.PathLike[str]) -> Path:
     """Return where the copy lies: beside the ledger's own file."""
-    real = Path(ledger).resolve()
+    real = Path(os.path.realpath(ledger))
     return real.with_name(f"{real.name}.spool")
 
 

@@ -194,7 +194,8 @@ class Engine:
             await self._channel.put((batch, self._ledger.intend(batch)))
         self._channel.close()
         _log.info("%d batches are sent once more", len(self._deferred))
-        self._crew = [asyncio.create_task(self._work(), name=f"bulkdelete worker {n}") for n in range(GENTLY)]
+        gently = min(GENTLY, self._workers())
+        self._crew = [asyncio.create_task(self._work(), name=f"bulkdelete worker {n}") for n in range(gently)]
         await self._drained()
 
     def _look_at_failures(self) -> None:

@@ -9,11 +9,12 @@ import math
 import os
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from bulkdelete.accounting import Account
 from bulkdelete.batching import BodyCap
+from bulkdelete.canary import canary_of
 from bulkdelete.copying import spool_of
 from bulkdelete.counting import total_count
 from bulkdelete.deleter import Deleter
@@ -48,8 +49,9 @@ if TYPE_CHECKING:
 
     from bulkdelete.accounting import Snapshot
     from bulkdelete.attempts import Attempts
+    from bulkdelete.canary import Canary
     from bulkdelete.engine import Engine
-    from bulkdelete.ledger import Ledger, Totals
+    from bulkdelete.ledger import Ledger
     from bulkdelete.limiter import Limiter
     from bulkdelete.orders import Order
     from bulkdelete.preparing import Prepared
@@ -175,15 +177,13 @@ class Job:
         deleter = Deleter(self._order.table_id, self._attempts, Retry(settings.retry), state)
         means = Means(settings, prepared, ledger, state, deleter)
         limit = settings.stop.limit
-        if settings.canary.records is not None and CANARY not in ledger.facts:
-            wanted = max(0, settings.canary.records - ledger.totals.answered)
-            wanted = wanted if limit is None else min(limit, wanted)
-            canary = await self._run_one(Sweep(means, wanted, Crew(lambda: 1, 1)))
-            totals = await ledger.count()
-            limit = None if limit is None else limit - wanted
-            if not canary.reached_its_limit or limit == 0 or not await self._is_approved(ledger, canary, totals):
-                canary.judge()
-                return canary
+        canary = await canary_of(ledger, settings.canary.records)
+        if canary is not None:
+            first = await self._run_one(Sweep(means, limit, Crew(lambda: 1, 1), enough=canary.missing))
+            if not await self._is_approved(ledger, canary, first):
+                first.judge()
+                return first
+            limit = None if limit is None else limit - first.sent
             self._tally.begin_again()
         sweep = await self._run_one(Sweep(means, limit, self._crew()))
         sweep.judge()
@@ -194,21 +194,29 @@ class Job:
         ceiling = self._settings.flow.ceiling
         return Crew(lambda: min(2 * self._limiter.limit + 8, 2 * ceiling), ceiling)
 
-    async def _is_approved(self, ledger: Ledger, canary: Sweep, totals: Totals) -> bool:
-        """Ask the check about the canary; where it does not say yes, the job ends."""
+    async def _is_approved(self, ledger: Ledger, canary: Canary, sweep: Sweep) -> bool:
+        """Ask the check about what *sweep* sent of the *canary*; where it does not say yes, the job ends."""
         check = self._order.check
         assert check is not None  # noqa: S101 - BulkDeleter.job_of has looked
-        counts = f"{totals.acknowledged:,} acknowledged, {totals.rejected:,} rejected, {totals.unresolved:,} unresolved"
-        what = f"{totals.sent:,} records were sent first ({counts}), and the rest waits for the check"
+        if not sweep.had_enough:
+            return False
+        totals = await ledger.count()
+        self._account.canary = came = canary.came_of(sweep.sent, totals, self._tally)
+        told = canary.told(came, totals)
+        if came.unresolved == came.sent:
+            unasked = "no final answer came, so nobody was asked about it; the next run sends it again"
+            sweep.engine.halt(Ended.OUTAGE, f"{told}: {unasked}")
+            return False
+        report = self._account.report(totals, Ended.CANARY, f"{told}. The rest waits for the check")
         try:
-            said = await self._stop.unless_asked(check(self._account.report(totals, Ended.CANARY, what)))
+            said = await self._stop.unless_asked(check(report))
         except StopAsked:
             return False
-        await ledger.note("canary", sent=totals.sent, approved=said is True)
+        await ledger.note("canary", approved=said is True, **asdict(came))
         if said is True:
-            await ledger.remember(CANARY, str(totals.sent))
+            await ledger.remember(CANARY, str(came.sent))
             return True
-        canary.engine.halt(Ended.CANARY, f"the check did not approve of the first {totals.sent:,} records sent")
+        sweep.engine.halt(Ended.CANARY, f"the check did not approve: {told}")
         return False
 
     async def _count(self, ledger: Ledger, fact: str, stop: Stop) -> None:

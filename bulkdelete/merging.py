@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 class Merge:
     """The batches still to be sent of the rows in *blocks*, of which *ranges* are stored already.
 
-    *limit* ends them after so many records. ``source_rows`` is what an earlier run counted to the source's end.
-    No batch is begun that would make more than *most_records* over the job's life, or by which the source is seen to
-    hold more than *expected*. Afterwards, :attr:`read_to_end`, :attr:`limited`, :attr:`limit_note` and
-    :attr:`over_cap` say how the batches ended; :attr:`records` how many records they and the stored ranges hold, and
-    :attr:`found` how many with those on hold.
+    *limit* ends them after so many records. So does *enough*, but a stored batch, never cut anew, is sent whole
+    where it is more. ``source_rows`` is what an earlier run counted to the source's end. No batch is begun that would
+    make more than *most_records* over the job's life, or by which the source is seen to hold more than *expected*.
+    Afterwards, :attr:`read_to_end`, :attr:`limited`, :attr:`limit_note`, :attr:`had_enough` and :attr:`over_cap` say
+    how the batches ended; :attr:`sent` how many records were to be sent, :attr:`records` how many the batches and the
+    stored ranges hold, and :attr:`found` how many with those on hold.
     """
 
     def __init__(  # noqa: PLR0913 - each bound is another, and has its name at the call
@@ -35,22 +36,26 @@ class Merge:
         ranges: AsyncGenerator[StoredRange, None],
         *,
         limit: int | None = None,
+        enough: int | None = None,
         source_rows: int | None = None,
         most_records: int | None = None,
         expected: int | None = None,
     ) -> None:
         self._batcher = batcher
         self._ranges = ranges
-        self._limit = self._left = limit
+        self._limit = limit
+        self._enough = enough
         self._source_rows = source_rows
         self._most_records = most_records
         self._expected = expected
+        self.sent = 0
         self.records = 0
         self.found = 0
         self.over_cap = False
         self.read_to_end = False
         self.limited = False
         self.limit_note = ""
+        self.had_enough = False
 
     async def batches(self, blocks: AsyncGenerator[Rows, None]) -> AsyncGenerator[Batch, None]:
         """Yield the batches.
@@ -66,20 +71,33 @@ class Merge:
                 self._batcher.feed(rows)
                 while stored is not None and self._has(stored):
                     batch = self._take(stored)
-                    if self.limited:
+                    if self._is_over:
                         return
                     if batch is not None:
                         yield batch
                     stored = await anext(self._ranges, None)
                 for batch in () if stored else self._cut(at_end=False):
                     yield batch
-                if self.limited or self.over_cap:
+                if self._is_over:
                     return
         if stored is not None:
             raise self._ends_early(stored)
         for batch in self._cut(at_end=True):
             yield batch
-        self.read_to_end = not (self.limited or self.over_cap)
+        self.read_to_end = not self._is_over
+
+    @property
+    def _is_over(self) -> bool:
+        return self.limited or self.had_enough or self.over_cap
+
+    @property
+    def _left(self) -> int | None:
+        return None if self._limit is None else self._limit - self.sent
+
+    @property
+    def _missing(self) -> int | None:
+        """How many records there are to be still until it is enough."""
+        return None if self._enough is None else max(0, self._enough - self.sent)
 
     def _has(self, stored: StoredRange) -> bool:
         return self._batcher.rows_left >= stored.end_row - stored.first_row
@@ -88,18 +106,20 @@ class Merge:
         batch = self._batcher.take(stored)
         self.records += stored.records if batch is None else len(batch.records)
         self.found = self.records
-        if batch is None or self._left is None:
+        if batch is None or not batch.open_records:
             return batch
-        if batch.open_records > self._left:
-            self.limited = True
-            if self._limit is not None and batch.open_records <= self._limit:
-                return None
-            self.limit_note = (
-                f"; the batch that comes next was cut by an earlier run and holds {batch.open_records} records: "
-                "it is sent whole, by a run whose limit it fits into"
-            )
+        if self._missing == 0 and self._left != 0:
+            self.had_enough = True
             return None
-        self._left -= batch.open_records
+        if self._limit is not None and batch.open_records > self._limit - self.sent:
+            self.limited = True
+            if batch.open_records > self._limit:
+                self.limit_note = (
+                    f"; the batch that comes next was cut by an earlier run and holds {batch.open_records} records: "
+                    "it is sent whole, by a run whose limit it fits into"
+                )
+            return None
+        self.sent += batch.open_records
         return batch
 
     def _ends_early(self, stored: StoredRange) -> SourceChanged:
@@ -115,20 +135,21 @@ class Merge:
                 f"the source goes on after row {self._source_rows - 1}, where it ended before: rows were added. None "
                 "of them was sent. Give the source as it was, or start a new ledger"
             )
-        while self._left != 0:
-            batch = self._batcher.cut(at_end=at_end, most_records=self._left)
+        while 0 not in {self._left, self._missing}:
+            most = min((most for most in (self._left, self._missing) if most is not None), default=None)
+            batch = self._batcher.cut(at_end=at_end, most_records=most)
             if batch is None:
                 return
             self.records += len(batch.records)
             self.found += len(batch.records) + different_held(batch.set_aside)
-            if _is_over(self.records, self._most_records) or _is_over(self.found, self._expected):
+            if _passes(self.records, self._most_records) or _passes(self.found, self._expected):
                 self.over_cap = True
                 return
-            if self._left is not None:
-                self._left -= len(batch.records)
+            self.sent += len(batch.records)
             yield batch
-        self.limited = self._batcher.rows_left > 0
+        self.limited = self._left == 0 and self._batcher.rows_left > 0
+        self.had_enough = self._left != 0 and self._batcher.rows_left > 0
 
 
-def _is_over(count: int, most: int | None) -> bool:
+def _passes(count: int, most: int | None) -> bool:
     return most is not None and count > most

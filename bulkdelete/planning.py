@@ -88,8 +88,11 @@ class Plan(BaseModel):
             values = json.loads(data, object_pairs_hook=_without_repetitions)
             digest = values.pop("digest")
             plan = cls.model_validate(values)
+            is_whole = type(plan.settings["batch"]["size"]) is int
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError, ValidationError):
             raise PlanRefused(f"{name} is no plan that this bulkdelete made. Nothing was sent") from None
+        if not is_whole:
+            raise PlanRefused(f"{name} is no plan that this bulkdelete made: it has no batch size. Nothing was sent")
         if digest != plan.digest:
             raise PlanRefused(
                 f"{name} was changed after it was made: its digest is {plan.digest}, and it says {digest}. Nothing was "

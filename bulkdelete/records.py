@@ -33,7 +33,7 @@ class Ended(StrEnum):
     """Why a job ended."""
 
     COMPLETE = "complete"  #: every row of the source was read and tried
-    OUTAGE = "outage"  #: nothing but failures came back for max_outage_seconds
+    OUTAGE = "outage"  #: nothing but failures came back, for max_outage_seconds or to a whole canary
     LIMIT = "limit"  #: --limit records were sent in this run
     QUOTA = "quota"  #: the API asks for a pause longer than max_pause_seconds
     SIGNAL = "signal"  #: asked to stop (SIGINT, SIGTERM, or Job.stop())
@@ -212,6 +212,16 @@ class Outcome:
 FATES = tuple(fate.value for fate in Fate)
 
 
+@dataclass(frozen=True, slots=True)
+class CanaryCounts:
+    """How many records the canary sent, and what came of them: the three add up to ``sent``."""
+
+    sent: int
+    acknowledged: int
+    rejected: int
+    unresolved: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The account of one job, over all its runs.
@@ -222,7 +232,7 @@ class Report:
     are the first rows, at most 1000, that this run found invalid, duplicate or rejected. ``resume_at_unix_seconds`` is
     set when the API asked to come back later. ``total_count_before`` and ``_after`` are the records that the API
     counted in the table before the job's first run and after this one, where it was asked to; whoever else writes to
-    the table changes them too.
+    the table changes them too. ``canary`` is what came of the canary, where this run had one.
     """
 
     table_id: str
@@ -247,6 +257,7 @@ class Report:
     resume_at_unix_seconds: float | None = None
     total_count_before: int | None = None
     total_count_after: int | None = None
+    canary: CanaryCounts | None = None
     failures: tuple[RowFate, ...] = field(default=(), repr=False)
 
     @property

@@ -32,12 +32,12 @@ class Means:
 
 
 class Sweep:
-    """Most jobs are one sweep; a canary is another before it, which *limit* ends after so many records.
+    """Most jobs are one sweep; a canary is another before it, which ends when *enough* records were sent.
 
-    *crew* sends the batches.
+    *limit* ends either after so many. *crew* sends the batches.
     """
 
-    def __init__(self, means: Means, limit: int | None, crew: Crew) -> None:
+    def __init__(self, means: Means, limit: int | None, crew: Crew, *, enough: int | None = None) -> None:
         self._stop_settings = stop = means.settings.stop
         self._prepared = means.prepared
         self._state = means.state
@@ -46,6 +46,7 @@ class Sweep:
             Batcher(means.prepared.table_id, means.settings.batch, means.prepared.screen, means.state.cap),
             means.ledger.ranges(),
             limit=limit,
+            enough=enough,
             source_rows=int(rows) if rows is not None and means.ledger.totals.rows else None,
             most_records=stop.max_records,
             expected=None if means.prepared.surveyed else stop.expect,
@@ -58,9 +59,14 @@ class Sweep:
         return self._merge.read_to_end
 
     @property
-    def reached_its_limit(self) -> bool:
-        """Whether its limit ended it, and nothing else."""
-        return self._merge.limited and self.engine.ended is Ended.COMPLETE
+    def sent(self) -> int:
+        """How many records were given to be sent."""
+        return self._merge.sent
+
+    @property
+    def had_enough(self) -> bool:
+        """Whether it ended because enough records were sent, with others left, and for nothing else."""
+        return self._merge.had_enough and self.engine.ended is Ended.COMPLETE
 
     async def run(self, cancel_grace_seconds: float) -> None:
         """Send what is open; afterwards the engine says how it ended, but for what :meth:`judge` adds."""

@@ -58,7 +58,7 @@ class Earlier:
 
 def default_ledger(source: str, table_id: str) -> Path:
     """Return the ledger of a job that names none: ``./<source>.<table_id>.bulkdelete.db``."""
-    name = "stdin" if source == "-" else re.sub(r"[*?\[\]]", "_", Path(source).resolve().name)
+    name = "stdin" if source == "-" else re.sub(r"[*?\[\]]", "_", Path(os.path.realpath(source)).name)
     name = os.fsdecode(os.fsencode(name)[:_LONGEST_NAME_BYTES])
     return Path(f"{name}.{re.sub(r'[^A-Za-z0-9._-]', '_', table_id)}.bulkdelete.db")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,6 +15,7 @@ from bulkdelete.cli import exits, plan_files, reporting, talking
 from bulkdelete.cli.complaining import complain, message_of
 from bulkdelete.cli.confirming import default_ledger, said_of
 from bulkdelete.cli.options import require, setting_options, settings_from
+from bulkdelete.cli.paths import anywhere
 from bulkdelete.cli.reporting import duration
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.cli.waiting import interruptible
@@ -27,6 +28,7 @@ from bulkdelete.sources import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from bulkdelete.settings import Settings
     from bulkdelete.sources import Source
@@ -39,13 +41,24 @@ _FATES: Final = (
 )
 
 
+class _Latency(click.FloatRange):
+    """Seconds that an answer may take: more than none, and at most an hour."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 3600, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - as click has it
+        seconds = float(super().convert(value, param, ctx))
+        return self.fail(f"{value} is not a number", param, ctx) if math.isnan(seconds) else seconds
+
+
 @click.command("plan", short_help="Show what run would do; nothing is sent.")
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @click.option("-c", "--config", metavar="FILE", help="A TOML file; config.example.toml shows every setting.")
 @setting_options
 @click.option("-o", "--output", metavar="FILE", help="Write the plan there, for: bulkdelete run --plan FILE")
 @click.option("--quota", "quotas", multiple=True, metavar="N/UNIT", help="Forecast at this quota, such as 1000/hour.")
-@click.option("--latency", type=click.FloatRange(0, min_open=True), default=0.2, show_default=True, metavar="SECONDS")
+@click.option("--latency", type=_Latency(), default=0.2, show_default=True, metavar="SECONDS")
 @click.option("--allow-empty", is_flag=True, help="Take an empty source for what is meant.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as one JSON object.")
 @talking.log_options
@@ -53,8 +66,8 @@ _FATES: Final = (
 def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Read and screen all that SOURCE holds, and show what run would do; nothing is sent, and no key is needed.
 
-    --latency is how long the API takes for one answer, for the forecast. Exit codes: 0 planned; 2 refused; 3 a cap
-    (max_records, expect) is passed, and run would send nothing.
+    --latency is how long the API takes for one answer, at most an hour, for the forecast. Exit codes: 0 planned; 2
+    refused; 3 a cap (max_records, expect) is passed, and run would send nothing.
     """
     with talking.logged(given.pop("log_format"), given.pop("log_level")):
         try:
@@ -101,7 +114,7 @@ def _with_ledger(settings: Settings) -> Settings:
 
 
 def _absolute(path: str | Path) -> str:
-    return str(path) if path in {"", "-"} else str(Path(path).absolute())
+    return str(path) if path in {"", "-"} else anywhere(path)
 
 
 def _text(plan: Plan, settings: Settings, source: Source) -> Iterator[str]:

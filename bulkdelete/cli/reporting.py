@@ -29,7 +29,7 @@ _ENDINGS: Final = {
     Ended.COMPLETE: "every row of the source was read and tried",
     Ended.LIMIT: "the limit of records for this run was reached",
     Ended.QUOTA: "the API asks to come back later",
-    Ended.OUTAGE: "nothing but failures came back for max_outage_seconds",
+    Ended.OUTAGE: "nothing but failures came back",
     Ended.DURATION: "max_duration_seconds is over",
     Ended.MAX_RECORDS: "the source holds more records than max_records allows",
     Ended.UNEXPECTED: "the source does not hold exactly the number of records that is expected",

@@ -72,6 +72,12 @@ class Window:
         parts = [rows.items[_within(rows, stored)] for rows in self._read]
         self.items = parts[0] if len(parts) == 1 else [item for part in parts for item in part]
 
+    def at(self, row: int) -> tuple[Item, str, int | None]:
+        """Return what stands at *row*, which is one of the range's, with its file and line."""
+        rows = next(rows for rows in self._read if row < _end(rows))
+        index = row - rows.first_row
+        return rows.items[index], rows.file, rows.lines[index] if rows.lines else None
+
     async def goes_on_after(self, row: int) -> bool:
         """Return whether the source has *row*, or any after it."""
         while self.end_row <= row and await self._read_on():

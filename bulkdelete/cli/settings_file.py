@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bulkdelete.cli.paths import program
 from bulkdelete.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 _PATHS: Final = (("source", "path"), ("holds", "path"), ("ledger", "path"), ("api_key_file",), ("http", "ca_file"))
 _COMMANDS: Final = (("canary", "check_command"), ("api_key_command",))
-"""Whose first word is a path too, where it holds a slash; it stays absolute, as a bare name is looked for in PATH."""
+"""Whose first word is a path too, where it holds a slash; it stays absolute, as a bare name is looked for in PATH, and
+is the same however the configuration is named, as a plan holds it."""
 _SECRETS: Final = frozenset({"api_key", "apikey", "api_token", "key", "token", "password", "authorization", "bearer"})
 _STDIN: Final = "-"
 
@@ -86,7 +88,7 @@ def _take_from(values: dict[str, Any], keys: tuple[str, ...], taken: Callable[[A
 def _command_from(folder: Path, words: object) -> object:
     if not isinstance(words, list) or not isinstance(words[0], str) or "/" not in words[0]:
         return words
-    return [str((folder / words[0]).absolute()), *words[1:]]
+    return [program(folder / words[0]), *words[1:]]
 
 
 def _taken_from(folder: Path, path: object) -> object:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,30 +12,21 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bulkdelete.cli import exits, reporting
-from bulkdelete.cli.comparing import compare
+from bulkdelete.cli.comparing import compare, names_of
 from bulkdelete.cli.complaining import complain, message_of
+from bulkdelete.cli.kept_reports import kept, problems_of
 from bulkdelete.cli.rereading import open_again
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.cli.waiting import interruptible
-from bulkdelete.errors import BulkDeleteError, LedgerLocked, SettingsError, SourceError
+from bulkdelete.errors import BulkDeleteError, LedgerLocked, LedgerStorageError, SettingsError, SourceError
 from bulkdelete.ledger import read_ledger
 from bulkdelete.records import FATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bulkdelete.ledger import Findings, LedgerReader, RunRow
-
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-_MOST_RUNS: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What somebody kept of an earlier report: its digest and, where it is known, the run that it was made by."""
-
-    digest: str
-    run: int | None = None
+    from bulkdelete.cli.kept_reports import Kept
+    from bulkdelete.ledger import Event, Findings, LedgerReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +61,7 @@ def command(ledger: Path, sources: tuple[str, ...], digest: str | None, report: 
     Exit codes: 0 everything holds; 3 something does not, and a person is needed; 2 refused; 75 the job is running.
     """
     try:
-        verified = _verify(ledger, sources, _kept(digest, report))
+        verified = _verify(ledger, sources, kept(digest, report))
     except BulkDeleteError as error:
         complain(error)
         code = exits.of_error(error)
@@ -83,39 +73,23 @@ def command(ledger: Path, sources: tuple[str, ...], digest: str | None, report: 
     click.get_current_context().exit(code)
 
 
-def _kept(digest: str | None, report: Path | None) -> _Kept | None:
-    if digest is not None and report is not None:
-        raise SettingsError("--digest and --report say the same: give one of them")
-    if digest is not None:
-        if not _DIGEST.fullmatch(digest):
-            raise SettingsError("--digest: this is no digest of a report: sha256: and 64 hexadecimal digits")
-        return _Kept(digest)
-    return None if report is None else _from_report(report)
-
-
-def _from_report(path: Path) -> _Kept:
-    try:
-        values = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"{path}: the report cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise SettingsError(f"{path}: this is no report of run --json, which is one JSON object") from None
-    digest, run = (values.get("ledger_digest"), values.get("ledger_run")) if isinstance(values, dict) else (None, None)
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise SettingsError(f"{path}: this report has no ledger_digest to compare with")
-    return _Kept(digest, run if isinstance(run, int) else None)
-
-
-def _verify(ledger: Path, sources: Sequence[str], kept: _Kept | None) -> _Verified:
+def _verify(ledger: Path, sources: Sequence[str], report: Kept | None) -> _Verified:
     with read_ledger(ledger) as reader:
         _refuse_running(reader)
         found = reader.check()
-        as_reported = None if kept is None else found.digest == kept.digest
-        if kept is not None and not as_reported:
-            found.problems.add(_changed(kept, found))
+        as_reported = None if report is None else found.digest == report.digest
+        for problem in () if report is None else problems_of(report, found, _events(reader)):
+            found.problems.add(problem)
         source_checked = bool(sources) and _compare(reader, sources, found)
         _refuse_running(reader)
     return _Verified(ledger, found, source_checked, as_reported)
+
+
+def _events(reader: LedgerReader) -> list[Event]:
+    """Return the events; none where they cannot be read, which was found fault with already."""
+    with suppress(LedgerStorageError, ValueError, TypeError):
+        return reader.events()
+    return []
 
 
 def _refuse_running(reader: LedgerReader) -> None:
@@ -142,29 +116,9 @@ def _compare(reader: LedgerReader, sources: Sequence[str], found: Findings) -> b
             raise SettingsError(f"the source cannot be read again: {error}") from None
         found.problems.add(f"the source cannot be read again: {error}")
         return False
-    asyncio.run(interruptible(compare(reader, source, found.facts, found.problems)))
+    names = names_of(found.facts, _events(reader))
+    asyncio.run(interruptible(compare(reader, source, found.facts, found.problems, names)))
     return True
-
-
-def _changed(kept: _Kept, found: Findings) -> str:
-    """Return in words that the ledger is not the one that *kept* was made of, and what may have changed it by right."""
-    changed = f"the ledger was changed since that report was made: its digest is {found.digest or 'not to be had'}"
-    if kept.run is None:
-        return f"{changed}. Every later run changes it by right; {_told(found.runs) or 'none is on record'}"
-    later = [run for run in found.runs if run.id > kept.run]
-    if later:
-        return f"{changed}. That report is of run {kept.run}, and a later run changes it by right: {_told(later)}"
-    return f"{changed}. That report is of run {kept.run}, and no run began after it: something else changed the ledger"
-
-
-def _told(runs: Sequence[RunRow]) -> str:
-    told = [f"run {run.id} began {_local(run.started_ms)} and ended {run.ended or 'by a kill'}" for run in runs]
-    more = f", and {len(runs) - _MOST_RUNS} before them" if len(runs) > _MOST_RUNS else ""
-    return ", ".join(told[:_MOST_RUNS]) + more
-
-
-def _local(unix_ms: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_ms / 1000))
 
 
 def _as_dict(verified: _Verified) -> dict[str, Any]:

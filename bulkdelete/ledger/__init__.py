@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from bulkdelete.ledger.durable import DurableLedger, open_ledger
+from bulkdelete.ledger.events import Event
 from bulkdelete.ledger.findings import Findings, Problems
 from bulkdelete.ledger.reading import LedgerReader, read_ledger
 from bulkdelete.ledger.runs import RunRow, sqlite_version, user_name
+from bulkdelete.ledger.texts import same_record
 from bulkdelete.ledger.totals import Totals
 from bulkdelete.ledger.unrecorded import UnrecordedLedger
 from bulkdelete.ledger.walking import LONGEST_RANGE
@@ -18,6 +20,7 @@ Ledger = DurableLedger | UnrecordedLedger
 __all__ = [
     "LONGEST_RANGE",
     "DurableLedger",
+    "Event",
     "Findings",
     "Ledger",
     "LedgerReader",
@@ -27,6 +30,7 @@ __all__ = [
     "UnrecordedLedger",
     "open_ledger",
     "read_ledger",
+    "same_record",
     "sqlite_version",
     "user_name",
 ]

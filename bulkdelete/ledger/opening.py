@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -34,8 +35,20 @@ def check_place(path: Path) -> None:
         raise LedgerStorageError(f"SQLite {sqlite3.sqlite_version} is too old for the ledger: 3.37 is needed")
     if os.path.isdir(path):  # noqa: PTH112 - is no error for a name that is too long
         raise LedgerStorageError(f"{path}: the ledger is a file, and this is a folder. Nothing was sent")
+    if _goes_round(path):
+        raise LedgerStorageError(
+            f"{path}: the symbolic links of this ledger lead round in a circle. Nothing was sent. Name the file itself"
+        )
     if not path.parent.is_dir():
         raise LedgerStorageError(f"{path}: there is no folder {path.parent} for the ledger. Nothing was sent; make it")
+
+
+def _goes_round(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def check_only_name(path: Path) -> None:

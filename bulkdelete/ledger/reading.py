@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
 from bulkdelete.ledger import checking, events, opening, ranges, runs, schema, sealing, texts, totals, writes
@@ -109,6 +109,15 @@ class LedgerReader:
             yield from page
             after = page[-1].row
 
+    def readable_failures(self) -> Iterator[RowFate]:
+        """Yield the same of a ledger that may be damaged, without those that cannot be read."""
+        after = -(2**63)
+        while page := self._rows_after(after):
+            for columns in page:
+                with suppress(ValueError, TypeError, AttributeError):
+                    yield texts.from_row(columns)
+            after = page[-1][0]
+
     def open_ranges(self) -> Iterator[tuple[StoredRange, Fate, int | None, str]]:
         """Yield every range with rows left, with their fate (unresolved or pending), code and message."""
         first_row = 0
@@ -124,8 +133,11 @@ class LedgerReader:
             ]
 
     def _failures_after(self, row: int) -> list[RowFate]:
+        return [texts.from_row(columns) for columns in self._rows_after(row)]
+
+    def _rows_after(self, row: int) -> list[tuple[Any, ...]]:
         with self._at_one_moment() as connection:
-            return [texts.from_row(columns) for columns in connection.execute(_FAILURES, (row,))]
+            return connection.execute(_FAILURES, (row,)).fetchall()
 
     def _open_ranges_from(self, first_row: int) -> list[tuple[StoredRange, Fate, int | None, str]]:
         with self._at_one_moment() as connection:

@@ -63,6 +63,11 @@ def from_row(columns: tuple[Any, ...]) -> RowFate:
     )
 
 
+def same_record(one: Record, other: Record) -> bool:
+    """Return whether the ledger keeps both in the same way."""
+    return _columns(one) == _columns(other)
+
+
 def _columns(record: Record) -> tuple[str | bytes | None, str | bytes]:
     if isinstance(record, Filter):
         return kept(str(record.column)), json.dumps(record.value, default=repr)

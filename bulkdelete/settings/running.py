@@ -128,7 +128,8 @@ class CanarySettings(Section):
     """A few records first, and a look at what came of them before the rest is sent."""
 
     records: int | None = Field(default=None, ge=1)
-    """Send so many records first, one batch at a time, and go on only when they were approved of. Unset: none."""
+    """Send so many records first, one batch at a time, and go on only when they were approved of; a batch that an
+    earlier run cut is sent whole, also where it holds more. Unset: none."""
     check_command: tuple[str, ...] = ()
     """A command, as a list of words, that gets the report as JSON on its standard input; exit code 0 approves. Empty:
     a person at the terminal is asked."""

@@ -8,13 +8,14 @@ and ``stamps`` what changes with its files.
 from __future__ import annotations
 
 from bulkdelete.sources.iterables import from_iterable
-from bulkdelete.sources.opening import open_source
+from bulkdelete.sources.opening import STANDARD_INPUT, open_source
 from bulkdelete.sources.several import FILES, passed_over
 from bulkdelete.sources.source import Source, Stamps, estimated_rows, first_records, is_source, stamps
 from bulkdelete.sources.spool import spooled
 
 __all__ = [
     "FILES",
+    "STANDARD_INPUT",
     "Source",
     "Stamps",
     "estimated_rows",

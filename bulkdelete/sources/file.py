@@ -145,7 +145,7 @@ class FileSource:
 
     def _reader(self, stream: RawStream | Unpacked) -> Read:
         if not is_utf_8(self.encoding):
-            return transcoded(stream.read, self.encoding)
+            return transcoded(stream.read, self.encoding, self.name)
         if isinstance(stream, RawStream) and looks_like_utf_16(stream.begins_with):
             raise SourceRefused(f"{self.name} is encoded in UTF-16. Nothing was sent. Say so with --encoding utf-16")
         return stream.read

@@ -57,7 +57,9 @@ async def test_a_command_that_approves_gets_the_report_and_lets_the_job_go_on(fo
     assert "exit_code" not in seen
     assert [len(request.entries) for request in emulator.log[:3]] == [1_000, 500, 1_000]
     assert emulator.count(TABLE_ID) == 0
-    assert canary_events(folder) == [{"approved": True, "sent": 1_500}]
+    came = {"sent": 1_500, "acknowledged": 1_500, "rejected": 0, "unresolved": 0}
+    assert canary_events(folder) == [{"approved": True, **came}]
+    assert seen["canary"] == done.report["canary"] == came
 
 
 async def test_a_command_that_fails_ends_the_job_with_3_and_the_next_run_asks_again_without_sending(folder, emulator):

@@ -93,6 +93,35 @@ async def test_a_plan_is_applied_without_the_configuration_it_was_made_from(fold
     assert {"user", "host", "pid", "bulkdelete", "python", "sqlite", "aiohttp"} <= events["confirmation"].keys()
 
 
+async def test_a_plan_made_in_another_folder_finds_the_same_check_and_files(folder, emulator):
+    for inner in ("sub", "tools"):
+        (folder / inner).mkdir()
+    (folder / "tools" / "look.sh").write_text("#!/bin/sh\nexec cat > /dev/null\n")
+    (folder / "tools" / "look.sh").chmod(0o700)
+    (folder / "look").symlink_to("tools/look.sh")
+    (folder / "key").write_text(CANARY_KEY)
+    (folder / "key").chmod(0o600)
+    with (folder / "purge.toml").open("r+") as file:
+        text = file.read()
+        file.seek(0)
+        file.write(f'api_key_file = "key"\n{text}[canary]\nrecords = 10\ncheck_command = ["./look"]\n')
+    words = ("plan", "-c", "../purge.toml", "-o", "../plan.json")
+    planned = await Command(folder / "sub", *words, key=None).run()
+    assert planned.code == 0, planned.stderr
+    kept = json.loads((folder / "plan.json").read_text())["settings"]
+    assert kept["canary"]["check_command"] == [str(folder / "look")]
+    assert kept["ledger"]["path"] == str(folder / "purge.db")
+    assert kept["holds"]["path"] == [str(folder / "holds.txt")]
+    assert kept["source"]["path"] == [str(folder / "ids.csv")]
+    assert kept["api_key_file"] == str(folder / "key")
+    (folder / "sub").rmdir()
+    done = await Command(folder, "run", "-c", "purge.toml", "--plan", "plan.json", "--yes", "--limit", 99).run()
+    assert done.code == 75, done.stderr
+    done = await Command(folder / "tools", "run", "--plan", "../plan.json", "--yes", "--json", key=None).run()
+    assert done.code == 1, done.stderr
+    assert done.report["acknowledged"] == 2_499
+
+
 async def test_what_decides_only_how_fast_may_change(folder):
     await plan(folder, "-o", "plan.json")
     applied = await apply(folder, "--concurrency", "2", "--batch-size", "100", "--limit", "1000")

@@ -52,6 +52,42 @@ async def test_a_purge_is_verified_alone_with_its_source_and_with_its_report(tmp
     assert "everything holds" in text.stdout
 
 
+async def test_a_row_that_was_changed_in_the_ledger_is_found_with_the_source(tmp_path, emulator):
+    rows = ids(ROWS)
+    emulator.poison(TABLE_ID, [rows[7_777]])
+    write_csv(tmp_path / "ids.csv", ["5.41e+17", rows[0], *rows])
+    (tmp_path / "holds.txt").write_text(f"{rows[40]}\n")
+    done = await purge(tmp_path, emulator, "ids.csv", "--holds", "holds.txt").run()
+    assert [done.report[fate] for fate in ("invalid", "duplicate", "held", "rejected")] == [1, 1, 1, 1], done.stderr
+    (tmp_path / "moved.csv").write_bytes((tmp_path / "ids.csv").read_bytes())
+    for source in ("ids.csv", "moved.csv"):
+        code, found = await verify(tmp_path, "--source", source)
+        assert code == 0, found
+    with closing(sqlite3.connect(tmp_path / "purge.db")) as ledger, ledger:
+        ledger.execute("UPDATE row SET record = record || 'x' WHERE row = 0")
+        ledger.execute("UPDATE row SET file = 'other.csv' WHERE fate = 'held'")
+    code, found = await verify(tmp_path, "--source", "ids.csv")
+    assert (code, found["problem_count"]) == (3, 2)
+    assert "row 0: the ledger keeps 5.41e+17x as invalid, and the source holds 5.41e+17 there" in found["problems"]
+    assert (
+        "row 42: the ledger has it in line 44 of other.csv, and the source in line 44 of ids.csv" in found["problems"]
+    )
+
+
+@pytest.mark.parametrize("more", [(), ("--limit", "5000"), ("--max-records", "1"), ("--count",)])
+async def test_a_report_whose_numbers_were_changed_is_found(tmp_path, emulator, more):
+    write_csv(tmp_path / "ids.csv", ids(ROWS))
+    done = await purge(tmp_path, emulator, "ids.csv", *more).run()
+    (tmp_path / "report.json").write_text(done.stdout)
+    code, found = await verify(tmp_path, "--report", "report.json")
+    assert code == 0, found
+    (tmp_path / "report.json").write_text(json.dumps({**done.report, "acknowledged": 999_999}))
+    code, found = await verify(tmp_path, "--report", "report.json")
+    assert (code, found["problem_count"], found["as_reported"]) == (3, 1, True)
+    held = f"{done.report['acknowledged']:,}"
+    assert f"says acknowledged 999,999, and the ledger {held}: the report was changed" in found["problems"][0]
+
+
 async def test_one_changed_byte_of_the_file_is_found(tmp_path, emulator):
     write_csv(tmp_path / "ids.csv", ids(ROWS))
     done = await purge(tmp_path, emulator, "ids.csv").run()

@@ -15,7 +15,7 @@ FLOORS = [
     ["holds", "waiting", "forecasting"],
     ["protocol", "screening", "sanity", "digest", "channel", "tally"],
     ["batching", "splitting", "credentials", "transport", "limiter", "retry", "ledger", "sources", "pathfinding"],
-    ["attempts", "merging", "copying", "holding", "state", "surveying", "orders", "accounting"],
+    ["attempts", "merging", "copying", "holding", "state", "surveying", "orders", "accounting", "canary"],
     ["deleter", "preparing", "counting", "keeping"],
     ["engine"],
     ["sweeping", "planning"],

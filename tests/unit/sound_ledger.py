@@ -58,7 +58,9 @@ def _batches() -> Iterable[Batch]:
     first_row = 0
     for kinds in KINDS:
         batch = batch_of(first_row, kinds)
-        yield replace(batch, digest=digest(IDS[first_row : batch.end_row]))
+        aside = tuple(replace(row_fate, record=IDS[row_fate.row]) for row_fate in batch.set_aside)
+        records = [IDS[row] for row in batch.rows]
+        yield replace(batch, digest=digest(IDS[first_row : batch.end_row]), records=records, set_aside=aside)
         first_row = batch.end_row
 
 

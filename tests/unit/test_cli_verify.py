@@ -174,6 +174,34 @@ def test_a_range_whose_digest_was_changed_in_the_ledger_is_found_by_the_source_o
     assert problem.startswith("rows 0 to 3 of the source are not those that the ledger holds")
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("record = record || 'x' WHERE row = 5", f"row 5: the ledger keeps {IDS[5]}x as invalid, and the source holds"),
+        ("record = 'other' WHERE row = 9", f"row 9: the ledger keeps other as rejected, and the source holds {IDS[9]}"),
+        ("filter_column = 'c', record = '1' WHERE row = 6", "row 6: the ledger keeps c = 1 as held"),
+        ("line = line + 1 WHERE row = 7", "row 7: the ledger has it in line 10 of ids.csv, and the source in line 9"),
+        ("line = NULL WHERE row = 21", "row 21: the ledger has it in no line of ids.csv, and the source in line 23"),
+        ("file = '', line = NULL WHERE row = 21", "row 21: the ledger has it in no line of no file, and the source in"),
+        ("line = 11, file = 'ids.csv' WHERE row = 9", "row 9: the ledger has it in line 11 of ids.csv, and keeps no"),
+    ],
+)
+def test_a_row_that_is_kept_as_the_source_does_not_hold_it_is_found_by_the_source_only(ledger, source, change, said):
+    damage(ledger, f"UPDATE row SET {change}")
+    assert verified(ledger)[0] == 0
+    code, found = verified(ledger, "--source", source)
+    assert code == 3
+    (problem,) = found["problems"]
+    assert problem.startswith(said)
+
+
+def test_a_row_that_cannot_be_read_does_not_stop_the_comparison(ledger, source):
+    damage(ledger, "UPDATE row SET fate = 'lost' WHERE row = 5; UPDATE row SET record = 'x' WHERE row = 22")
+    code, found = verified(ledger, "--source", source)
+    assert code == 3
+    assert any(problem.startswith("row 22: the ledger keeps x") for problem in found["problems"])
+
+
 def test_a_source_that_was_moved_is_read_where_it_is(ledger, source):
     moved = source.rename(source.with_name("moved.data"))
     assert verified(ledger, "--source", moved)[0] == 0
@@ -254,6 +282,48 @@ def test_a_saved_report_says_whether_the_ledger_was_changed_since(ledger, closed
         assert "was changed since that report was made" in found["problems"][0]
         assert found["ledger_digest"] in found["problems"][0]
     assert "no run began after it: something else changed the ledger" in run(ledger, "--report", report).stdout
+
+
+TOLD = {"rows": 23, "acknowledged": 8, "rejected": 1, "invalid": 3, "held": 1, "duplicate": 1, "unresolved": 5}
+TOLD |= {"pending": 4, "batches": 6, "requests": 5, "retries": 2, "ended": "signal", "settled_before": 0}
+TOLD |= {"table_id": "673af861ed69656ac0895b07", "total_count_before": None, "canary": None}
+
+
+def test_a_report_is_compared_with_the_ledger_number_by_number(ledger, closed_with, tmp_path):
+    report = saved_report(tmp_path, ledger_digest=closed_with, ledger_run=2, **TOLD)
+    assert verified(ledger, "--report", report)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "holds"),
+    [
+        *[((name, 999_999), f"{TOLD[name]:,}") for name in [*TOLD][:11]],
+        (("acknowledged", "8"), "8"),
+        (("acknowledged", None), "8"),
+        (("held", True), "1"),
+        (("settled_before", 15), "at most 14"),
+        (("total_count_after", 7), "none"),
+        (("ended", "complete"), '"signal"'),
+        (("table_id", "another"), '"673af861ed69656ac0895b07"'),
+        (("ledger_run", 1), "2"),
+        (("ledger_run", None), "2"),
+    ],
+)
+def test_a_number_of_a_report_that_is_not_the_ledgers_is_named_with_both(ledger, closed_with, tmp_path, said, holds):
+    name, value = said
+    report = saved_report(tmp_path, **{"ledger_digest": closed_with, "ledger_run": 2, **TOLD, name: value})
+    code, found = verified(ledger, "--report", report)
+    assert code == 3
+    told = f"{value:,}" if type(value) is int else json.dumps(value)
+    assert f"the report says {name} {told}, and the ledger {holds}: the report was changed" in found["problems"]
+
+
+def test_after_a_later_run_what_the_ledger_keeps_of_the_reports_own_run_is_compared(ledger, closed_with, tmp_path):
+    run_once_more(ledger, Ended.COMPLETE)
+    report = saved_report(tmp_path, **{"ledger_digest": closed_with, "ledger_run": 2, **TOLD, "requests": 6})
+    code, found = verified(ledger, "--report", report)
+    assert (code, found["problem_count"]) == (3, 2)
+    assert found["problems"][1] == "the report says requests 6, and the ledger 5: the report was changed"
 
 
 def run_once_more(path, ended):

@@ -17,11 +17,11 @@ from bulkdelete.job import Job
 from bulkdelete.ledger import read_ledger
 from bulkdelete.limiter import Limiter
 from bulkdelete.orders import Order
-from bulkdelete.records import Ended
+from bulkdelete.records import CanaryCounts, Ended
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable
 from bulkdelete.transport import Reply
-from tests.api_model import ApiModel
+from tests.api_model import INTERNAL, ApiModel
 from tests.unit.test_engine import QUICK, TABLE_ID, fates, rows
 
 
@@ -65,7 +65,7 @@ def test_with_an_approved_canary_every_row_ends_as_without_one(records, size, ca
     assert report.balanced
     for one in seen:
         assert one.ended is Ended.CANARY
-        assert one.acknowledged + one.rejected + one.unresolved == canary
+        assert one.acknowledged + one.rejected + one.unresolved == one.canary.sent == canary
 
 
 @given(st.integers(1, 30), st.integers(1, 7), st.integers(1, 30), st.booleans())
@@ -117,6 +117,33 @@ async def test_batches_of_a_canary_go_one_at_a_time(tmp_path):
     assert report.acknowledged == 500
     assert most == [1]
     assert api.most > 1
+
+
+async def test_batches_of_a_canary_that_are_sent_once_more_go_one_at_a_time_too(tmp_path):
+    class Failing(ApiModel):
+        now = most = 0
+
+        async def post(self, *request):
+            self.now += 1
+            self.most = max(self.most, self.now)
+            try:
+                reply = await super().post(*request)
+                return INTERNAL if len(self.requests) <= 10 else reply
+            finally:
+                self.now -= 1
+
+    api = Failing()
+    most = []
+
+    async def check(report) -> bool:
+        most.append((api.most, report.canary))
+        return False
+
+    sections = {"batch": {"size": 5}, "canary": {"records": 50}, "stop": {"max_failures": 1_000}}
+    once = {**sections, "retry": {"max_attempts": 1, "first_backoff_seconds": 0}, "flow": {"concurrency": 8}}
+    await job(api, plain_ids(500), tmp_path / "a.db", check, **once).run()
+    assert len(api.requests) == 20
+    assert most == [(1, CanaryCounts(50, 50, 0, 0))]
 
 
 async def test_a_limit_below_the_canary_ends_the_run_and_a_limit_above_counts_the_canary_in(tmp_path):

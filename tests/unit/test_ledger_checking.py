@@ -78,7 +78,10 @@ DAMAGES = [
     ("UPDATE row SET fate = 'held' WHERE row = 7", "rows 4 to 9: 1 of its rows are counted as duplicate, and 0"),
     ("UPDATE row SET reason = x'ff' WHERE row = 6", "row 6: what is kept of it cannot be read"),
     ("UPDATE row SET reason = 5 WHERE row = 6", "row 6: what is kept of it cannot be read"),
-    ("UPDATE row SET filter_column = 'email' WHERE row = 6", "row 6: what is kept of it cannot be read"),
+    (
+        "UPDATE row SET filter_column = 'c', record = 'no' WHERE row = 6",
+        "row 6: what is kept of it cannot be read",
+    ),
     ("UPDATE row SET fate = CAST(x'ff' AS TEXT) WHERE row = 6", "the batches cannot be read to the end"),
     ("UPDATE job SET value = '24' WHERE key = 'source_rows'", "source_rows 24, and the ranges end before row 23"),
     ("UPDATE job SET value = 'all' WHERE key = 'source_rows'", "source_rows all, and the ranges end before row 23"),

@@ -1,0 +1,114 @@
+"""Mistakes of users are refused with what to do about them, and never end as a fault of bulkdelete itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bulkdelete.emulator import Emulator
+from bulkdelete.planning import Plan
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, ids, write_csv
+
+
+@pytest.fixture
+async def emulator():
+    async with Emulator() as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, ids(50))
+        yield emulator
+
+
+async def refused(folder, emulator, word, *words):
+    """Run the command *word*; return what it said, which is a refusal, the same for people and for machines."""
+    to = () if word == "verify" else ("--table-id", TABLE_ID, "--base-url", emulator.base_url)
+    yes = ("--yes",) if word == "run" else ()
+    for as_json in ((), ("--json",)):
+        done = await Command(folder, word, *words, *to, *yes, *as_json).run()
+        assert done.code == 2, done.everything
+        assert "Traceback" not in done.stderr
+        assert "fault of bulkdelete" not in done.stderr
+        assert not as_json or json.loads(done.stdout)["exit_code"] == 2
+    assert emulator.requests == 0
+    return " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("word", "encoding"), [("plan", "utf-16"), ("run", "utf-16"), ("plan", "UTF_16"), ("run", "utf-32")]
+)
+async def test_an_encoding_with_a_mark_for_a_file_without_one_is_refused_with_those_that_need_none(
+    tmp_path, emulator, word, encoding
+):
+    (tmp_path / "ids.txt").write_bytes("\n".join(ids(50)).encode(f"{encoding.lower().replace('_', '-')}-le"))
+    said = await refused(tmp_path, emulator, word, "ids.txt", "--encoding", encoding)
+    name = encoding.lower().replace("_", "-")
+    assert f"--encoding {name}-le (or {name}-be)" in said
+    done = await Command(
+        tmp_path, "run", "ids.txt", "--encoding", f"{name}-le", "--table-id", TABLE_ID, "--base-url", emulator.base_url,
+        "--yes",
+    ).run()  # fmt: skip
+    assert done.code == 0, done.stderr
+
+
+async def test_the_same_is_so_for_a_hold_list(tmp_path, emulator):
+    write_csv(tmp_path / "ids.csv", ids(50))
+    (tmp_path / "holds.txt").write_bytes("\n".join(ids(5)).encode("utf-16-be"))
+    (tmp_path / "purge.toml").write_text('[holds]\npath = "holds.txt"\nencoding = "utf-16"\n')
+    said = await refused(tmp_path, emulator, "run", "ids.csv", "-c", "purge.toml")
+    assert "the hold list cannot be read" in said
+    assert "encoding = utf-16-le in [holds] of the configuration (or utf-16-be)" in said
+    assert "--encoding" not in said
+
+
+async def test_a_file_without_a_mark_among_several_is_named(tmp_path, emulator):
+    (tmp_path / "a.txt").write_text("\n".join(ids(20)), "utf-16")
+    (tmp_path / "b.txt").write_text("\n".join(ids(50)[20:]), "utf-16-le")
+    said = await refused(tmp_path, emulator, "plan", "a.txt", "b.txt", "--encoding", "utf-16")
+    assert "b.txt" in said
+
+
+@pytest.mark.parametrize(("word", "source"), [("plan", "l1"), ("run", "l1"), ("plan", "l2"), ("run", "l1/ids.csv")])
+async def test_links_that_go_round_are_no_source(tmp_path, emulator, word, source):
+    (tmp_path / "l1").symlink_to("l1")
+    (tmp_path / "l2").symlink_to("l3")
+    (tmp_path / "l3").symlink_to("l2")
+    said = await refused(tmp_path, emulator, word, source)
+    assert source in said
+    assert "Nothing was sent" in said
+
+
+@pytest.mark.parametrize("options", [("--ledger", "l1"), ("--holds", "l1"), ("-c", "l1"), ("--plan", "l1")])
+async def test_links_that_go_round_are_no_other_file_either(tmp_path, emulator, options):
+    write_csv(tmp_path / "ids.csv", ids(50))
+    (tmp_path / "l1").symlink_to("l1")
+    assert "l1" in await refused(tmp_path, emulator, "run", "ids.csv", *options)
+
+
+async def test_nor_is_such_a_ledger_of_what_is_read_once(tmp_path, emulator):
+    (tmp_path / "l1").symlink_to("l1")
+    words = ("run", "-", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--yes", "--ledger", "l1")
+    done = await Command(tmp_path, *words).run(stdin="\n".join(ids(5)).encode())
+    assert (done.code, emulator.requests) == (2, 0), done.everything
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("latency", ["nan", "inf", "1e308", "3601"])
+async def test_a_latency_that_cannot_be_is_an_error_of_usage(tmp_path, emulator, latency):
+    write_csv(tmp_path / "ids.csv", ids(50))
+    words = ("plan", "ids.csv", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--latency", latency)
+    done = await Command(tmp_path, *words).run()
+    assert done.code == 2, done.everything
+    assert "Invalid value for '--latency'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("batch", [None, {}, {"size": True}])
+async def test_a_plan_without_a_batch_size_is_none_whatever_its_digest(tmp_path, emulator, batch):
+    write_csv(tmp_path / "ids.csv", ids(50))
+    words = ("ids.csv", "--table-id", TABLE_ID, "--base-url", emulator.base_url)
+    assert (await Command(tmp_path, "plan", *words, "-o", "plan.json").run()).code == 0
+    made = Plan.from_json((tmp_path / "plan.json").read_bytes(), "plan.json")
+    settings = {**made.settings, "batch": batch} if batch is not None else {}
+    (tmp_path / "plan.json").write_text(made.model_copy(update={"settings": settings}).as_json())
+    said = await refused(tmp_path, emulator, "run", *words[:1], "--plan", "plan.json")
+    assert "plan.json is no plan that this bulkdelete made" in said
