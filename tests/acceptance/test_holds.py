@@ -95,6 +95,26 @@ async def test_hold_lists_from_standard_input_a_fifo_and_a_directory_hold_alike(
 
 
 @pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "lists/b.txt is empty. Nothing was sent."),
+        ([f"{one[:15]}000" for one in ids(15_000)[14_000:14_100]], "lists/b.txt: 100 of the first 100 long ids end in"),
+        ([f"a{number}@x.org" for number in range(100)], "lists/b.txt: 100 of the first 100 ids look like e-mail"),
+    ],
+)
+@pytest.mark.parametrize("given", ["lists", "lists/*"])
+async def test_a_wrong_file_among_good_ones_stops_everything_and_is_named(tmp_path, emulator, rows, said, given):
+    emulator.load(TABLE_ID, ids(15_000))
+    write(tmp_path / "ids.txt", ids(15_000))
+    (tmp_path / "lists").mkdir()
+    write(tmp_path / "lists" / "a.txt", ids(10_000))
+    write(tmp_path / "lists" / "b.txt", rows)
+    refused = await purge(tmp_path, emulator, "ids.txt", "--holds", given).run()
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert said in refused.stderr
+
+
+@pytest.mark.parametrize(
     ("content", "options", "said"),
     [
         ("", [], "--allow-empty-holds"),
