@@ -114,6 +114,23 @@ async def test_a_wrong_file_among_good_ones_stops_everything_and_is_named(tmp_pa
     assert said in refused.stderr
 
 
+async def test_a_directory_that_a_glob_of_lists_matches_stops_everything_and_a_narrower_one_helps(tmp_path, emulator):
+    rows = ids(30)
+    emulator.load(TABLE_ID, rows)
+    write(tmp_path / "ids.txt", rows)
+    (tmp_path / "lists" / "more").mkdir(parents=True)
+    write(tmp_path / "lists" / "a.txt", rows[:2])
+    write(tmp_path / "lists" / "more" / "x.txt", rows[2:4])
+    refused = await purge(tmp_path, emulator, "ids.txt", "--holds", "lists/*").run()
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert "lists/* matches the directory lists/more" in refused.stderr
+    assert "'lists/*.txt'" in refused.stderr
+    assert "'lists/**/*.txt'" in refused.stderr
+    done = await purge(tmp_path, emulator, "ids.txt", "--holds", "lists/**/*.txt").run()
+    assert (done.code, fates(done.report)) == (0, {"acknowledged": 26, "held": 4})
+    assert asked_for(emulator).isdisjoint(rows[:4])
+
+
 @pytest.mark.parametrize(
     ("content", "options", "said"),
     [
