@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged
-from bulkdelete.screening import different_held
+from bulkdelete.records import Fate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -24,9 +24,9 @@ class Merge:
 
     *limit* ends them after so many records. ``source_rows`` is what an earlier run counted to the source's end.
     No batch is begun that would make more than *most_records* over the job's life, or by which the source is seen to
-    hold more than *expected*. Afterwards, :attr:`read_to_end`, :attr:`limited`, :attr:`limit_note` and
-    :attr:`over_cap` say how the batches ended; :attr:`records` how many records they and the stored ranges hold, and
-    :attr:`found` how many with those on hold.
+    hold more rows with a record than *expected*. Afterwards, :attr:`read_to_end`, :attr:`limited`, :attr:`limit_note`
+    and :attr:`over_cap` say how the batches ended; :attr:`records` how many records they and the stored ranges hold,
+    and :attr:`found` how many rows of those cut now hold a record, also one on hold or a duplicate.
     """
 
     def __init__(  # noqa: PLR0913 - each bound is another, and has its name at the call
@@ -87,7 +87,6 @@ class Merge:
     def _take(self, stored: StoredRange) -> Batch | None:
         batch = self._batcher.take(stored)
         self.records += stored.records if batch is None else len(batch.records)
-        self.found = self.records
         if batch is None or self._left is None:
             return batch
         if batch.open_records > self._left:
@@ -120,7 +119,7 @@ class Merge:
             if batch is None:
                 return
             self.records += len(batch.records)
-            self.found += len(batch.records) + different_held(batch.set_aside)
+            self.found += len(batch.records) + sum(one.fate is not Fate.INVALID for one in batch.set_aside)
             if _is_over(self.records, self._most_records) or _is_over(self.found, self._expected):
                 self.over_cap = True
                 return
