@@ -36,6 +36,25 @@ async def test_packed_files_are_told_by_how_they_begin_and_members_are_read_thro
     assert await read(path) == IDS
 
 
+@pytest.mark.parametrize("magic", range(0x50, 0x60))
+async def test_zstandard_is_told_by_a_frame_to_be_skipped_too_wherever_it_stands(tmp_path, magic):
+    def skipped(content):
+        return bytes([magic]) + b"\x2a\x4d\x18" + len(content).to_bytes(4, "little") + content
+
+    path = tmp_path / "ids.txt"
+    members = [PACK["zst"](text(part)) for part in (IDS[:10_000], IDS[10_000:])]
+    path.write_bytes(b"".join([skipped(b"size"), members[0], skipped(b""), skipped(bytes(300_000)), *members[1:]]))
+    assert await read(path) == IDS
+    path.write_bytes(members[0] + skipped(b"the end"))
+    assert await read(path) == IDS[:10_000]
+    path.write_bytes(skipped(b"alone"))
+    assert await read(path) == []
+    for cut in (skipped(b"alone")[:-1], skipped(b"alone")[:6], members[0] + skipped(b"the end")[:-3]):
+        path.write_bytes(cut)
+        with pytest.raises(SourceError, match="damaged"):
+            await read(path)
+
+
 @pytest.mark.parametrize("kind", PACK)
 def test_the_name_before_the_packing_says_the_format(tmp_path, kind):
     path = tmp_path / f"ids.csv.{kind}"
