@@ -43,6 +43,8 @@ async def read_holds(
 ) -> Holds:
     """Return what *sources* hold back; *identifiers* say what ids of the table look like.
 
+    Of several files, each is a list of its own, and judged as if it were given alone.
+
     Raises:
         HoldsRefused: one of them cannot be read to its end, is empty without ``allow_empty``, is older than
             ``max_age_seconds``, holds a row that can be no record, or does not look like a list of ids of the table.
@@ -50,15 +52,20 @@ async def read_holds(
     """
     holds = Holds()
     for source in sources:
-        _check_age(source, settings.max_age_seconds, wall_clock())
-        reading = _Reading(source, holds, identifiers)
-        try:
-            async with aclosing(source.blocks()) as blocks:
-                async for rows in blocks:
-                    reading.take(rows)
-        except SourceError as error:
-            raise unreadable(error) from error
-        reading.judge(settings)
+        first: list[Item] = []
+        for part in source.parts:
+            _check_age(part, settings.max_age_seconds, wall_clock())
+            reading = _Reading(part, holds, identifiers)
+            try:
+                async with aclosing(part.blocks()) as blocks:
+                    async for rows in blocks:
+                        reading.take(rows)
+            except SourceError as error:
+                raise unreadable(error) from error
+            reading.judge(settings)
+            first += reading.first[: ROWS_LOOKED_AT - len(first)]
+        if settings.sanity_check and len(source.parts) > 1:
+            _refuse_if(looks_wrong(first), source.name)
     return holds
 
 
@@ -72,7 +79,7 @@ def unreadable(error: SourceError) -> HoldsRefused:
 
 
 class _Reading:
-    """The reading of one hold list into *holds*."""
+    """The reading of one hold list into *holds*; ``first`` are its first rows."""
 
     def __init__(self, source: Source, holds: Holds, identifiers: IdentifierSettings | None) -> None:
         self._name = source.name
@@ -83,14 +90,14 @@ class _Reading:
         self._rows = 0
         self._ids = 0
         self._fits = identifiers is None
-        self._first: list[Item] = []
+        self.first: list[Item] = []
         holds.begin_list()
 
     def take(self, rows: Rows) -> None:
         """Hold back the records of *rows*; a row that is none may stand for a record that must not be deleted."""
         items = rows.items
         self._rows += len(items)
-        self._first.extend(items[: ROWS_LOOKED_AT - len(self._first)])
+        self.first.extend(items[: ROWS_LOOKED_AT - len(self.first)])
         joined = self._screen.plain_joined(items) if items else None
         if joined is not None and (isinstance(items, Ids) or not self._looks_cut(joined.decode())):
             self._holds.add_joined(joined)
@@ -110,15 +117,10 @@ class _Reading:
             )
         if not settings.sanity_check:
             return
-        wrong = looks_wrong(self._first)
+        wrong = looks_wrong(self.first)
         if self._ids and not self._fits:
             wrong = "none of its ids looks like one of this table, as [identifiers] describes them"
-        if wrong:
-            raise HoldsRefused(
-                f"the hold list {self._name}: {wrong}. This does not look like a list of record ids, and would hold "
-                "back nothing that is meant. Nothing was sent. Give the list as it was made, or say which column holds "
-                "the ids with --holds-column; if it is what you mean, say so with --no-holds-sanity-check"
-            )
+        _refuse_if(wrong, self._name)
 
     def _checked(self, item: Item, rows: Rows, index: int) -> Record:
         if isinstance(item, Defect):
@@ -138,6 +140,15 @@ class _Reading:
         return HoldsRefused(
             f"the hold list {rows.file or self._name}, {place}: {fault}. What it should hold back is not clear. "
             "Nothing was sent. Mend that row, and run the same command again"
+        )
+
+
+def _refuse_if(wrong: str, name: str) -> None:
+    if wrong:
+        raise HoldsRefused(
+            f"the hold list {name}: {wrong}. This does not look like a list of record ids, and would hold back "
+            "nothing that is meant. Nothing was sent. Give the list as it was made, or say which column holds the ids "
+            "with --holds-column; if it is what you mean, say so with --no-holds-sanity-check"
         )
 
 

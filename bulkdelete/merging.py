@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged
-from bulkdelete.screening import different_held
+from bulkdelete.records import Fate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -24,10 +24,11 @@ class Merge:
 
     *limit* ends them after so many records. So does *enough*, but a stored batch, never cut anew, is sent whole
     where it is more. ``source_rows`` is what an earlier run counted to the source's end. No batch is begun that would
-    make more than *most_records* over the job's life, or by which the source is seen to hold more than *expected*.
-    Afterwards, :attr:`read_to_end`, :attr:`limited`, :attr:`limit_note`, :attr:`had_enough` and :attr:`over_cap` say
-    how the batches ended; :attr:`sent` how many records were to be sent, :attr:`records` how many the batches and the
-    stored ranges hold, and :attr:`found` how many with those on hold.
+    make more than *most_records* over the job's life, or by which the source is seen to hold more rows with a record
+    than *expected*. Afterwards, :attr:`read_to_end`, :attr:`limited`, :attr:`limit_note`, :attr:`had_enough` and
+    :attr:`over_cap` say how the batches ended; :attr:`sent` how many records were to be sent, :attr:`records` how many
+    the batches and the stored ranges hold, and :attr:`found` how many rows of those cut now hold a record, also one on
+    hold or a duplicate.
     """
 
     def __init__(  # noqa: PLR0913 - each bound is another, and has its name at the call
@@ -105,7 +106,6 @@ class Merge:
     def _take(self, stored: StoredRange) -> Batch | None:
         batch = self._batcher.take(stored)
         self.records += stored.records if batch is None else len(batch.records)
-        self.found = self.records
         if batch is None or not batch.open_records:
             return batch
         if self._missing == 0 and self._left != 0:
@@ -141,7 +141,7 @@ class Merge:
             if batch is None:
                 return
             self.records += len(batch.records)
-            self.found += len(batch.records) + different_held(batch.set_aside)
+            self.found += len(batch.records) + sum(one.fate is not Fate.INVALID for one in batch.set_aside)
             if _passes(self.records, self._most_records) or _passes(self.found, self._expected):
                 self.over_cap = True
                 return

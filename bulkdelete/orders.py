@@ -113,5 +113,5 @@ def differences(approved: Mapping[str, object], now: Mapping[str, object]) -> li
     return [
         f"{name}: is {now.get(name, 'none')}, was {approved.get(name, 'none')} in the plan"
         for name in sorted({*approved, *now})
-        if now.get(name) != approved.get(name)
+        if now.get(name, "none") != approved.get(name, "none")
     ]

@@ -149,7 +149,7 @@ def _without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _cap_passed(found: Survey, settings: Settings) -> str:
     try:
-        check_caps(found.records, settings.stop, held=found.found - found.records)
+        check_caps(found.counted, settings.stop)
     except CapPassed as passed:
         return str(passed)
     return ""

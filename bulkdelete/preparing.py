@@ -16,7 +16,7 @@ from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import first_records, stamps
-from bulkdelete.surveying import survey
+from bulkdelete.surveying import Counted, survey
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     prepared = Prepared(order.table_id, source, held, screen, surveyed)
     seen = None if order.approved is None else await _compare_counts(order.approved, prepared, settings, ledger)
     if surveyed:
-        records, found = await _counted(prepared, settings, ledger, seen)
-        check_caps(records, caps, held=found - records)
+        check_caps(await _counted(prepared, settings, ledger, seen), caps)
     return prepared
 
 
@@ -108,8 +107,7 @@ async def _compare_counts(approved: Approved, prepared: Prepared, settings: Sett
     """Return if the source, screened as this run does it, holds what the plan counted; else raise.
 
     That nothing which decides has changed should mean the same. But it is the counts that somebody approved, so they
-    are made again, as the plan made them: with its batch size, on which the duplicates depend. The survey is returned
-    where it is one with today's batch size too.
+    are made again, as the plan made them: with its batch size, on which the duplicates depend. The survey is returned.
     """
     key = f"{approved.digest} {VERSION}"
     if ledger.totals.rows and ledger.facts.get(COMPARED) == key:
@@ -118,7 +116,7 @@ async def _compare_counts(approved: Approved, prepared: Prepared, settings: Sett
     seen = await survey(prepared.table_id, prepared.source, batch, prepared.screen)
     _refuse_what_differs(differences(approved.counts, {name: getattr(seen, name) for name in approved.counts}))
     await ledger.remember(COMPARED, key)
-    return seen if batch == settings.batch else None
+    return seen
 
 
 def _refuse_what_differs(different: Sequence[str]) -> None:
@@ -137,26 +135,25 @@ async def screen_of(order: Order, settings: Settings) -> tuple[Screen, Holds]:
     return Screen(settings.batch.max_id_characters, rules, held), held
 
 
-async def _counted(
-    prepared: Prepared, settings: Settings, ledger: Ledger, seen: Survey | None = None
-) -> tuple[int, int]:
-    """Return how many records the source holds to send, and how many with those on hold, as the ledger knows it.
+async def _counted(prepared: Prepared, settings: Settings, ledger: Ledger, seen: Survey | None = None) -> Counted:
+    """Return what the source holds, as the ledger knows it.
 
-    Lists that grew change what is to send, and not what the source holds: where batches are cut because of them decides
-    only which rows are duplicates. *seen* is a survey that was made just now.
+    Lists that grew change what is to send, and not what the source holds. *seen* is a survey that was made just now.
     """
     rules = settings.identifiers.get(prepared.table_id)
-    plain = [settings.batch.model_dump(mode="json"), None if rules is None else rules.model_dump(mode="json")]
+    batch = settings.batch.model_dump(mode="json", exclude={"size"})
+    plain = [batch, None if rules is None else rules.model_dump(mode="json")]
     decided_by = hashlib.sha256(json.dumps(plain).encode()).hexdigest()
     known = json.loads(ledger.facts.get(SURVEYED, "{}")) if ledger.totals.rows else {}
     if known.get("decided_by") != decided_by:
         known = {}
     if known.get("holds") != prepared.holds.digest:
         seen = seen or await survey(prepared.table_id, prepared.source, settings.batch, prepared.screen)
-        known = {"found": seen.found, **known, "records": seen.records}
+        counted = seen.counted
+        known = {"found": counted.found, **known, "to_send": counted.to_send, "duplicate": counted.duplicate}
     now = {**known, "decided_by": decided_by, "holds": prepared.holds.digest}
     await ledger.remember(SURVEYED, json.dumps(now))
-    return known["records"], known["found"]
+    return Counted(known["found"], known["to_send"], known["duplicate"])
 
 
 def _refuse_to_forget(holds: Sequence[Source], ledger: Ledger) -> None:
@@ -211,19 +208,25 @@ def _refuse_if(wrong: str, name: str) -> None:
         )
 
 
-def check_caps(records: int, caps: StopSettings, *, held: int = 0) -> None:
-    """Return if a job of so many *records*, and *held* more on hold, may go on; else raise :class:`CapPassed`."""
-    found = records + held
+def check_caps(counted: Counted, caps: StopSettings) -> None:
+    """Return if a job whose source holds what was *counted* may go on; else raise :class:`CapPassed`."""
+    found, to_send, twice = counted.found, counted.to_send, counted.duplicate
+    held, duplicates, nothing = "", "", "nothing was sent in this run"
+    if found > to_send:
+        held = f"{found - to_send:,} of them on hold"
+    if twice:
+        duplicates = f"{twice:,} of them {'a duplicate in its' if twice == 1 else 'duplicates in their'} batch"
+        nothing += ". Duplicates count: whether one is sent depends on where batches are cut"
     if caps.expect is not None and found != caps.expect:
-        those_held = f", {held:,} of them on hold" if held else ""
+        rows = f"{found:,} rows with a record{_in_brackets(held, duplicates)}"
+        raise CapPassed(Ended.UNEXPECTED, f"the source holds {rows}, and {caps.expect:,} are expected: {nothing}")
+    if caps.max_records is not None and to_send > caps.max_records:
+        rows = f"{to_send:,} rows to send{_in_brackets(duplicates)}"
         raise CapPassed(
-            Ended.UNEXPECTED,
-            f"the source holds {found:,} records{those_held}, and {caps.expect:,} are expected: nothing was sent in "
-            "this run",
+            Ended.MAX_RECORDS, f"the source holds {rows}, and max_records is {caps.max_records:,}: {nothing}"
         )
-    if caps.max_records is not None and records > caps.max_records:
-        raise CapPassed(
-            Ended.MAX_RECORDS,
-            f"the source holds {records:,} records to send, and max_records is {caps.max_records:,}: nothing was sent "
-            "in this run",
-        )
+
+
+def _in_brackets(*parts: str) -> str:
+    said = ", ".join(filter(None, parts))
+    return f" ({said})" if said else ""

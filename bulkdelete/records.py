@@ -40,8 +40,8 @@ class Ended(StrEnum):
     CANCELLED = "cancelled"  #: the awaiting task was cancelled
     FATAL_ANSWER = "fatal_answer"  #: the API refused the table, the key or the plan
     DURATION = "duration"  #: max_duration_seconds is over
-    MAX_RECORDS = "max_records"  #: the source holds more records than max_records allows
-    UNEXPECTED = "unexpected"  #: the source does not hold exactly as many records as expected
+    MAX_RECORDS = "max_records"  #: the source holds more rows to send than max_records allows
+    UNEXPECTED = "unexpected"  #: the source does not hold exactly as many rows with a record as expected
     CANARY = "canary"  #: nobody said that what the canary showed is right
     MAX_FAILURES = "max_failures"  #: more rejected and unresolved rows than allowed
     WHOLLY_WRONG = "wholly_wrong"  #: the API refuses whole batches: wrong column, wrong table, wrong kind of id

@@ -5,7 +5,9 @@ A wrong column is the commonest way to delete what nobody meant; each of these p
 
 from __future__ import annotations
 
+import math
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 
 ROWS_LOOKED_AT: Final = 10_000
 _DATE: Final = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T_ ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?:[T_ ].*)?")
+_IN_DATES: Final = "-/."
 _E_MAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_IN_E_MAILS: Final = "@"
 _LONG_ID: Final = re.compile(r"\d{16,}")
 _ROUNDED: Final = "000"
 _MOST_ROUNDED_SHARE: Final = 0.01
@@ -35,11 +39,18 @@ def looks_wrong(items: Sequence[Item], most_rounded: float = _MOST_ROUNDED_SHARE
     ids = [item for item in items if isinstance(item, str)]
     if not ids:
         return ""
-    return _equal(ids) or _numbers(ids) or _dates(ids) or _addresses(ids) or _rounded(ids, most_rounded)
+    text = "\n".join(ids) + "\n"
+    return (
+        _equal(ids)
+        or _numbers(ids)
+        or (_dates(ids) if any(sign in text for sign in _IN_DATES) else "")
+        or (_addresses(ids) if _IN_E_MAILS in text else "")
+        or (_rounded(ids, most_rounded) if _may_be_rounded(ids, text, most_rounded) else "")
+    )
 
 
 def _equal(ids: Sequence[str]) -> str:
-    if len(ids) < _FEWEST_EQUAL or len(set(ids)) > 1:
+    if len(ids) < _FEWEST_EQUAL or ids[0] != ids[-1] or len(set(ids)) > 1:
         return ""
     return f"all of the first {len(ids):,} ids are {ids[0]!r}"
 
@@ -64,6 +75,16 @@ def _mostly(ids: Sequence[str], what: str, those: Iterable[str]) -> str:
     if len(found) <= _SHARE * len(ids):
         return ""
     return f"{len(found):,} of the first {len(ids):,} ids look like {what}, such as {found[0]!r}"
+
+
+def _may_be_rounded(ids: Sequence[str], text: str, most: float) -> bool:
+    """Return whether :func:`_rounded` must look at each of *ids*, whose lines are *text*; the common case is soon seen.
+
+    Of many lists of holds each is looked at.
+    """
+    ends = text.count(f"{_ROUNDED}\n")
+    enough = math.ceil(ends / most)
+    return ends > 1 and sum(1 for _ in islice(filter(_LONG_ID.fullmatch, ids), enough)) < enough
 
 
 def _rounded(ids: Sequence[str], most: float) -> str:

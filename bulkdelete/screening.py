@@ -11,9 +11,9 @@ from bulkdelete.ids import Ids
 from bulkdelete.records import Fate, Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from bulkdelete.records import Item, Record, RowFate
+    from bulkdelete.records import Item, Record
     from bulkdelete.settings import IdentifierSettings
 
 _NOT_IN_AN_ID: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -117,11 +117,6 @@ def fault(record: Record, most_characters: int) -> str:
 def identity(record: Record) -> object:
     """Return what two rows share when they name the same record (``1``, ``True`` and ``1.0`` do not)."""
     return record if isinstance(record, str) else (record.column, type(record.value), record.value)
-
-
-def different_held(set_aside: Iterable[RowFate]) -> int:
-    """Return how many records, each counted once, are on hold among the rows that a batch sets aside."""
-    return len({identity(one.record) for one in set_aside if one.fate is Fate.HELD})
 
 
 def _id_fault(record_id: str, most_characters: int) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.batching import Batcher
 from bulkdelete.records import Fate
-from bulkdelete.screening import different_held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -25,17 +24,29 @@ MOST_SAMPLES: Final = 10
 """So many examples are kept of each kind."""
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What caps are compared with: rows, and the same ones wherever batches are cut.
+
+    ``found`` hold a record, and ``to_send`` of them none that is on hold. So ``duplicate`` ones are among both: another
+    cut would send them.
+    """
+
+    found: int
+    to_send: int
+    duplicate: int = 0
+
+
 @dataclass(slots=True)
 class Survey:
     """What is in a source: rows by what would become of them, and examples.
 
-    ``records`` would be sent, in ``batches`` requests if nothing went wrong; ``found`` are those and the ones on hold.
-    ``digest`` stands for every row, screened as it was.
+    ``records`` would be sent, in ``batches`` requests if nothing went wrong. ``digest`` stands for every row, screened
+    as it was.
     """
 
     rows: int = 0
     records: int = 0
-    found: int = 0
     invalid: int = 0
     held: int = 0
     duplicate: int = 0
@@ -43,6 +54,11 @@ class Survey:
     digest: str = ""
     samples: list[Record] = field(default_factory=list)
     set_aside: dict[str, list[RowFate]] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> Counted:
+        """What caps are compared with."""
+        return Counted(self.rows - self.invalid, self.records + self.duplicate, self.duplicate)
 
 
 async def survey(table_id: str, source: Source, settings: BatchSettings, screen: Screen) -> Survey:
@@ -92,7 +108,6 @@ class _Counting:
         found = self._found
         found.rows = batch.end_row
         found.records += len(batch.records)
-        found.found += len(batch.records) + different_held(batch.set_aside)
         self._digest.update(b"%d %d %b\n" % (batch.first_row, batch.end_row, batch.digest))
         for row_fate in batch.set_aside:
             self._fates[row_fate.fate] += 1

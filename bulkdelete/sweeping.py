@@ -76,14 +76,14 @@ class Sweep:
         """Say why the batches ended where they did."""
         merge, stop, engine = self._merge, self._stop_settings, self.engine
         if merge.over_cap and stop.expect is not None and merge.found > stop.expect:
-            more = "and nothing more was sent"
-            engine.halt(Ended.UNEXPECTED, f"the source holds more than the {stop.expect:,} records expected, {more}")
+            more = f"more rows with a record than the {stop.expect:,} expected"
+            engine.halt(Ended.UNEXPECTED, f"the source holds {more}, and nothing more was sent")
         elif merge.over_cap:
             engine.halt(Ended.MAX_RECORDS, f"max_records, {stop.max_records:,}, is reached, and nothing more was sent")
         elif merge.limited:
             engine.halt(Ended.LIMIT, f"the limit of {stop.limit} records in this run was reached{merge.limit_note}")
         elif merge.read_to_end and not self._prepared.surveyed and stop.expect not in {None, merge.found}:
-            what = f"the source held {merge.found:,} records, and {stop.expect:,} were expected"
+            what = f"the source held {merge.found:,} rows with a record, and {stop.expect:,} were expected"
             engine.halt(Ended.UNEXPECTED, what)
         elif not (merge.read_to_end or self._state.stop.asked or engine.problem):
             engine.halt(Ended.FAULT, "the source was not read to its end, and nobody said why")

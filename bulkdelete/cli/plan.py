@@ -131,7 +131,7 @@ def _text(plan: Plan, settings: Settings, source: Source) -> Iterator[str]:
     yield f"{'batches':<16}{plan.batches:>13,}"
     yield f"{'requests':<16}{plan.batches:>13,}  if nothing has to be tried again"
     yield _line("samples", ", ".join(map(_record, plan.samples)) or "none")
-    yield _line("caps", "; ".join(_caps(settings)))
+    yield _line("caps", "; ".join(_caps(plan, settings)))
     if plan.passes:
         yield _line("CAP PASSED", plan.passes)
     yield "what decides what is deleted:"
@@ -151,11 +151,15 @@ def _record(record: Any) -> str:  # noqa: ANN401 - as a plan keeps it
     return record if isinstance(record, str) else json.dumps(record.get("filter"))
 
 
-def _caps(settings: Settings) -> Iterator[str]:
+def _caps(plan: Plan, settings: Settings) -> Iterator[str]:
+    counts = {
+        "max_records": f" ({plan.records + plan.duplicate:,} rows to send)",
+        "expect": f" ({plan.rows - plan.invalid:,} rows with a record)",
+    }
     for name in ("max_records", "expect", "max_failures", "limit", "max_duration_seconds"):
         cap = getattr(settings.stop, name)
         if cap is not None:
-            yield f"{name} {cap:,}"
+            yield f"{name} {cap:,}{counts.get(name, '')}"
     if settings.stop.max_records is None and settings.stop.expect is None:
         yield "no cap on the number of records (--max-records, --expect)"
 

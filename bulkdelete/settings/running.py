@@ -116,10 +116,11 @@ class StopSettings(Section):
     max_failures: int | None = Field(default=None, ge=0)
     """Stop when more rows than this are rejected or unresolved. Unset: the larger of 100 and 0.1 % of those sent."""
     max_records: int | None = Field(default=None, ge=0)
-    """Never send more records than this in the whole life of the job; a source with more stops it before the first
-    delete. Unset: no cap."""
+    """Never send more records than this in the whole life of the job; a source with more rows to send stops it before
+    the first delete: invalid rows and those on hold do not count, duplicates do. Unset: no cap."""
     expect: int | None = Field(default=None, ge=0)
-    """The source must hold exactly so many records, those on hold included, or nothing is sent. Unset: any number."""
+    """The source must hold exactly so many rows with a record, or nothing is sent: invalid rows do not count, those on
+    hold and duplicates do. Unset: any number."""
     max_duration_seconds: float | None = Field(default=None, gt=0)
     """Stop after so long in this run, with exit code 75. Unset: no limit."""
 

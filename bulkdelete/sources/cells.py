@@ -12,7 +12,7 @@ from itertools import chain, compress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bulkdelete.records import Defect
-from bulkdelete.sources.defects import NOT_UTF8, defect_of_line, is_escaped
+from bulkdelete.sources.defects import defect_of_line, is_escaped
 from bulkdelete.sources.lines import without_blanks
 
 if TYPE_CHECKING:
@@ -42,10 +42,14 @@ class ParsedRows(NamedTuple):
 
 
 class Cells:
-    """Reads the rows of one file, whose fields stand between *delimiter*."""
+    """Reads the rows of one file, whose fields stand between *delimiter*.
 
-    def __init__(self, delimiter: str, max_row_bytes: int) -> None:
+    *undecodable* is the reason for a row that does not decode.
+    """
+
+    def __init__(self, delimiter: str, max_row_bytes: int, undecodable: str) -> None:
         self._delimiter = delimiter
+        self._undecodable = undecodable
         self._max_row_bytes = max_row_bytes
         self._line = 1  # the number of the first line held, or of the next one
         self._held: list[str] = []  # lines, with their ends, that are not parsed yet: at last, of a row still open
@@ -139,7 +143,7 @@ class Cells:
 
     def _take(self, first: int, fields: list[str], raw: str) -> None:
         if not self._clean and is_escaped(raw):
-            self._append(first, defect_of_line(NOT_UTF8, unmarked(raw)), raw)
+            self._append(first, defect_of_line(self._undecodable, unmarked(raw)), raw)
         elif self._returns:
             self._append(first, [field.replace(_STANDS_FOR_A_RETURN, _RETURN) for field in fields], raw)
         else:

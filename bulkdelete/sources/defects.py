@@ -7,12 +7,17 @@ import re
 from typing import Final
 
 from bulkdelete.records import Defect
+from bulkdelete.sources.transcoding import is_utf_8
 
 MOST_EXCERPT_CHARACTERS: Final = 300
 MOST_EXCERPT_BYTES: Final = 4 * MOST_EXCERPT_CHARACTERS
 FINGERPRINT_BYTES: Final = 16
-NOT_UTF8: Final = "bytes that are not UTF-8"
 _ESCAPED_BYTE: Final = re.compile("[\udc80-\udcff]")
+
+
+def not_in(encoding: str) -> str:
+    """Return the reason for a row whose bytes are not text in *encoding*."""
+    return f"bytes that are not {'UTF-8' if is_utf_8(encoding) else encoding}"
 
 
 def defect_of_bytes(reason: str, beginning: bytes, digest: bytes) -> Defect:

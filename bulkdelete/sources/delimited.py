@@ -9,6 +9,7 @@ from bulkdelete.errors import SourceRefused
 from bulkdelete.records import Defect
 from bulkdelete.sources.cells import Cells, ParsedRows, PlainLines
 from bulkdelete.sources.columns import columns_by_number, columns_of
+from bulkdelete.sources.defects import not_in
 from bulkdelete.sources.lines import Lot
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Delimited:
         columns: Columns | None = None
         if not self.settings.header:
             columns = columns_by_number(self.where, self.settings, self.delimiter)
-        for rows in Cells(self.delimiter, self.settings.max_line_bytes).rows(blocks):
+        cells = Cells(self.delimiter, self.settings.max_line_bytes, not_in(self.settings.encoding))
+        for rows in cells.rows(blocks):
             body: PlainLines | ParsedRows = rows
             if columns is None:
                 columns = columns_of(self.where, self._header(rows), self.settings, self.delimiter)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.records import Defect, Filter
-from bulkdelete.sources.defects import NOT_UTF8, defect_of_line, is_escaped
+from bulkdelete.sources.defects import defect_of_line, is_escaped, not_in
 from bulkdelete.sources.json_values import Twice, Unfit, parsed
 from bulkdelete.sources.lines import Lot, without_blanks
 
@@ -30,11 +30,15 @@ _NOT_SIMPLE: Final = re.compile(r'["\\\x00-\x1f]')
 
 @dataclass(frozen=True, slots=True)
 class JsonLines:
-    """How the objects of a file become items: which fields count, and the simple forms ``(prefix, suffix)``."""
+    """How the objects of a file become items: which fields count, and the simple forms ``(prefix, suffix)``.
+
+    ``undecodable`` is the reason for a line that does not decode.
+    """
 
     column: str
     filter_column: str
     forms: tuple[tuple[str, str], ...]
+    undecodable: str
 
     @classmethod
     def of(cls, settings: ReadingSettings) -> JsonLines:
@@ -43,7 +47,7 @@ class JsonLines:
         forms = [('"', '"')] if not settings.column else []
         if not settings.filter_column:
             forms += [(f'{{{name}{colon}"', '"}') for colon in (":", ": ")]
-        return cls(settings.column, settings.filter_column, tuple(forms))
+        return cls(settings.column, settings.filter_column, tuple(forms), not_in(settings.encoding))
 
     def lots(self, blocks: Iterable[Block | Defect]) -> Iterator[Lot]:
         """Yield the items of *blocks*; a line that holds no record is a Defect in its place."""
@@ -75,7 +79,7 @@ class JsonLines:
         return None
 
     def _item_if_decoded(self, line: str) -> Item:
-        return defect_of_line(NOT_UTF8, line) if is_escaped(line) else self._item(line)
+        return defect_of_line(self.undecodable, line) if is_escaped(line) else self._item(line)
 
     def _item(self, line: str) -> Item:
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceRefused
 from bulkdelete.settings import ReadingSettings, SourceSettings
 from bulkdelete.sources.databases import is_database
+from bulkdelete.sources.defects import not_in
 from bulkdelete.sources.delimited import Delimited
 from bulkdelete.sources.file import FileSource
 from bulkdelete.sources.jsonl import JsonLines
@@ -147,7 +149,7 @@ def _lots(
     name: str, kind: str, settings: ReadingSettings, delimiter: str
 ) -> Callable[[Iterable[Block | Defect]], Iterator[Lot]]:
     if kind == "text":
-        return text_lots
+        return partial(text_lots, not_in(settings.encoding))
     if kind == "jsonl":
         return JsonLines.of(settings).lots
     return Delimited(name, settings, delimiter).lots

@@ -47,7 +47,8 @@ def find(paths: Sequence[str]) -> list[Found]:
     of one directory or glob come in the order of their names; everything else in the order given.
 
     Raises:
-        SourceRefused: nothing is found, a directory holds another, or a file is named twice.
+        SourceRefused: nothing is found, a directory holds another, a glob matches one and not all that is in it, or a
+            file is named twice.
 
     """
     found = [file for path in paths for file in _found(path)]
@@ -113,9 +114,26 @@ def _matching(pattern: str) -> Iterator[Found]:
     except ValueError as error:
         raise SourceRefused(f"{pattern} cannot be looked for: {error}. Nothing was sent. Check the pattern") from None
     matches = [path for path in found if not _is_directory(path)]
+    names = {os.path.normpath(path) for path in found} if "**" in pattern else set[str]()
+    for path in found:
+        if _is_directory(path) and not (names and _is_read_whole(path, names)):
+            suffix = next((Path(match).suffix for match in matches if Path(match).suffix), ".txt")
+            raise SourceRefused(
+                f"{pattern} matches the directory {path}, and whether its files are meant is not clear. Nothing was "
+                f"sent. Say it with a narrower pattern, such as '{Path(root, f'*{suffix}')}' or, with them, "
+                f"'{Path(root, '**', f'*{suffix}')}'"
+            )
     if not matches:
         raise SourceRefused(f"no file matches {pattern}. Nothing was sent. Check the pattern of the source")
     yield from (Found(path, os.path.relpath(path, root or ".")) for path in matches)
+
+
+def _is_read_whole(folder: str, names: set[str]) -> bool:
+    """Return whether all that lies in *folder*, but for hidden files, is among the *names* that a glob has found."""
+    try:
+        return all(os.path.normpath(one) in names for one in Path(folder).iterdir() if not one.name.startswith("."))
+    except OSError:
+        return False
 
 
 def _is_glob(path: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bulkdelete.records import Defect
-from bulkdelete.sources.defects import NOT_UTF8, defect_of_line, is_escaped
+from bulkdelete.sources.defects import defect_of_line, is_escaped
 from bulkdelete.sources.lines import Lot, without_blanks
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from bulkdelete.sources.lines import Block
 
 
-def text_lots(blocks: Iterable[Block | Defect]) -> Iterator[Lot]:
-    """Yield the ids of *blocks*; a line that is not UTF-8, or too long, is a Defect in its place."""
+def text_lots(undecodable: str, blocks: Iterable[Block | Defect]) -> Iterator[Lot]:
+    """Yield the ids of *blocks*; a line that is too long, or does not decode (*undecodable* says so), is a Defect."""
     line = 1
     for block in blocks:
         if isinstance(block, Defect):
@@ -31,8 +31,8 @@ def text_lots(blocks: Iterable[Block | Defect]) -> Iterator[Lot]:
         kept, lines = without_blanks(ids, line)
         line += len(ids)
         if kept:
-            yield Lot(kept if block.clean else [_item(text) for text in kept], lines)
+            yield Lot(kept if block.clean else [_item(text, undecodable) for text in kept], lines)
 
 
-def _item(text: str) -> Item:
-    return defect_of_line(NOT_UTF8, text) if is_escaped(text) else text
+def _item(text: str, undecodable: str) -> Item:
+    return defect_of_line(undecodable, text) if is_escaped(text) else text

@@ -84,6 +84,7 @@ _KINDS: Final[tuple[tuple[bytes, Callable[[], _Decompressor]], ...]] = (
     (b"\x1f\x8b", partial(zlib.decompressobj, _GZIP_WITH_HEADER)),
     (b"\xfd7zXZ\x00", lzma.LZMADecompressor),
     (b"\x28\xb5\x2f\xfd", _Zstandard),
+    *((b"%c\x2a\x4d\x18" % first, _Zstandard) for first in range(0x50, 0x60)),  # a frame to be skipped, as of pzstd
     *((b"BZh%d1AY&SY" % level, bz2.BZ2Decompressor) for level in range(1, 10)),
     *((b"BZh%d\x17rE8P\x90" % level, bz2.BZ2Decompressor) for level in range(1, 10)),
 )

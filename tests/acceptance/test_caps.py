@@ -37,7 +37,7 @@ async def test_max_records_stops_before_the_first_delete_and_holds_over_all_runs
     source = write(tmp_path / "ids.txt", ids(3_000))
     refused = await purge(tmp_path, emulator, source, "--max-records", 2_999).run()
     assert (refused.code, refused.report["ended"], emulator.requests) == (3, "max_records", 0)
-    assert "3,000 records to send, and max_records is 2,999" in refused.stderr
+    assert "3,000 rows to send, and max_records is 2,999" in refused.stderr
     assert refused.report["rows"] == 0
     first = await purge(tmp_path, emulator, source, "--max-records", 3_000, "--limit", 1_500).run()
     assert (first.code, fates(first.report)) == (75, {"acknowledged": 1_500})
@@ -62,30 +62,57 @@ async def test_any_other_number_of_records_than_expected_sends_nothing(tmp_path,
     source = write(tmp_path / "ids.txt", ids(10))
     refused = await purge(tmp_path, emulator, source, "--expect", expected).run()
     assert (refused.code, refused.report["ended"], emulator.requests) == (3, "unexpected", 0)
-    assert f"the source holds 10 records, and {expected} are expected" in refused.stderr
+    assert f"the source holds 10 rows with a record, and {expected} are expected" in refused.stderr
 
 
-async def test_expect_counts_records_with_those_on_hold_and_no_invalid_or_duplicate_row(tmp_path, emulator):
+async def test_expect_counts_rows_on_hold_and_duplicates_and_no_invalid_row(tmp_path, emulator):
     rows = ids(10)
-    source = write(tmp_path / "ids.txt", [*rows, "a b", rows[0], "5.4e+17"])
+    source = write(tmp_path / "ids.txt", [*rows, "a b", rows[0], rows[9], "5.4e+17"])
     held = write(tmp_path / "held.txt", rows[:3])
-    words = (source, "--holds", held, "--expect", 10, "--max-records", 7)
+    words = (source, "--holds", held, "--expect", 12, "--max-records", 8)
     first = await purge(tmp_path, emulator, *words, "--limit", 2).run()
     assert first.code == 75, first.stderr
     write(held, rows[:8])  # the list grows; the source is what it was
     last = await purge(tmp_path, emulator, *words).run()
     assert last.code == 1, last.stderr
-    assert fates(last.report) == {"acknowledged": 4, "held": 7, "invalid": 2}
+    assert fates(last.report) == {"acknowledged": 4, "held": 7, "duplicate": 1, "invalid": 2}
 
 
 async def test_batches_that_a_limit_cuts_elsewhere_do_not_pass_what_was_expected(tmp_path, emulator):
     rows = ids(8)
     source = write(tmp_path / "ids.txt", [*rows[:5], rows[0], *rows[5:]])
-    first = await purge(tmp_path, emulator, source, "--expect", 8, "--limit", 5).run()
+    first = await purge(tmp_path, emulator, source, "--expect", 9, "--limit", 5).run()
     assert first.code == 75
-    last = await purge(tmp_path, emulator, source, "--expect", 8).run()
+    last = await purge(tmp_path, emulator, source, "--expect", 9).run()
     assert last.code == 0, last.stderr
     assert last.report["acknowledged"] == 9
+
+
+async def test_what_caps_count_does_not_depend_on_where_batches_are_cut(tmp_path, emulator):
+    rows = ids(2_000)
+    source = write(tmp_path / "ids.txt", [*rows[:500], rows[0], *rows[500:]])
+    (tmp_path / "check.toml").write_text('[canary]\nrecords = 500\ncheck_command = ["true"]\n')
+    where = ("--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "-c", "check.toml")
+    caps = ("--max-records", 2_000), ("--expect", 2_000)
+    said = "2,001 rows to send (1 of them a duplicate in its batch)", "2,001 rows with a record (1 of them a duplicate"
+    for (cap, most), told in zip(caps, said, strict=True):
+        planned = await Command(tmp_path, "plan", source, *where, cap, most, "-o", "plan.json").run()
+        assert planned.code == 3
+        assert told in planned.stdout
+        applied = await Command(tmp_path, "run", "--plan", "plan.json", "--yes").run()
+        assert (applied.code, emulator.requests) == (3, 0)
+        assert told in applied.stderr
+        (tmp_path / "purge.db").unlink()
+    words = (source, *where, "--max-records", 2_001, "--expect", 2_001, "-o", "plan.json")
+    planned = await Command(tmp_path, "plan", *words).run()
+    assert planned.code == 0, planned.stdout
+    assert "max_records 2,001 (2,001 rows to send); expect 2,001 (2,001 rows with a record)" in planned.stdout
+    for size, code in ((333, 75), (77, 0)):
+        limit = ("--limit", 700) if code else ()
+        words = ("run", "--plan", "plan.json", "--yes", "--json", "--batch-size", size, *limit)
+        applied = await Command(tmp_path, *words).run()
+        assert applied.code == code, applied.stderr
+    assert fates(applied.report) == {"acknowledged": 2_001}
 
 
 async def test_standard_input_is_counted_before_anything_is_sent_and_may_be_corrected(tmp_path, emulator):

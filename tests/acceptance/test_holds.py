@@ -95,6 +95,43 @@ async def test_hold_lists_from_standard_input_a_fifo_and_a_directory_hold_alike(
 
 
 @pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "lists/b.txt is empty. Nothing was sent."),
+        ([f"{one[:15]}000" for one in ids(15_000)[14_000:14_100]], "lists/b.txt: 100 of the first 100 long ids end in"),
+        ([f"a{number}@x.org" for number in range(100)], "lists/b.txt: 100 of the first 100 ids look like e-mail"),
+    ],
+)
+@pytest.mark.parametrize("given", ["lists", "lists/*"])
+async def test_a_wrong_file_among_good_ones_stops_everything_and_is_named(tmp_path, emulator, rows, said, given):
+    emulator.load(TABLE_ID, ids(15_000))
+    write(tmp_path / "ids.txt", ids(15_000))
+    (tmp_path / "lists").mkdir()
+    write(tmp_path / "lists" / "a.txt", ids(10_000))
+    write(tmp_path / "lists" / "b.txt", rows)
+    refused = await purge(tmp_path, emulator, "ids.txt", "--holds", given).run()
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert said in refused.stderr
+
+
+async def test_a_directory_that_a_glob_of_lists_matches_stops_everything_and_a_narrower_one_helps(tmp_path, emulator):
+    rows = ids(30)
+    emulator.load(TABLE_ID, rows)
+    write(tmp_path / "ids.txt", rows)
+    (tmp_path / "lists" / "more").mkdir(parents=True)
+    write(tmp_path / "lists" / "a.txt", rows[:2])
+    write(tmp_path / "lists" / "more" / "x.txt", rows[2:4])
+    refused = await purge(tmp_path, emulator, "ids.txt", "--holds", "lists/*").run()
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert "lists/* matches the directory lists/more" in refused.stderr
+    assert "'lists/*.txt'" in refused.stderr
+    assert "'lists/**/*.txt'" in refused.stderr
+    done = await purge(tmp_path, emulator, "ids.txt", "--holds", "lists/**/*.txt").run()
+    assert (done.code, fates(done.report)) == (0, {"acknowledged": 26, "held": 4})
+    assert asked_for(emulator).isdisjoint(rows[:4])
+
+
+@pytest.mark.parametrize(
     ("content", "options", "said"),
     [
         ("", [], "--allow-empty-holds"),

@@ -163,6 +163,7 @@ async def test_what_decides_what_is_deleted_may_not_change(folder, emulator, cha
     assert applied.code == 2
     assert told in applied.stderr
     assert "in the plan" in applied.stderr
+    assert "is none, was none" not in applied.stderr
     assert emulator.requests == 0
 
 

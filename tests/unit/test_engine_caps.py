@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +15,7 @@ from bulkdelete.records import Ended
 from bulkdelete.sources import from_iterable
 from tests.api_model import ApiModel
 from tests.unit.test_engine_holds import IDS, INVALID, ROWS, fates, job
+from tests.unit.test_job_canary import job as canary_job
 
 SMALL = {"batch": {"size": 3}}
 TEN = [f"{number + 10**17}" for number in range(10)]
@@ -42,9 +45,9 @@ def test_no_more_records_than_max_records_leave_whatever_is_retried_or_split(row
     ("expect", "ended", "acknowledged", "said"),
     [
         (10, Ended.COMPLETE, 10, ""),
-        (11, Ended.UNEXPECTED, 10, "the source held 10 records, and 11 were expected"),
-        (9, Ended.UNEXPECTED, 9, "more than the 9 records expected, and nothing more was sent"),
-        (8, Ended.UNEXPECTED, 6, "more than the 8 records expected"),
+        (11, Ended.UNEXPECTED, 10, "the source held 10 rows with a record, and 11 were expected"),
+        (9, Ended.UNEXPECTED, 9, "more rows with a record than the 9 expected, and nothing more was sent"),
+        (8, Ended.UNEXPECTED, 6, "more rows with a record than the 8 expected"),
     ],
 )
 async def test_what_can_be_read_once_and_has_no_ledger_is_counted_as_it_is_sent(expect, ended, acknowledged, said):
@@ -52,6 +55,58 @@ async def test_what_can_be_read_once_and_has_no_ledger_is_counted_as_it_is_sent(
     report = await job(api, [*TEN, "a b"], **SMALL, stop={"expect": expect}).run()
     assert (report.ended, report.acknowledged) == (ended, acknowledged)
     assert said in report.reason
+
+
+async def test_what_is_counted_as_it_is_sent_counts_what_a_survey_counts():
+    twice = [*TEN[:2], TEN[0], *TEN[2:], "a b"]
+    for size in (2, 3, 20):
+        report = await job(ApiModel(), twice, None, [TEN[4:6]], batch={"size": size}, stop={"expect": 11}).run()
+        assert report.ended is Ended.COMPLETE
+        report = await job(ApiModel(), twice, None, [TEN[4:6]], batch={"size": size}, stop={"expect": 10}).run()
+        assert report.ended is Ended.UNEXPECTED
+
+
+async def _approve(report) -> bool:
+    return report.balanced
+
+
+async def _in_many_runs(api, records, ledger, sizes, **sections) -> set[Ended]:
+    endings = []
+    while not endings or endings[-1] is Ended.LIMIT:
+        size = sizes[len(endings) % len(sizes)]
+        report = await canary_job(api, records, ledger, _approve, batch={"size": size}, **sections).run()
+        endings.append(report.ended)
+    assert report.balanced
+    return set(endings)
+
+
+@given(
+    st.lists(st.one_of(st.integers(0, 30).map(lambda one: f"{one + 10**17}"), st.sampled_from(sorted(INVALID)))),
+    st.sets(st.integers(0, 30).map(lambda one: f"{one + 10**17}"), max_size=4),
+    st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    st.tuples(st.none() | st.integers(9, 30), st.none() | st.integers(1, 30)),
+    st.sampled_from([("max_records", -1), ("expect", -1), ("expect", 1)]),
+)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_job_that_the_survey_lets_through_never_stops_for_what_it_counts(records, held, sizes, limits, wrong):
+    limit, canary = limits
+    found = [one for one in records if one not in INVALID]
+    caps = {"expect": len(found), "max_records": sum(one not in held for one in found), "limit": limit}
+    canaried = {} if canary is None else {"canary": {"records": canary}}
+    with tempfile.TemporaryDirectory() as folder:
+        api = ApiModel()
+        path = Path(folder) / "purge.db"
+        endings = asyncio.run(_in_many_runs(api, records, path, sizes, held=list(held), stop=caps, **canaried))
+        assert endings <= {Ended.COMPLETE, Ended.LIMIT}
+        assert api.acknowledged == set(found) - held
+        name, by = wrong
+        if caps[name] + by >= 0:
+            stop = {name: caps[name] + by, "limit": limit}
+            nothing = ApiModel()
+            path = Path(folder) / "other.db"
+            endings = asyncio.run(_in_many_runs(nothing, records, path, sizes, held=list(held), stop=stop, **canaried))
+            assert (len(endings), nothing.requests) == (1, [])
+            assert endings <= {Ended.MAX_RECORDS, Ended.UNEXPECTED}
 
 
 async def test_the_smaller_cap_is_the_one_that_is_named():

@@ -91,8 +91,8 @@ async def test_filters_are_held_by_the_column_that_the_settings_name(at):
         ("h.jsonl", "541278230707963208\n", "a JSON number; quote it"),
         ("h.jsonl", '{"id": "1"}\n', "'record_id' is missing"),
         ("h.txt", "1\n2\n".encode("utf-16"), "encoded in UTF-16.*encoding = utf-16 in .holds. of the configuration"),
-        ("h.gz", gzip.compress(b"1\n2\n")[:-3], "cut short.*Nothing was sent"),
-        ("h.gz", gzip.compress(b"\n" * 100_000_000), "holds.max_expansion"),
+        ("h.gz", gzip.compress(b"1\n2\n", mtime=0)[:-3], "cut short.*Nothing was sent"),
+        ("h.gz", gzip.compress(b"\n" * 100_000_000, mtime=0), "holds.max_expansion"),
         ("h.txt", lines(f"{one[:15]}000" for one in IDS), "50 of the first 50 long ids end in 000"),
         ("h.csv", "record_id\n" + "2026-11-24 10:00\n", "holds a space"),
         ("h.csv", "record_id\n" + lines(map(str, range(1, 30))), "row numbers 1 to 29.*--no-holds-sanity-check"),
@@ -134,6 +134,47 @@ async def test_what_breaks_while_it_is_read_is_refused():
 async def test_a_number_in_a_python_list_is_no_record():
     with pytest.raises(HoldsRefused, match="row 1: an int; ids are strings"):
         await read_holds([from_iterable(["1", 2])], HoldsSettings())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", r"b\.txt is empty.*Nothing was sent.*--allow-empty-holds"),
+        (lines(f"a{number:010}@xy.org" for number in range(9)), r"b\.txt: 9 of the first 9 ids look like e-mail"),
+        (lines(f"{one[:15]}000" for one in IDS), r"b\.txt: 50 of the first 50 long ids end in 000.*Nothing was sent"),
+        (lines(f"customer-{number}" for number in range(9)), r"b\.txt: none of its ids looks like one of this table"),
+    ],
+)
+@pytest.mark.parametrize("given", ["d", "d/*.txt", "both"])
+async def test_each_file_is_judged_as_if_it_were_given_alone(at, tmp_path, content, said, given):
+    (tmp_path / "d").mkdir()
+    files = [at("d/a.txt", lines(str(541_278_230_707_963_208 + 37 * number) for number in range(15_000)))]
+    files.append(at("d/b.txt", content))
+    source = open_source(files if given == "both" else tmp_path / given, HoldsSettings())
+    alone = open_source(files[1], HoldsSettings())
+    for judged in (source, alone):
+        with pytest.raises(HoldsRefused, match=said):
+            await read_holds([judged], HoldsSettings(), IdentifierSettings(lengths=(18,)))
+    meant = HoldsSettings(allow_empty=True, sanity_check=False)
+    assert len(await read_holds([source], meant)) == 15_000 + len(set(content.split()))
+
+
+async def test_what_small_files_have_in_common_is_seen_too(at, tmp_path):
+    (tmp_path / "d").mkdir()
+    for number in range(1, 12):
+        at(f"d/{number:02}.txt", f"{number}\n")
+    with pytest.raises(HoldsRefused, match=r"11 files\): the ids are the row numbers 1 to 11"):
+        await read(tmp_path / "d")
+
+
+async def test_each_file_of_a_directory_is_a_list_that_must_name_records_as_the_others_do(at, tmp_path):
+    (tmp_path / "d").mkdir()
+    at("d/a.jsonl", f'"{IDS[0]}"\n')
+    at("d/b.jsonl", '{"filter": {"email": "a@x.org"}}\n')
+    holds = [await read(tmp_path / "d"), await read(tmp_path / "d/a.jsonl", tmp_path / "d/b.jsonl")]
+    for one in holds:
+        assert one.fate(IDS[1])[0] is one.fate(Filter("email", "b@x.org"))[0] is Fate.INVALID
+    assert holds[0].digest == holds[1].digest
 
 
 async def test_what_is_meant_is_taken(at):

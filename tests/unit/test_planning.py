@@ -130,3 +130,12 @@ def test_how_fast_is_no_part_of_what_is_deleted(tmp_path):
     strict = Settings.from_mapping({"batch": {"max_id_characters": 18}})
     changed = differences(what_is_deleted(order, Settings(), "", ""), what_is_deleted(order, strict, "", ""))
     assert changed == ["batch.max_id_characters: is 18, was 256 in the plan"]
+
+
+def test_what_is_described_for_no_table_is_no_difference_between_two_tables(tmp_path):
+    source = open_source(source_of(str(tmp_path), ["1"]))
+    one, other = (what_is_deleted(Order(table, source), PLAIN, "", "") for table in (TABLE_ID, "f" * 24))
+    assert differences(one, other) == [f"table_id: is {'f' * 24}, was {TABLE_ID} in the plan"]
+    described = Settings.from_mapping({"identifiers": {"f" * 24: {"lengths": [18]}}})
+    changed = differences(one, what_is_deleted(Order("f" * 24, source), described, "", ""))
+    assert [line.partition(":")[0] for line in changed] == [f"identifiers.{'f' * 24}", "table_id"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -14,6 +15,7 @@ from bulkdelete.preparing import CapPassed, check_caps, look, prepare
 from bulkdelete.records import Ended
 from bulkdelete.settings import Settings, StopSettings
 from bulkdelete.sources import from_iterable, open_source
+from bulkdelete.surveying import Counted
 from tests.unit.scripted import TABLE
 
 IDS = [str(541_278_230_707_963_208 + 37 * number) for number in range(40)]
@@ -36,25 +38,45 @@ def source(tmp_path):
 @pytest.mark.parametrize(
     ("found", "caps", "ended"),
     [
-        ((10, 0), {}, None),
-        ((10, 0), {"expect": 10, "max_records": 10}, None),
-        ((8, 2), {"expect": 10, "max_records": 8}, None),
-        ((9, 0), {"expect": 10}, Ended.UNEXPECTED),
-        ((10, 1), {"expect": 10}, Ended.UNEXPECTED),
-        ((0, 0), {"expect": 0}, None),
-        ((11, 0), {"max_records": 10}, Ended.MAX_RECORDS),
-        ((1, 0), {"max_records": 0}, Ended.MAX_RECORDS),
-        ((11, 0), {"max_records": 10, "expect": 12}, Ended.UNEXPECTED),
+        (Counted(10, 10), {}, None),
+        (Counted(10, 10), {"expect": 10, "max_records": 10}, None),
+        (Counted(10, 8), {"expect": 10, "max_records": 8}, None),
+        (Counted(10, 10, 9), {"expect": 10, "max_records": 10}, None),
+        (Counted(9, 9), {"expect": 10}, Ended.UNEXPECTED),
+        (Counted(11, 10), {"expect": 10}, Ended.UNEXPECTED),
+        (Counted(11, 11, 1), {"expect": 10}, Ended.UNEXPECTED),
+        (Counted(0, 0), {"expect": 0}, None),
+        (Counted(11, 11), {"max_records": 10}, Ended.MAX_RECORDS),
+        (Counted(11, 11, 5), {"max_records": 10}, Ended.MAX_RECORDS),
+        (Counted(1, 1), {"max_records": 0}, Ended.MAX_RECORDS),
+        (Counted(11, 11), {"max_records": 10, "expect": 12}, Ended.UNEXPECTED),
     ],
 )
 def test_a_cap_says_whether_a_job_may_begin(found, caps, ended):
-    records, held = found
     if ended is None:
-        check_caps(records, StopSettings(**caps), held=held)
+        check_caps(found, StopSettings(**caps))
         return
-    with pytest.raises(CapPassed, match=f"{records + held}.*nothing was sent in this run") as passed:
-        check_caps(records, StopSettings(**caps), held=held)
+    with pytest.raises(CapPassed, match=f"{found.found}.*nothing was sent in this run") as passed:
+        check_caps(found, StopSettings(**caps))
     assert passed.value.ended is ended
+
+
+@pytest.mark.parametrize(
+    ("found", "caps", "said"),
+    [
+        (Counted(40, 36), {"expect": 36}, "40 rows with a record (4 of them on hold), and 36 are expected"),
+        (
+            Counted(9, 6, 2),
+            {"expect": 7},
+            "9 rows with a record (3 of them on hold, 2 of them duplicates in their batch)",
+        ),
+        (Counted(2001, 2001, 1), {"max_records": 2000}, "2,001 rows to send (1 of them a duplicate in its batch), and"),
+        (Counted(2001, 1000), {"max_records": 999}, "the source holds 1,000 rows to send, and max_records is 999: "),
+    ],
+)
+def test_what_a_cap_counts_is_said(found, caps, said):
+    with pytest.raises(CapPassed, match=re.escape(said)):
+        check_caps(found, StopSettings(**caps))
 
 
 async def test_without_caps_nothing_is_counted(source):
@@ -65,7 +87,7 @@ async def test_without_caps_nothing_is_counted(source):
 async def test_what_is_on_hold_counts_towards_expect_and_not_towards_max_records(source):
     holds = [from_iterable(IDS[:4])]
     await prepare(order(source, holds), settings(stop={"expect": 40, "max_records": 36}), UnrecordedLedger())
-    with pytest.raises(CapPassed, match="40 records, 4 of them on hold, and 36 are expected"):
+    with pytest.raises(CapPassed, match=r"40 rows with a record \(4 of them on hold\), and 36 are expected"):
         await prepare(order(source, [from_iterable(IDS[:4])]), settings(stop={"expect": 36}), UnrecordedLedger())
 
 
@@ -88,23 +110,24 @@ async def test_a_survey_is_made_anew_only_when_what_decides_it_has_changed(sourc
     capped = settings(stop={"max_records": 40})
     await prepare(order(source, []), capped, ledger)
     known = json.loads(ledger.facts[SURVEYED])
-    assert (known["records"], known["found"]) == (40, 40)
-    ledger.facts[SURVEYED] = json.dumps({**known, "records": 41})
-    with pytest.raises(CapPassed, match="41 records"):
-        await prepare(order(source, []), capped, ledger)
-    for other in ({"identifiers": {TABLE: {"lengths": [18]}}}, {"batch": {"size": 7}}):
+    assert (known["to_send"], known["found"]) == (40, 40)
+    ledger.facts[SURVEYED] = json.dumps({**known, "to_send": 41})
+    for same in ({}, {"batch": {"size": 7}}):
+        with pytest.raises(CapPassed, match="41 rows to send"):
+            await prepare(order(source, []), settings(stop={"max_records": 40}, **same), ledger)
+    for other in ({"identifiers": {TABLE: {"lengths": [18]}}}, {"batch": {"max_id_characters": 20}}):
         await prepare(order(source, []), settings(stop={"max_records": 40}, **other), ledger)
-    ledger.facts[SURVEYED] = json.dumps({**known, "records": 41})
+    ledger.facts[SURVEYED] = json.dumps({**known, "to_send": 41})
     await prepare(order(source, [from_iterable(IDS[:1])]), capped, ledger)
     known = json.loads(ledger.facts[SURVEYED])
-    assert (known["records"], known["found"]) == (39, 40)
+    assert (known["to_send"], known["found"]) == (39, 40)
 
 
 async def test_a_ledger_without_batches_knows_no_survey(source):
     ledger = UnrecordedLedger()
-    ledger.facts[SURVEYED] = json.dumps({"records": 41, "found": 41, "holds": ""})
+    ledger.facts[SURVEYED] = json.dumps({"to_send": 41, "found": 41, "holds": ""})
     await prepare(order(source, []), settings(stop={"max_records": 40}), ledger)
-    assert json.loads(ledger.facts[SURVEYED])["records"] == 40
+    assert json.loads(ledger.facts[SURVEYED])["to_send"] == 40
 
 
 async def test_a_ledger_that_knows_of_holds_and_not_of_how_many_lists_still_needs_one(source):

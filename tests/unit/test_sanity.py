@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkdelete.records import Defect, Filter
-from bulkdelete.sanity import looks_wrong
+from bulkdelete.sanity import _may_be_rounded, _rounded, looks_wrong
 
 GOOD = [str(541_278_230_707_963_208 + 37 * number) for number in range(1000)]
 ROUNDED = [f"{number}000" for number in range(541_278_230_707_963, 541_278_230_708_000)]
@@ -73,3 +73,13 @@ def test_the_share_of_rounded_ids_can_be_another():
 @given(st.lists(st.integers(10**17, 10**18 - 1).map(str), max_size=50, unique=True))
 def test_ids_of_which_none_ends_in_zeros_are_never_taken_for_anything(ids):
     assert looks_wrong([one for one in ids if not one.endswith("000")]) == ""
+
+
+FEW = st.sampled_from(["541278230707963000", "541278230707964000", "541278230707963208", "1000", "x000", "a\n000", "7"])
+
+
+@given(st.lists(FEW, max_size=12), st.lists(FEW, max_size=3), st.sampled_from([0.01, 0.5]))
+def test_ends_are_looked_at_one_by_one_wherever_that_may_find_something(few, others, most):
+    ids = [*few, *others * 60]
+    found = _rounded(ids, most)
+    assert _may_be_rounded(ids, "\n".join(ids) + "\n", most) or not found

@@ -36,6 +36,25 @@ async def test_packed_files_are_told_by_how_they_begin_and_members_are_read_thro
     assert await read(path) == IDS
 
 
+@pytest.mark.parametrize("magic", range(0x50, 0x60))
+async def test_zstandard_is_told_by_a_frame_to_be_skipped_too_wherever_it_stands(tmp_path, magic):
+    def skipped(content):
+        return bytes([magic]) + b"\x2a\x4d\x18" + len(content).to_bytes(4, "little") + content
+
+    path = tmp_path / "ids.txt"
+    members = [PACK["zst"](text(part)) for part in (IDS[:10_000], IDS[10_000:])]
+    path.write_bytes(b"".join([skipped(b"size"), members[0], skipped(b""), skipped(bytes(300_000)), *members[1:]]))
+    assert await read(path) == IDS
+    path.write_bytes(members[0] + skipped(b"the end"))
+    assert await read(path) == IDS[:10_000]
+    path.write_bytes(skipped(b"alone"))
+    assert await read(path) == []
+    for cut in (skipped(b"alone")[:-1], skipped(b"alone")[:6], members[0] + skipped(b"the end")[:-3]):
+        path.write_bytes(cut)
+        with pytest.raises(SourceError, match="damaged"):
+            await read(path)
+
+
 @pytest.mark.parametrize("kind", PACK)
 def test_the_name_before_the_packing_says_the_format(tmp_path, kind):
     path = tmp_path / f"ids.csv.{kind}"
@@ -97,7 +116,25 @@ async def test_bytes_that_do_not_decode_set_their_line_aside_and_no_other(tmp_pa
     first, second, third = await read(path, encoding="cp1252")
     assert (first, third) == ("1", "3")
     assert isinstance(second, Defect)
-    assert "UTF-8" in second.reason or "decode" in second.reason
+    assert second.reason == "bytes that are not cp1252"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("ids.txt", b"1\n2\x81\n3\n"),
+        ("ids.csv", b"record_id\n1\n2\x81\n3\n"),
+        ("ids.csv", b'record_id\n1\n"2\x81"\n3\n'),
+        ("ids.jsonl", b'"1"\n"2\x81"\n"3"\n'),
+    ],
+)
+@pytest.mark.parametrize(
+    ("encoding", "said"), [("utf-8", "UTF-8"), ("UTF8", "UTF-8"), ("cp1252", "cp1252"), ("shift_jis", "shift_jis")]
+)
+async def test_the_reason_names_the_encoding_that_was_asked_for(tmp_path, name, content, encoding, said):
+    (tmp_path / name).write_bytes(content if encoding != "shift_jis" else content.replace(b"\x81", b"\xa0"))
+    first, second, third = await read(tmp_path / name, encoding=encoding)
+    assert (first, third, second.reason) == ("1", "3", f"bytes that are not {said}")
 
 
 async def test_utf_16_that_nobody_spoke_of_is_refused_with_the_option_that_helps(tmp_path):

@@ -91,6 +91,27 @@ def test_a_directory_inside_a_directory_is_not_passed_over_in_silence(files):
         open_source(files)
 
 
+@pytest.mark.parametrize("pattern", ["*", "m*", "*/", "**/m*", "m*/**/b*", "**/*r*"])
+def test_a_directory_that_a_glob_matches_is_not_passed_over_in_silence(files, pattern):
+    (files / "more" / "bare").mkdir(parents=True)
+    (files / "more" / "bare" / "x.csv").write_text("record_id\nx\n")
+    with pytest.raises(SourceRefused, match=rf"matches the directory .*more.*Nothing was sent.*narrower .*'{files}.*"):
+        open_source(f"{files}/{pattern}")
+
+
+@pytest.mark.parametrize("pattern", ["**", "**/*", "*.csv"])
+async def test_a_directory_whose_files_a_glob_matches_too_is_no_fault(files, pattern):
+    (files / "deep.csv" / "er").mkdir(parents=True)
+    (files / "deep.csv" / "x.csv").write_text("record_id\nx\n")
+    (files / "deep.csv" / "er" / "y.csv").write_text("record_id\ny\n")
+    (files / "deep.csv" / ".hidden").touch()
+    if pattern == "*.csv":
+        with pytest.raises(SourceRefused, match=r"matches the directory .*deep\.csv"):
+            open_source(f"{files}/{pattern}")
+        return
+    assert len(open_source(f"{files}/{pattern}").files) == 5
+
+
 def test_a_fifo_cannot_be_one_of_several(files):
     os.mkfifo(files / "d.csv")
     with pytest.raises(SourceRefused, match="can be read only once"):
