@@ -7,7 +7,7 @@ import itertools
 import logging
 import secrets
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
@@ -31,6 +31,19 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class Post:
+    """A body that is sent, as *call* says, until an answer settles the attempt. *retry*: one for its records failed.
+
+    ``answered`` is the last answer to it, also where no attempt came of it: a pause, or a refused key.
+    """
+
+    body: bytes
+    call: Call = protocol.DELETE
+    retry: bool = False
+    answered: Attempted | None = None
+
+
 class Attempts:
     """Makes attempts through one transport, one limiter and one key; a service shares it between its calls."""
 
@@ -50,17 +63,15 @@ class Attempts:
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
-    async def make(
-        self, body: bytes, stop: Stop, tally: Tally, call: Call = protocol.DELETE, *, retry: bool = False
-    ) -> Attempted:
-        """Send *body*, as *call* says, and return the verdict; what the API asks to pause for, everybody waits for.
+    async def make(self, post: Post, stop: Stop, tally: Tally) -> Attempted:
+        """Send *post* and return the verdict; what the API asks to pause for, everybody waits for.
 
-        *retry*: an attempt for the same records failed before.
+        Whatever it raises, ``post.answered`` says whether the API has seen it, and what it said last.
 
         Raises:
             PauseTooLong: the pause is longer than ``max_pause_seconds``.
             OutageTooLong: nothing but failures came back for ``max_outage_seconds``.
-            StopAsked: the job was asked to stop before the request left.
+            StopAsked: the job was asked to stop before a request left, or another one.
             CredentialsError: the key cannot be read.
 
         """
@@ -70,11 +81,11 @@ class Attempts:
             api_key = self._credentials.known
             if api_key is None:
                 api_key = await stop.unless_asked(self._credentials.key())
-            permit = await self._limiter.acquire(stop, retry=retry)
+            permit = await self._limiter.acquire(stop, retry=post.retry)
             tally.requests += 1
             request_id = f"{self._prefix}-{next(self._numbers):x}"
             try:
-                verdict, reply = await self._post(body, api_key, request_id, call)
+                verdict, reply = await self._post(post, api_key, request_id)
             except BaseException:
                 self._limiter.abandon(permit)
                 raise
@@ -86,6 +97,8 @@ class Attempts:
                 what = verdict.kind.value, verdict.code, verdict.http_status
                 _log.info("request %s: %s (code %s, HTTP %s)", request_id, *what)
                 _log.debug("request %s: the API said %r", request_id, verdict.message)  # which may name ids
+            answer = b"" if reply is None else reply.body
+            post.answered = Attempted(verdict, request_id, seconds, answer, permit.in_outage, permit.alone)
             if verdict.kind is VerdictKind.PAUSE:
                 continue
             if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:
@@ -93,12 +106,11 @@ class Attempts:
                 if await stop.unless_asked(self._credentials.renew(api_key)):
                     _log.info("the API key was read again, and is another one")
                     continue
-            answer = b"" if reply is None else reply.body
-            return Attempted(verdict, request_id, seconds, answer, permit.in_outage, permit.alone)
+            return post.answered
 
-    async def _post(self, body: bytes, api_key: str, request_id: str, call: Call) -> tuple[Verdict, Reply | None]:
+    async def _post(self, post: Post, api_key: str, request_id: str) -> tuple[Verdict, Reply | None]:
         try:
-            reply = await self._transport.post(body, api_key, request_id, call.path)
+            reply = await self._transport.post(post.body, api_key, request_id, post.call.path)
         except NotSent as error:
             return Verdict(VerdictKind.RETRY, message=str(error)), None
         except AnswerLost as error:
@@ -106,7 +118,7 @@ class Attempts:
         except ConnectionRefusedForGood as error:
             return Verdict(VerdictKind.FATAL, message=str(error)), None
         now = self._wall_clock()
-        verdict = call.classify(reply.status, reply.headers, reply.body, self._codes, now)
+        verdict = post.call.classify(reply.status, reply.headers, reply.body, self._codes, now)
         if api_key in verdict.message:  # some servers echo what they were sent
             verdict = replace(verdict, message=verdict.message.replace(api_key, "***"))
         return verdict, reply

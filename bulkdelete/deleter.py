@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete import protocol, splitting
+from bulkdelete.attempts import Post
 from bulkdelete.errors import CredentialsError, FatalAnswer, OutageTooLong, PauseTooLong
 from bulkdelete.pathfinding import Pathfinder
 from bulkdelete.records import Fate, Outcome, RowFate, VerdictKind
@@ -39,6 +40,13 @@ class _Part:
     last: Attempted | None = None
     attempts: int = 0
     sent: bool = False
+
+    def heard(self, answered: Attempted | None) -> None:
+        """Take in the last answer to a request that held the part, also one that settles no attempt."""
+        if answered is not None:
+            self.last = answered
+            self.ambiguous |= answered.verdict.ambiguous
+            self.sent |= answered.verdict.ambiguous or answered.verdict.http_status is not None
 
     def piece(self, span: range) -> _Part:
         """Return a part of this part, with what is known of the whole."""
@@ -146,14 +154,15 @@ class Deleter:
         body = protocol.encode(self._table_id, records, joined)
 
         async def attempt() -> Attempted:
-            attempted = await self._attempts.make(body, self._stop, self._tally, retry=part.attempts > 0)
+            post = Post(body, retry=part.attempts > 0)
+            try:
+                attempted = await self._attempts.make(post, self._stop, self._tally)
+            finally:
+                part.heard(post.answered)
             self._tally.retries += part.attempts > 0
             if self._pathfinder.waiting:
                 attempted = replace(attempted, alone=False)
             part.attempts += 1
-            part.last = attempted
-            part.ambiguous |= attempted.verdict.ambiguous
-            part.sent |= attempted.verdict.ambiguous or attempted.verdict.http_status is not None
             case.doubt |= part.ambiguous
             if attempted.verdict.kind is VerdictKind.ACKNOWLEDGED:
                 case.turn.over()
