@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
-from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
+from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, CredentialsError, NotSent
 from bulkdelete.limiter.gauging import SampleKind
 from bulkdelete.records import Verdict, VerdictKind
 from bulkdelete.retry import Attempted
@@ -103,10 +103,20 @@ class Attempts:
                 continue
             if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:
                 renewed = True
-                if await stop.unless_asked(self._credentials.renew(api_key)):
+                if await stop.unless_asked(self._renew(api_key, verdict)):
                     _log.info("the API key was read again, and is another one")
                     continue
             return post.answered
+
+    async def _renew(self, api_key: str, refusal: Verdict) -> bool:
+        """Read the key again after *refusal*; return whether there is another one to try."""
+        try:
+            return await self._credentials.renew(api_key)
+        except CredentialsError as error:
+            raise CredentialsError(
+                f"{protocol.advice(refusal)}. The key was read again, and that failed: {error}. What is acknowledged "
+                "stays acknowledged, and the same command goes on with the rest once the key can be read"
+            ) from None
 
     async def _post(self, post: Post, api_key: str, request_id: str) -> tuple[Verdict, Reply | None]:
         try:

@@ -282,6 +282,38 @@ async def test_the_key_file_is_read_again_when_the_key_is_refused(tmp_path):
         assert emulator.count(TABLE_ID) == 0
 
 
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda key: key.write_text(""), "the API key is empty"),
+        (lambda key: key.chmod(0o644), "chmod 600"),
+        (lambda key: key.unlink(), "cannot be read"),
+    ],
+    ids=["empty", "open to others", "gone"],
+)
+async def test_a_key_that_is_lost_while_a_job_runs_is_told_as_what_it_is(tmp_path, emulator, spoil, said):
+    rows = ids(3_000)
+    emulator.load(TABLE_ID, rows)
+    emulator.add_key("old-key")
+    emulator.faults = Faults(latency_seconds=0.05)
+    (tmp_path / "key").write_text("old-key")
+    (tmp_path / "key").chmod(0o600)
+    (tmp_path / "purge.toml").write_text('api_key_file = "key"\n[batch]\nsize = 10\n')
+    command = purge(tmp_path, emulator, write_csv(tmp_path / "ids.csv", rows), "-c", "purge.toml", key=None)
+    async with command.started() as process:
+        while emulator.requests < 5:
+            await asyncio.sleep(0.01)
+        spoil(tmp_path / "key")
+        emulator.revoke_key("old-key")
+        stopped = await finished(process)
+    assert (stopped.code, stopped.report["ended"]) == (3, "fatal_answer")
+    assert stopped.report["acknowledged"] >= 10
+    assert stopped.report["unresolved"] >= 10
+    assert "code 40127" in stopped.stderr
+    assert said in stopped.stderr
+    assert "othing was sent" not in stopped.everything
+
+
 async def test_a_key_file_that_others_can_read_is_refused(tmp_path, emulator):
     (tmp_path / "key").write_text(CANARY_KEY)
     (tmp_path / "key").chmod(0o644)

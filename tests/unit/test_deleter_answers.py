@@ -227,7 +227,12 @@ async def test_a_refused_key_that_cannot_be_read_again_leaves_what_was_sent_unre
     assert outcome.request_id == request.request_id
     assert "the key is gone" in outcome.message
     assert "Authentication failed" in outcome.message
-    assert isinstance(sending.raised[0], CredentialsError)
+    (error,) = sending.raised
+    assert isinstance(error, CredentialsError)
+    assert "check the key (code 40127: Authentication failed)" in str(error)
+    assert "read again, and that failed: the key is gone" in str(error)
+    assert "acknowledged stays acknowledged" in str(error)
+    assert "othing was sent" not in str(error)
 
 
 async def test_the_key_is_in_no_outcome_and_no_error():
