@@ -35,13 +35,15 @@ _log = logging.getLogger(__name__)
 class Post:
     """A body that is sent, as *call* says, until an answer settles the attempt. *retry*: one for its records failed.
 
-    ``answered`` is the last answer to it, also where no attempt came of it: a pause, or a refused key.
+    ``heard`` is what came of it last, also where that is no attempt: a pause, or a refused key. ``sent``: the API has
+    seen it, or may have.
     """
 
     body: bytes
     call: Call = protocol.DELETE
     retry: bool = False
-    answered: Attempted | None = None
+    heard: Attempted | None = None
+    sent: bool = False
 
 
 class Attempts:
@@ -66,7 +68,7 @@ class Attempts:
     async def make(self, post: Post, stop: Stop, tally: Tally) -> Attempted:
         """Send *post* and return the verdict; what the API asks to pause for, everybody waits for.
 
-        Whatever it raises, ``post.answered`` says whether the API has seen it, and what it said last.
+        Whatever it raises, *post* says whether the API has seen it, and what it said last.
 
         Raises:
             PauseTooLong: the pause is longer than ``max_pause_seconds``.
@@ -98,7 +100,8 @@ class Attempts:
                 _log.info("request %s: %s (code %s, HTTP %s)", request_id, *what)
                 _log.debug("request %s: the API said %r", request_id, verdict.message)  # which may name ids
             answer = b"" if reply is None else reply.body
-            post.answered = Attempted(verdict, request_id, seconds, answer, permit.in_outage, permit.alone)
+            post.sent |= reply is not None or verdict.ambiguous
+            post.heard = Attempted(verdict, request_id, seconds, answer, permit.in_outage, permit.alone)
             if verdict.kind is VerdictKind.PAUSE:
                 continue
             if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:
@@ -106,7 +109,7 @@ class Attempts:
                 if await stop.unless_asked(self._renew(api_key, verdict)):
                     _log.info("the API key was read again, and is another one")
                     continue
-            return post.answered
+            return post.heard
 
     async def _renew(self, api_key: str, refusal: Verdict) -> bool:
         """Read the key again after *refusal*; return whether there is another one to try."""

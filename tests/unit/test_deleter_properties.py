@@ -77,7 +77,9 @@ class Model:
         elif outcome.fate is Fate.REJECTED:
             assert said[-1] in [(REFUSED, 1), (TOO_LARGE, 1)]
             unknown = any(isinstance(one, AnswerLost) or one in PERHAPS_APPLIED for one, _ in said)
-            assert ("may already be deleted" in outcome.row_fate.reason) == (unknown or ambiguous)
+            assert ("got no final answer" in outcome.row_fate.reason) == (unknown or ambiguous)
+            in_part = any(one == REFUSED and records > 1 for one, records in said)
+            assert in_part or "applied in part" not in outcome.row_fate.reason
         elif outcome.fate is Fate.PENDING:
             assert all(isinstance(one, CERTAINLY_NOT_SENT) for one, _ in said)  # no server saw it
             assert not ambiguous
