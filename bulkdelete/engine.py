@@ -64,6 +64,10 @@ class Crew:
     waiting: int
 
 
+class _TooManyFailedBeforeError(Exception):
+    """The ledger holds more rejected rows than may fail: nothing is to be sent."""
+
+
 class _CancelledElsewhereError(Exception):
     """Something that a worker awaited, such as a caller's key function, was cancelled by somebody else."""
 
@@ -141,9 +145,12 @@ class Engine:
         try:
             async with aclosing(batches):
                 async for batch in batches:
+                    self._check_that_it_may_be_sent(batch)
                     intent = self._ledger.intend(batch)
                     self._tally.take_in(batch)
                     await (self._hand_over(batch, intent) if batch.spans else intent)
+        except _TooManyFailedBeforeError:
+            self._look_at_failures()
         except SourceError as problem:  # what was read before is sound: the workers drain
             if not self._stop.asked:
                 self.ended, self.reason, self.problem = _ending_of(problem), str(problem), problem
@@ -151,6 +158,10 @@ class Engine:
             self.halt(_ending_of(problem), str(problem) or type(problem).__name__, problem)
         finally:
             self._channel.close()
+
+    def _check_that_it_may_be_sent(self, batch: Batch) -> None:
+        if batch.spans and self._tally.too_many_failures(self._max_failures):
+            raise _TooManyFailedBeforeError
 
     async def _hand_over(self, batch: Batch, intent: asyncio.Future[None]) -> None:
         if len(self._crew) < self._workers():
@@ -209,10 +220,10 @@ class Engine:
             self.halt(Ended.WHOLLY_WRONG, _WHOLLY_WRONG)
         elif self._tally.too_many_failures(self._max_failures):
             counts = f"{self._tally.failed} of {self._tally.sent} records sent are rejected or unresolved"
-            self.halt(
-                Ended.MAX_FAILURES,
-                f"{counts}, more than max_failures allows; see bulkdelete failures, and raise it to go on",
-            )
+            most = f"more than max_failures, {self._tally.most_failures(self._max_failures)}, allows"
+            before = "" if self._tally.batches else "; nothing was sent in this run"
+            then = "see bulkdelete failures, and raise --max-failures (stop.max_failures) to go on"
+            self.halt(Ended.MAX_FAILURES, f"{counts}, {most}{before}; {then}")
 
     async def _drained(self) -> None:
         """Wait until the producer has ended, and then until every worker has."""
