@@ -7,11 +7,11 @@ import itertools
 import logging
 import secrets
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
-from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
+from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, CredentialsError, NotSent
 from bulkdelete.limiter.gauging import SampleKind
 from bulkdelete.records import Verdict, VerdictKind
 from bulkdelete.retry import Attempted
@@ -29,6 +29,21 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Post:
+    """A body that is sent, as *call* says, until an answer settles the attempt. *retry*: one for its records failed.
+
+    ``heard`` is what came of it last, also where that is no attempt: a pause, or a refused key. ``sent``: the API has
+    seen it, or may have.
+    """
+
+    body: bytes
+    call: Call = protocol.DELETE
+    retry: bool = False
+    heard: Attempted | None = None
+    sent: bool = False
 
 
 class Attempts:
@@ -50,17 +65,15 @@ class Attempts:
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
-    async def make(
-        self, body: bytes, stop: Stop, tally: Tally, call: Call = protocol.DELETE, *, retry: bool = False
-    ) -> Attempted:
-        """Send *body*, as *call* says, and return the verdict; what the API asks to pause for, everybody waits for.
+    async def make(self, post: Post, stop: Stop, tally: Tally) -> Attempted:
+        """Send *post* and return the verdict; what the API asks to pause for, everybody waits for.
 
-        *retry*: an attempt for the same records failed before.
+        Whatever it raises, *post* says whether the API has seen it, and what it said last.
 
         Raises:
             PauseTooLong: the pause is longer than ``max_pause_seconds``.
             OutageTooLong: nothing but failures came back for ``max_outage_seconds``.
-            StopAsked: the job was asked to stop before the request left.
+            StopAsked: the job was asked to stop before a request left, or another one.
             CredentialsError: the key cannot be read.
 
         """
@@ -70,11 +83,11 @@ class Attempts:
             api_key = self._credentials.known
             if api_key is None:
                 api_key = await stop.unless_asked(self._credentials.key())
-            permit = await self._limiter.acquire(stop, retry=retry)
+            permit = await self._limiter.acquire(stop, retry=post.retry)
             tally.requests += 1
             request_id = f"{self._prefix}-{next(self._numbers):x}"
             try:
-                verdict, reply = await self._post(body, api_key, request_id, call)
+                verdict, reply = await self._post(post, api_key, request_id)
             except BaseException:
                 self._limiter.abandon(permit)
                 raise
@@ -86,19 +99,31 @@ class Attempts:
                 what = verdict.kind.value, verdict.code, verdict.http_status
                 _log.info("request %s: %s (code %s, HTTP %s)", request_id, *what)
                 _log.debug("request %s: the API said %r", request_id, verdict.message)  # which may name ids
+            answer = b"" if reply is None else reply.body
+            post.sent |= reply is not None or verdict.ambiguous
+            post.heard = Attempted(verdict, request_id, seconds, answer, permit.in_outage, permit.alone)
             if verdict.kind is VerdictKind.PAUSE:
                 continue
             if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:
                 renewed = True
-                if await stop.unless_asked(self._credentials.renew(api_key)):
+                if await stop.unless_asked(self._renew(api_key, verdict)):
                     _log.info("the API key was read again, and is another one")
                     continue
-            answer = b"" if reply is None else reply.body
-            return Attempted(verdict, request_id, seconds, answer, permit.in_outage, permit.alone)
+            return post.heard
 
-    async def _post(self, body: bytes, api_key: str, request_id: str, call: Call) -> tuple[Verdict, Reply | None]:
+    async def _renew(self, api_key: str, refusal: Verdict) -> bool:
+        """Read the key again after *refusal*; return whether there is another one to try."""
         try:
-            reply = await self._transport.post(body, api_key, request_id, call.path)
+            return await self._credentials.renew(api_key)
+        except CredentialsError as error:
+            raise CredentialsError(
+                f"{protocol.advice(refusal)}. The key was read again, and that failed: {error}. What is acknowledged "
+                "stays acknowledged, and the same command goes on with the rest once the key can be read"
+            ) from None
+
+    async def _post(self, post: Post, api_key: str, request_id: str) -> tuple[Verdict, Reply | None]:
+        try:
+            reply = await self._transport.post(post.body, api_key, request_id, post.call.path)
         except NotSent as error:
             return Verdict(VerdictKind.RETRY, message=str(error)), None
         except AnswerLost as error:
@@ -106,7 +131,7 @@ class Attempts:
         except ConnectionRefusedForGood as error:
             return Verdict(VerdictKind.FATAL, message=str(error)), None
         now = self._wall_clock()
-        verdict = call.classify(reply.status, reply.headers, reply.body, self._codes, now)
+        verdict = post.call.classify(reply.status, reply.headers, reply.body, self._codes, now)
         if api_key in verdict.message:  # some servers echo what they were sent
             verdict = replace(verdict, message=verdict.message.replace(api_key, "***"))
         return verdict, reply

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
+from bulkdelete.attempts import Post
 from bulkdelete.errors import CredentialsError, PauseTooLong
 from bulkdelete.records import VerdictKind
 
@@ -25,7 +26,7 @@ async def total_count(attempts: Attempts, retry: Retry, table_id: str, stop: Sto
     body = protocol.encode_count(table_id)
 
     async def attempt() -> Attempted:
-        return await attempts.make(body, stop, tally, protocol.COUNT)
+        return await attempts.make(Post(body, protocol.COUNT), stop, tally)
 
     try:
         last = (await retry.until_settled(attempt, stop.sleep)).last

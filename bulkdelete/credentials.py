@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,6 +17,8 @@ from bulkdelete.errors import CredentialsError
 from bulkdelete.settings import ApiKey
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic import SecretStr
 
     from bulkdelete.settings import Settings
@@ -33,7 +36,10 @@ class Credentials:
 
     def __init__(self, key: str | SecretStr | ReadKey) -> None:
         self._read = key if callable(key) else None
-        self._key = None if callable(key) else _checked(key if isinstance(key, str) else key.get_secret_value())
+        self._key = None
+        if not callable(key):
+            with _nothing_sent_yet():
+                self._key = _checked(key if isinstance(key, str) else key.get_secret_value())
         self._reading: asyncio.Task[str] | None = None
         self._read_again_in_vain = ""
 
@@ -46,11 +52,19 @@ class Credentials:
         return self._key
 
     async def key(self) -> str:
-        """Return the key in use. Raises :class:`CredentialsError` where it cannot be read."""
-        return self._key if self._key is not None else await self._read_once()
+        """Return the key in use, read before anything is sent. Raises :class:`CredentialsError` where it cannot be."""
+        if self._key is not None:
+            return self._key
+        with _nothing_sent_yet():
+            return await self._read_once()
 
     async def renew(self, refused: str) -> bool:
-        """Read the key again after the API refused *refused*; return whether there is another one to try."""
+        """Read the key again after the API refused *refused*; return whether there is another one to try.
+
+        Raises:
+            CredentialsError: it can no longer be read.
+
+        """
         if self._read is None or refused == self._read_again_in_vain:
             return False
         if self._key == refused and await self._read_once() == refused:
@@ -72,7 +86,7 @@ class Credentials:
         except CredentialsError:
             raise
         except Exception as error:  # noqa: BLE001 - the caller's function may raise any, with the key in its text
-            raise CredentialsError(f"the API key cannot be read: {type(error).__name__}. Nothing was sent") from None
+            raise CredentialsError(f"the API key cannot be read: {type(error).__name__}") from None
         self._key = _checked(key)
         return self._key
 
@@ -131,9 +145,7 @@ def read_key_file(path: str, stop: threading.Event | None = None) -> str:
             if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISDIR(mode)):
                 raise CredentialsError(f"{path}: the API key file is neither a file nor a pipe")
             if mode & (stat.S_IRGRP | stat.S_IROTH):
-                raise CredentialsError(
-                    f"{path}: the API key file can be read by others; run: chmod 600 {path}. Nothing was sent"
-                )
+                raise CredentialsError(f"{path}: the API key file can be read by others; run: chmod 600 {path}")
             if stat.S_ISFIFO(mode):
                 return _from_pipe(descriptor, path, stop or threading.Event())
             return os.read(descriptor, _MOST_KEY_BYTES).decode("utf-8", "replace")
@@ -155,6 +167,15 @@ def _from_pipe(descriptor: int, path: str, stop: threading.Event) -> str:
         if not more or len(key) > _MOST_KEY_BYTES:
             return key.decode("utf-8", "replace")
     raise CredentialsError(f"{path}: nobody wrote the API key into this pipe within {_PIPE_SECONDS:.0f} s")
+
+
+@contextmanager
+def _nothing_sent_yet() -> Iterator[None]:
+    """Let an error say that nothing was sent, as is so before there is a first key."""
+    try:
+        yield
+    except CredentialsError as error:
+        raise CredentialsError(f"{error}. Nothing was sent") from None
 
 
 def _retrieve(reading: asyncio.Task[str]) -> None:
@@ -187,7 +208,7 @@ async def run_key_command(words: tuple[str, ...]) -> str:
 def _checked(raw: object) -> str:
     key = raw.strip() if isinstance(raw, str) else ""
     if not key:
-        raise CredentialsError("the API key is empty; nothing was sent")
+        raise CredentialsError("the API key is empty")
     if not key.isascii() or not key.isprintable() or " " in key or len(key) > _MOST_KEY_BYTES:
         raise CredentialsError("the API key holds a space, a control character or a letter outside ASCII")
     return key

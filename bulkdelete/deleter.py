@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete import protocol, splitting
+from bulkdelete.attempts import Post
 from bulkdelete.errors import CredentialsError, FatalAnswer, OutageTooLong, PauseTooLong
 from bulkdelete.pathfinding import Pathfinder
 from bulkdelete.records import Fate, Outcome, RowFate, VerdictKind
@@ -25,24 +26,41 @@ if TYPE_CHECKING:
 _REFUSED: Final = frozenset({VerdictKind.INVALID, VerdictKind.TOO_LARGE})
 _STOPPING: Final = frozenset({VerdictKind.FATAL, VerdictKind.UNAUTHORIZED})
 _PROBE_AFTER: Final = 1 + splitting.WAYS
-_DOUBT: Final = "; may already be deleted: an earlier request that held it got no final answer"
+_ANSWER_LOST: Final = "may already be deleted: an earlier request that held it got no final answer"
+_REFUSED_IN_PART: Final = (
+    "may already be deleted: an earlier request that held it and others was refused, and perhaps applied in part"
+)
 _NOT_PROBED: Final = "not tried one by one, because every record of its batch that was tried is refused"
 _SPLIT_ENOUGH: Final = "refused, and not split further: the bounds on splitting are reached"
 
 
 @dataclass(slots=True)
 class _Part:
-    """A span of a batch's records that has no final answer yet; ``last`` is the last answer that covered it."""
+    """A span of a batch's records that has no final answer yet; ``last`` is the last answer that covered it.
+
+    ``was_refused``: a larger request that held it was refused, or may have been in an earlier run; ``leads``: it begins
+    where such a request began.
+    """
 
     span: range
     ambiguous: bool
     last: Attempted | None = None
     attempts: int = 0
     sent: bool = False
+    was_refused: bool = False
+    leads: bool = False
+
+    def take_in(self, post: Post) -> None:
+        """Take in what came of a request that held the part, also where that is no attempt."""
+        self.sent |= post.sent
+        if post.heard is not None:
+            self.last = post.heard
+            self.ambiguous |= post.heard.verdict.ambiguous
 
     def piece(self, span: range) -> _Part:
         """Return a part of this part, with what is known of the whole."""
-        return _Part(span, self.ambiguous, self.last, sent=self.sent)
+        leads = self.leads and span.start == self.span.start
+        return _Part(span, self.ambiguous, self.last, sent=self.sent, was_refused=self.was_refused, leads=leads)
 
 
 class _Case:
@@ -51,12 +69,14 @@ class _Case:
     def __init__(self, batch: Batch, turn: Turn) -> None:
         self.batch = batch
         self.turn = turn
-        self.todo = deque(_Part(span, batch.ambiguous, sent=batch.sent or batch.ambiguous) for span in batch.spans)
+        sent = batch.sent or batch.ambiguous
+        self.todo = deque(_Part(span, batch.ambiguous, sent=sent, was_refused=sent) for span in batch.spans)
         self.splitting = False
         self.part_requests = 0
         self.acknowledged = 0
         self.refused_parts = 0
         self.refused_singly = 0
+        self.refused_soundly = 0
         self.probes_left: int | None = None
         self.doubt = batch.ambiguous
 
@@ -112,6 +132,8 @@ class Deleter:
         """
         async with self._pathfinder.turn() as turn:
             case = _Case(batch, turn)
+            if self._suspicion.probes_at_once and self._may_be_set_aside(case):
+                case.put_probes_first()
             try:
                 while case.todo:
                     part = case.todo[0]
@@ -146,14 +168,15 @@ class Deleter:
         body = protocol.encode(self._table_id, records, joined)
 
         async def attempt() -> Attempted:
-            attempted = await self._attempts.make(body, self._stop, self._tally, retry=part.attempts > 0)
+            post = Post(body, retry=part.attempts > 0)
+            try:
+                attempted = await self._attempts.make(post, self._stop, self._tally)
+            finally:
+                part.take_in(post)
             self._tally.retries += part.attempts > 0
             if self._pathfinder.waiting:
                 attempted = replace(attempted, alone=False)
             part.attempts += 1
-            part.last = attempted
-            part.ambiguous |= attempted.verdict.ambiguous
-            part.sent |= attempted.verdict.ambiguous or attempted.verdict.http_status is not None
             case.doubt |= part.ambiguous
             if attempted.verdict.kind is VerdictKind.ACKNOWLEDGED:
                 case.turn.over()
@@ -177,8 +200,11 @@ class Deleter:
         return too_large or self._suspicion.may_send_part(case.part_requests)
 
     async def _take_apart(self, case: _Case, part: _Part) -> None:
+        is_refused = part.last is not None and part.last.verdict.kind is VerdictKind.INVALID
+        if is_refused:
+            part.was_refused = part.leads = True
         case.split(part)
-        if part.last is None or part.last.verdict.kind is not VerdictKind.INVALID:
+        if not is_refused:
             return  # too large or too slow is no fault of a record, and costs nothing of what searching for one may
         if not case.splitting:
             await self._split_turns.acquire()
@@ -201,8 +227,8 @@ class Deleter:
         at_end = not case.todo or case.probes_left == 0
         if not (at_end and case.refused_singly and not case.acknowledged and self._may_be_set_aside(case)):
             return
-        if not case.doubt:  # what a lost answer may explain is no sign of a wrong file
-            self._suspicion.refused(case.refused_singly)
+        # what a lost answer may explain is no sign of a wrong file
+        self._suspicion.refused(*((0, 0) if case.doubt else (case.refused_singly, case.refused_soundly)))
         while case.todo:
             yield replace(_left(case.batch, case.todo.popleft(), _NOT_PROBED), again=True)
 
@@ -211,16 +237,25 @@ class Deleter:
         if verdict.kind is VerdictKind.ACKNOWLEDGED:
             case.acknowledged += len(part.span)
             self._suspicion.cleared()
+            self._suspicion.refusals_are_harmless |= part.leads
             return _outcome(case.batch, part, Fate.ACKNOWLEDGED)
         if verdict.kind not in _REFUSED:
             fate = Fate.UNRESOLVED if part.sent else Fate.PENDING
             return replace(_outcome(case.batch, part, fate, failed=True), again=fate is Fate.UNRESOLVED)
         if len(part.span) > 1:
             return _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
+        doubt = self._doubt(part)
         if verdict.kind is VerdictKind.INVALID:
             case.refused_parts += 1
             case.refused_singly += 1
-        return _outcome(case.batch, part, Fate.REJECTED, failed=True)
+            case.refused_soundly += not doubt
+        return _outcome(case.batch, part, Fate.REJECTED, doubt, failed=True)
+
+    def _doubt(self, part: _Part) -> str:
+        """Return why a single record that is refused may be deleted already, if that may be."""
+        if part.ambiguous:
+            return _ANSWER_LOST
+        return _REFUSED_IN_PART if part.was_refused and not self._suspicion.refusals_are_harmless else ""
 
 
 def _stop_if_fatal(verdict: Verdict) -> None:
@@ -236,13 +271,13 @@ def _left(batch: Batch, part: _Part, reason: str) -> Outcome:
 
 def _outcome(batch: Batch, part: _Part, fate: Fate, reason: str = "", *, failed: bool = False) -> Outcome:
     verdict = part.last.verdict if part.last is not None else None
-    message = "; ".join(filter(None, (reason, verdict.message if verdict is not None else "")))
+    said = verdict.message if verdict is not None else ""
+    message = "; ".join(filter(None, (said, reason) if fate is Fate.REJECTED else (reason, said)))
     row_fate = None
     if fate is Fate.REJECTED:
         row, record = batch.rows[part.span.start], batch.records[part.span.start]
-        why = f"{message}{_DOUBT}" if part.ambiguous else message
         code, request_id = (None, "") if part.last is None else (part.last.verdict.code, part.last.request_id)
-        row_fate = RowFate(row, fate, why, record, code=code, request_id=request_id)
+        row_fate = RowFate(row, fate, message, record, code=code, request_id=request_id)
     return Outcome(
         batch,
         batch.rows[part.span.start],

@@ -41,7 +41,12 @@ _ENDINGS: Final[tuple[tuple[type[Exception], Ended], ...]] = (
 )
 _WHOLLY_WRONG: Final = (
     "the API refuses whole batches, and each single record that was tried of them: probably the wrong column, the "
-    "wrong table or the wrong kind of id. What was not tried is unresolved"
+    "wrong table or the wrong kind of id. What was not tried is unresolved or pending"
+)
+_OR_APPLIED_IN_PART: Final = (
+    f"{_WHOLLY_WRONG}. It looks the same where a server deletes the good records of a request that it refuses, and "
+    "then refuses them because they are gone; if yours may be such a one, look into the table, and go on with "
+    "splitting.stop_when_wholly_wrong = false"
 )
 
 
@@ -57,6 +62,10 @@ class Crew:
 
     workers: Callable[[], int]
     waiting: int
+
+
+class _TooManyFailedBeforeError(Exception):
+    """The ledger holds more rejected rows than may fail: nothing is to be sent."""
 
 
 class _CancelledElsewhereError(Exception):
@@ -81,7 +90,7 @@ class Engine:
         self._crew: list[asyncio.Task[None]] = []
         self._producer: asyncio.Task[None] | None = None
         self._unsent: list[Batch] = []
-        self._deferred: list[Batch] = []
+        self._deferred: dict[int, list[Batch]] = {}
         self._most_deferred = MOST_DEFERRED
         self.ended = Ended.COMPLETE
         self.reason = ""
@@ -118,7 +127,7 @@ class Engine:
         finally:
             await self._finish()
         if self._suspicion.nothing_but_suspects:
-            self.halt(Ended.WHOLLY_WRONG, _WHOLLY_WRONG)
+            self.halt(Ended.WHOLLY_WRONG, _OR_APPLIED_IN_PART)
 
     def halt(self, ended: Ended, reason: str = "", problem: Exception | None = None) -> None:
         """Let nothing new be sent; what is in flight finishes. The first reason given stays."""
@@ -136,9 +145,12 @@ class Engine:
         try:
             async with aclosing(batches):
                 async for batch in batches:
+                    self._check_that_it_may_be_sent(batch)
                     intent = self._ledger.intend(batch)
                     self._tally.take_in(batch)
                     await (self._hand_over(batch, intent) if batch.spans else intent)
+        except _TooManyFailedBeforeError:
+            self._look_at_failures()
         except SourceError as problem:  # what was read before is sound: the workers drain
             if not self._stop.asked:
                 self.ended, self.reason, self.problem = _ending_of(problem), str(problem), problem
@@ -146,6 +158,10 @@ class Engine:
             self.halt(_ending_of(problem), str(problem) or type(problem).__name__, problem)
         finally:
             self._channel.close()
+
+    def _check_that_it_may_be_sent(self, batch: Batch) -> None:
+        if batch.spans and self._tally.too_many_failures(self._max_failures):
+            raise _TooManyFailedBeforeError
 
     async def _hand_over(self, batch: Batch, intent: asyncio.Future[None]) -> None:
         if len(self._crew) < self._workers():
@@ -181,19 +197,21 @@ class Engine:
 
     def _defers(self, outcome: Outcome) -> bool:
         """Return whether *outcome* is no failure yet: what ran out of attempts is sent once more at the end."""
-        if not outcome.again or len(self._deferred) >= self._most_deferred:
+        row = outcome.batch.first_row
+        if not outcome.again or (row not in self._deferred and len(self._deferred) >= self._most_deferred):
             return False
-        self._deferred.append(_once_more(outcome))
+        self._deferred.setdefault(row, []).append(_once_more(outcome))
         return True
 
     async def _drive_again(self) -> None:
         """Send once more, a few at a time, what was set aside."""
-        self._most_deferred = 0
-        self._channel = Channel(max(1, len(self._deferred)))
-        for batch in self._deferred:
-            await self._channel.put((batch, self._ledger.intend(batch)))
-        self._channel.close()
+        parts = [part for parts in self._deferred.values() for part in parts]
         _log.info("%d batches are sent once more", len(self._deferred))
+        self._most_deferred, self._deferred = 0, {}
+        self._channel = Channel(len(parts))
+        for part in parts:
+            await self._channel.put((part, self._ledger.intend(part)))
+        self._channel.close()
         gently = min(GENTLY, self._workers())
         self._crew = [asyncio.create_task(self._work(), name=f"bulkdelete worker {n}") for n in range(gently)]
         await self._drained()
@@ -203,10 +221,10 @@ class Engine:
             self.halt(Ended.WHOLLY_WRONG, _WHOLLY_WRONG)
         elif self._tally.too_many_failures(self._max_failures):
             counts = f"{self._tally.failed} of {self._tally.sent} records sent are rejected or unresolved"
-            self.halt(
-                Ended.MAX_FAILURES,
-                f"{counts}, more than max_failures allows; see bulkdelete failures, and raise it to go on",
-            )
+            most = f"more than max_failures, {self._tally.most_failures(self._max_failures)}, allows"
+            before = "" if self._tally.batches else "; nothing was sent in this run"
+            then = "see bulkdelete failures, and raise --max-failures (stop.max_failures) to go on"
+            self.halt(Ended.MAX_FAILURES, f"{counts}, {most}{before}; {then}")
 
     async def _drained(self) -> None:
         """Wait until the producer has ended, and then until every worker has."""
@@ -245,7 +263,8 @@ def _once_more(outcome: Outcome) -> Batch:
     start = bisect_left(batch.rows, outcome.first_row)
     span = range(start, start + outcome.records)
     ambiguous = batch.ambiguous or outcome.ambiguous
-    return replace(batch, spans=(span,), set_aside=(), ambiguous=ambiguous, sent=True, stored=True, thorough=True)
+    sent = batch.sent or outcome.fate is Fate.UNRESOLVED
+    return replace(batch, spans=(span,), set_aside=(), ambiguous=ambiguous, sent=sent, stored=True, thorough=True)
 
 
 def _ending_of(problem: Exception) -> Ended:

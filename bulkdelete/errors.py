@@ -5,7 +5,7 @@ BulkDeleteError                 has .report, the report so far, where a job had 
 |   |-- PlanRefused             what would be deleted is not what the plan says; nothing was sent
 |   `-- HoldsRefused            a hold list cannot be used; nothing was sent
 |-- HoldViolated                a request was about to hold a record on hold, a fault of bulkdelete; it was not sent
-|-- CredentialsError            there is no usable API key; nothing was sent
+|-- CredentialsError            there is no usable API key, or none any more
 |-- SourceError                 the source cannot be read, or broke while it was read
 |   `-- SourceRefused           the source can be read and is not what the job needs; nothing was sent
 |       `-- SourceChanged       the source is not the one whose rows the ledger holds
@@ -51,7 +51,7 @@ class HoldViolated(BulkDeleteError):
 
 
 class CredentialsError(BulkDeleteError):
-    """There is no usable API key; nothing was sent."""
+    """There is no usable API key, or, after the API refused the one in use, none any more: the message says which."""
 
 
 class SourceError(BulkDeleteError):

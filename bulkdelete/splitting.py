@@ -4,6 +4,10 @@ Four-way splitting finds one refused record among 1000 in 21 requests, as two-wa
 (group testing with answers for whole groups: https://en.wikipedia.org/wiki/Group_testing). When all four quarters of
 a batch are refused, a few single records spread over it are probed before going deeper: if the API refuses each of
 those too, the batch is *suspect*, and the rest of it is left alone.
+
+A server may delete the good records of a request that it refuses, and then refuse their ids because they are gone: its
+refusals say nothing of a wrong file. Records that were in no request before tell the two apart, so after a suspect
+batch the next ones are probed before anything else of them is sent, and only what is refused then counts.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ FEWEST_SLOW: Final = 50
 """A part of fewer records is not made smaller because it is slow."""
 
 _SUSPECTS: Final = 2
-_REFUSED_RECORDS: Final = 2 * PROBES
+_SOUND_RECORDS: Final = 2 * PROBES
 _REQUESTS_PER_BATCH: Final = 5
 
 
@@ -54,27 +58,42 @@ class Suspicion:
     def __init__(self, settings: SplittingSettings, tally: Tally) -> None:
         self._settings = settings
         self._tally = tally
+        self._is_aroused = False
         self._suspects = 0
+        self._sound_records = 0
         self._refused_records = 0
+        self.refusals_are_harmless = False
+        """Whether the server was seen to delete nothing of a request that it refuses, or to take ids that are gone."""
 
     @property
     def probes_first(self) -> bool:
         """Whether a batch all of whose quarters are refused is probed before it is taken apart."""
         return self._settings.stop_when_wholly_wrong
 
+    @property
+    def probes_at_once(self) -> bool:
+        """Whether a batch is probed before anything else of it is sent, because the last ones were suspect."""
+        return self.probes_first and self._is_aroused
+
     def may_send_part(self, requests_of_batch: int) -> bool:
         """Return whether a batch that has cost *requests_of_batch* requests for its parts may cost one more."""
         most_of_job = max(self._settings.max_requests_per_job, _REQUESTS_PER_BATCH * self._tally.batches)
         return requests_of_batch < self._settings.max_requests_per_batch and self._tally.split_requests < most_of_job
 
-    def refused(self, records: int) -> None:
-        """Remember a batch of which *records* were asked for singly and all refused, nothing of it acknowledged."""
-        self._suspects += 1
+    def refused(self, records: int, sound: int) -> None:
+        """Remember a batch of which *records* were asked for singly and all refused, nothing of it acknowledged.
+
+        *sound* are those of them that no earlier request can have deleted.
+        """
+        self._is_aroused = True
+        self._suspects += sound > 0
+        self._sound_records += sound
         self._refused_records += records
 
     def cleared(self) -> None:
         """Forget the suspects: something was acknowledged."""
-        self._suspects = self._refused_records = 0
+        self._is_aroused = False
+        self._suspects = self._sound_records = self._refused_records = 0
 
     @property
     def wholly_wrong(self) -> bool:
@@ -82,7 +101,7 @@ class Suspicion:
         return (
             self._settings.stop_when_wholly_wrong
             and self._suspects >= _SUSPECTS
-            and self._refused_records >= _REFUSED_RECORDS
+            and self._sound_records >= _SOUND_RECORDS
         )
 
     @property

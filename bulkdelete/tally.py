@@ -76,6 +76,10 @@ class Tally:
         """Rows that have their final fate."""
         return self.settled_before + self.set_aside + self.acknowledged + self.rejected
 
+    def most_failures(self, allowed: int | None) -> int:
+        """Return how many rows may fail: *allowed*, or for ``None`` the larger of 100 and 0.1 % of those sent."""
+        return max(100, self.sent // 1000) if allowed is None else allowed
+
     def too_many_failures(self, allowed: int | None) -> bool:
-        """Return whether more rows failed than *allowed*; ``None``: the larger of 100 and 0.1 % of those sent."""
-        return self.failed > (max(100, self.sent // 1000) if allowed is None else allowed)
+        """Return whether more rows failed than :meth:`most_failures`."""
+        return self.failed > self.most_failures(allowed)

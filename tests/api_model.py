@@ -26,6 +26,7 @@ class ApiModel:
     seed: int = 0
     acknowledged: set[str] = field(default_factory=set)
     applied: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
     requests: list[list[str]] = field(default_factory=list)
     hang_from: int | None = None
 
@@ -36,9 +37,10 @@ class ApiModel:
         await asyncio.sleep(0)
         ids = [entry["record_id"] for entry in orjson.loads(body)["delete_data"]]
         self.requests.append(ids)
+        fault = self._chance.choice(["before", "unsent", "after", "internal"]) if self._strikes() else ""
+        self.seen.update(ids if fault != "unsent" else [])
         if self.hang_from is not None and len(self.requests) >= self.hang_from:
             await asyncio.Event().wait()
-        fault = self._chance.choice(["before", "unsent", "after", "internal"]) if self._strikes() else ""
         if fault == "unsent":
             raise NotSent("no connection")
         if fault == "before":

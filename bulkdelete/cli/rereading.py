@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkdelete.ledger import LedgerReader
+    from bulkdelete.ledger.reading import Left
     from bulkdelete.records import Item, Rows, StoredRange
     from bulkdelete.sources import Source
 
@@ -43,14 +44,15 @@ async def open_rows(reader: LedgerReader, source_path: str | None) -> AsyncItera
     source = await _source(reader, source_path)
     async with aclosing(source.blocks()) as blocks:
         window = Window(blocks)
-        for stored, fate, code, message in reader.open_ranges():
+        for left in reader.open_ranges():
+            stored = left.stored
             await window.move_to(stored)
             if digest(window.items) != stored.digest:
                 raise SourceChanged(
                     f"{source.name}: rows {stored.first_row} to {stored.end_row - 1} are not those that the ledger "
                     "knows. Give the source as it was with --source"
                 )
-            for row_fate in window.open_rows(stored, fate, code, message):
+            for row_fate in window.open_rows(left):
                 yield row_fate
 
 
@@ -92,8 +94,9 @@ class Window:
         self.end_row = _end(rows)
         return True
 
-    def open_rows(self, stored: StoredRange, fate: Fate, code: int | None, message: str) -> Iterator[RowFate]:
-        """Yield the rows of *stored* that have no final fate."""
+    def open_rows(self, left: Left) -> Iterator[RowFate]:
+        """Yield the rows of *left* that have no final fate."""
+        stored, reason = left.stored, left.message or _REASONS[left.fate]
         closed = stored.set_aside_rows.union(*stored.settled)
         for rows in self._read:
             part = _within(rows, stored)
@@ -101,7 +104,7 @@ class Window:
                 row, item = rows.first_row + index, rows.items[index]
                 if row not in closed and not isinstance(item, Defect):
                     line = rows.lines[index] if rows.lines else None
-                    yield RowFate(row, fate, message or _REASONS[fate], item, rows.file, line, code)
+                    yield RowFate(row, left.fate, reason, item, rows.file, line, left.code, left.request_id)
 
 
 def _end(rows: Rows) -> int:

@@ -26,7 +26,7 @@ from bulkdelete.cli.signals import Signals
 from bulkdelete.cli.terminal import harmless
 from bulkdelete.cli.waiting import interruptible
 from bulkdelete.credentials import credentials_from
-from bulkdelete.errors import BulkDeleteError, CredentialsError, PlanRefused, SourceRefused
+from bulkdelete.errors import BulkDeleteError, PlanRefused, SourceRefused
 from bulkdelete.ledger import sqlite_version, user_name
 from bulkdelete.orders import Order
 from bulkdelete.progress import Expected, Lines, Silent, following
@@ -118,7 +118,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
     earlier = earlier_runs(ledger)
     _spare_the_collector()
     with asyncio.Runner() as runner:
-        runner.run(interruptible(_look_at(credentials)))
+        runner.run(interruptible(credentials.key()))  # one that cannot be read is known before anything is asked
         first = runner.run(interruptible(first_records(source))) if source.replayable else None
         if first == [] and not manner.allow_empty and not (earlier and earlier.totals.rows):
             raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
@@ -163,15 +163,6 @@ def _decisions(manner: _Manner, plan: Plan | None) -> Iterator[tuple[str, dict[s
     yield "confirmation", {"by": by, "user": user_name(), "host": platform.node(), "pid": os.getpid(), **_versions()}
     if plan is not None:
         yield "plan", {"digest": plan.digest, "made_by": plan.made_by, "made_at": plan.made_at}
-
-
-async def _look_at(credentials: Credentials) -> None:
-    """Read the key, so that one that cannot be read is known before anything is asked or written."""
-    try:
-        await credentials.key()
-    except CredentialsError as error:
-        said = str(error)
-        raise CredentialsError(said if "othing was sent" in said else f"{said}. Nothing was sent") from None
 
 
 async def _purge(

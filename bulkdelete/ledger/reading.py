@@ -6,7 +6,7 @@ import os
 import sqlite3
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
 from bulkdelete.ledger import checking, events, opening, ranges, runs, schema, sealing, texts, totals, writes
@@ -28,10 +28,20 @@ _RANGES: Final = (
     f"SELECT first_row, end_row, records, digest FROM batch WHERE first_row > ? ORDER BY first_row LIMIT {_A_PAGE}"  # noqa: S608 - a constant
 )
 _OPEN_RANGES: Final = (
-    f"SELECT code, message, {ranges.COLUMNS} FROM batch "  # noqa: S608 - a constant
+    f"SELECT code, message, request_id, {ranges.COLUMNS} FROM batch "  # noqa: S608 - a constant
     f"WHERE state IN (0, 3, 4) AND first_row >= ? ORDER BY first_row LIMIT {_A_PAGE}"
 )
 _STATE: Final = ranges.COLUMNS.split(", ").index("state")
+
+
+class Left(NamedTuple):
+    """A range with rows left, their fate (unresolved or pending), and the last answer to a request that held some."""
+
+    stored: StoredRange
+    fate: Fate
+    code: int | None
+    message: str
+    request_id: str
 
 
 class LedgerReader:
@@ -118,12 +128,12 @@ class LedgerReader:
                     yield texts.from_row(columns)
             after = page[-1][0]
 
-    def open_ranges(self) -> Iterator[tuple[StoredRange, Fate, int | None, str]]:
-        """Yield every range with rows left, with their fate (unresolved or pending), code and message."""
+    def open_ranges(self) -> Iterator[Left]:
+        """Yield every range with rows left, with what came of them so far."""
         first_row = 0
         while page := self._open_ranges_from(first_row):
             yield from page
-            first_row = page[-1][0].end_row
+            first_row = page[-1].stored.end_row
 
     def _ranges_after(self, row: int) -> list[StoredRange]:
         with self._at_one_moment() as connection:
@@ -139,16 +149,17 @@ class LedgerReader:
         with self._at_one_moment() as connection:
             return connection.execute(_FAILURES, (row,)).fetchall()
 
-    def _open_ranges_from(self, first_row: int) -> list[tuple[StoredRange, Fate, int | None, str]]:
+    def _open_ranges_from(self, first_row: int) -> list[Left]:
         with self._at_one_moment() as connection:
             return [
-                (
+                Left(
                     ranges.stored_range(connection, columns),
                     Fate.PENDING if columns[_STATE] == schema.PENDING else Fate.UNRESOLVED,
                     code,
                     texts.given(message or ""),
+                    texts.given(request_id or ""),
                 )
-                for code, message, *columns in connection.execute(_OPEN_RANGES, (first_row,)).fetchall()
+                for code, message, request_id, *columns in connection.execute(_OPEN_RANGES, (first_row,)).fetchall()
             ]
 
     @contextmanager

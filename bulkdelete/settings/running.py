@@ -114,7 +114,8 @@ class StopSettings(Section):
     limit: int | None = Field(default=None, ge=1)
     """Send at most so many records in this run, then stop with exit code 75. Unset: no limit."""
     max_failures: int | None = Field(default=None, ge=0)
-    """Stop when more rows than this are rejected or unresolved. Unset: the larger of 100 and 0.1 % of those sent."""
+    """Stop when more rows than this are rejected or unresolved. Unset: the larger of 100 and 0.1 % of those sent.
+    Rows that earlier runs found rejected count: while they are more than this, a run sends nothing."""
     max_records: int | None = Field(default=None, ge=0)
     """Never send more records than this in the whole life of the job; a source with more rows to send stops it before
     the first delete: invalid rows and those on hold do not count, duplicates do. Unset: no cap."""

@@ -115,6 +115,39 @@ async def test_what_caps_count_does_not_depend_on_where_batches_are_cut(tmp_path
     assert fates(applied.report) == {"acknowledged": 2_001}
 
 
+async def test_a_run_whose_ledger_holds_more_rejected_rows_than_allowed_sends_nothing(tmp_path, emulator):
+    rows = ids(3_000)
+    emulator.poison(TABLE_ID, rows[3::10])
+    (tmp_path / "small.toml").write_text("[batch]\nsize = 10\n")
+    words = (write(tmp_path / "ids.txt", rows), "-c", "small.toml", "--max-failures", 20)
+    first = await purge(tmp_path, emulator, *words).run()
+    assert (first.code, first.report["ended"]) == (3, "max_failures")
+    assert first.report["rejected"] > 20
+    asked = emulator.requests
+    for _ in range(2):
+        again = await purge(tmp_path, emulator, *words).run()
+        assert (again.code, again.report["ended"], emulator.requests) == (3, "max_failures", asked)
+        assert fates(again.report) == fates(first.report)
+        assert "nothing was sent in this run" in again.stderr
+        assert "raise --max-failures" in again.stderr
+    done = await purge(tmp_path, emulator, *words[:-1], 300).run()
+    assert (done.code, fates(done.report)) == (1, {"acknowledged": 2_700, "rejected": 300})
+    complete = await purge(tmp_path, emulator, *words).run()
+    assert (complete.code, complete.report["ended"]) == (1, "complete")
+
+
+async def test_rows_that_an_outage_left_unresolved_do_not_keep_the_next_run_from_sending_them(tmp_path, emulator):
+    emulator.faults = Faults(internal_error_rate=1.0)
+    (tmp_path / "hasty.toml").write_text("[retry]\nmax_attempts = 1\n")
+    words = (write(tmp_path / "ids.txt", ids(3_000)), "-c", "hasty.toml", "--max-failures", 20)
+    first = await purge(tmp_path, emulator, *words).run()
+    assert (first.code, first.report["ended"]) == (3, "max_failures")
+    assert first.report["unresolved"] > 20
+    emulator.faults = Faults()
+    done = await purge(tmp_path, emulator, *words).run()
+    assert (done.code, fates(done.report)) == (0, {"acknowledged": 3_000})
+
+
 async def test_standard_input_is_counted_before_anything_is_sent_and_may_be_corrected(tmp_path, emulator):
     short = await purge(tmp_path, emulator, "-", "--expect", 6).run(stdin="\n".join(ids(5)).encode())
     assert (short.code, emulator.requests) == (3, 0)

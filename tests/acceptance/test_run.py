@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bulkdelete.emulator import Emulator, Faults
+from bulkdelete.emulator import Emulator, Faults, Switches
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, write_csv
 
 if TYPE_CHECKING:
@@ -188,8 +188,43 @@ async def test_a_wholly_wrong_file_is_stopped_within_thirty_requests(tmp_path, e
     assert finished.report["ended"] == "wholly_wrong"
     assert emulator.requests <= 30
     assert "column" in finished.stderr
-    assert fates(finished.report)["rejected"] == 10
+    assert fates(finished.report)["rejected"] == 15
     assert emulator.count(TABLE_ID) == 20_000
+
+
+async def test_a_server_that_deletes_what_it_refuses_and_refuses_what_is_gone_is_no_wrong_file(tmp_path):
+    rows = ids(500)
+    poisoned = [rows[at] for at in (50, 150, 250)]
+    async with Emulator(switches=Switches(unknown_ids="40000", atomicity="partial")) as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, rows)
+        emulator.poison(TABLE_ID, poisoned)
+        (tmp_path / "purge.toml").write_text("[batch]\nsize = 100\n[stop]\nmax_failures = 500\n")
+        done = await purge(tmp_path, emulator, write_csv(tmp_path / "ids.csv", rows), "-c", "purge.toml").run()
+        assert (done.code, done.report["ended"]) == (1, "complete"), done.stderr
+        assert list(emulator.remaining(TABLE_ID)) == sorted(poisoned)
+    assert fates(done.report).keys() == {"acknowledged", "rejected"}
+    listed = await Command(tmp_path, "failures", "purge.db").run()
+    rejected = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert len(rejected) == done.report["rejected"]
+    assert {one["record_id"] for one in rejected if "may already be deleted" not in one["reason"]} <= set(poisoned)
+
+
+async def test_a_small_file_that_looks_wholly_wrong_is_stopped_with_both_explanations(tmp_path):
+    rows = ids(100)
+    async with Emulator(switches=Switches(unknown_ids="40000", atomicity="partial")) as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, rows)
+        emulator.poison(TABLE_ID, rows[50:51])
+        source = write_csv(tmp_path / "ids.csv", rows)
+        stopped = await purge(tmp_path, emulator, source).run()
+        assert (stopped.code, stopped.report["ended"]) == (3, "wholly_wrong")
+        assert "wrong column" in stopped.stderr
+        assert "deletes the good records of a request that it refuses" in stopped.stderr
+        assert "splitting.stop_when_wholly_wrong = false" in stopped.stderr
+        (tmp_path / "on.toml").write_text("[splitting]\nstop_when_wholly_wrong = false\n")
+        done = await purge(tmp_path, emulator, source, "-c", "on.toml").run()
+    assert (done.code, fates(done.report)) == (1, {"rejected": 100})
 
 
 @pytest.mark.parametrize("poisoned", [[0], [4_999, 5_000], list(range(3, 10_000, 271))], ids=["one", "two", "37"])
@@ -280,6 +315,38 @@ async def test_the_key_file_is_read_again_when_the_key_is_refused(tmp_path):
         finished = await purge(tmp_path, emulator, "ids.csv", "-c", "purge.toml", key=None).run()
         assert finished.code == 0, finished.stderr
         assert emulator.count(TABLE_ID) == 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda key: key.write_text(""), "the API key is empty"),
+        (lambda key: key.chmod(0o644), "chmod 600"),
+        (lambda key: key.unlink(), "cannot be read"),
+    ],
+    ids=["empty", "open to others", "gone"],
+)
+async def test_a_key_that_is_lost_while_a_job_runs_is_told_as_what_it_is(tmp_path, emulator, spoil, said):
+    rows = ids(3_000)
+    emulator.load(TABLE_ID, rows)
+    emulator.add_key("old-key")
+    emulator.faults = Faults(latency_seconds=0.05)
+    (tmp_path / "key").write_text("old-key")
+    (tmp_path / "key").chmod(0o600)
+    (tmp_path / "purge.toml").write_text('api_key_file = "key"\n[batch]\nsize = 10\n')
+    command = purge(tmp_path, emulator, write_csv(tmp_path / "ids.csv", rows), "-c", "purge.toml", key=None)
+    async with command.started() as process:
+        while emulator.requests < 5:
+            await asyncio.sleep(0.01)
+        spoil(tmp_path / "key")
+        emulator.revoke_key("old-key")
+        stopped = await finished(process)
+    assert (stopped.code, stopped.report["ended"]) == (3, "fatal_answer")
+    assert stopped.report["acknowledged"] >= 10
+    assert stopped.report["unresolved"] >= 10
+    assert "code 40127" in stopped.stderr
+    assert said in stopped.stderr
+    assert "othing was sent" not in stopped.everything
 
 
 async def test_a_key_file_that_others_can_read_is_refused(tmp_path, emulator):

@@ -59,9 +59,12 @@ async def write(path, source):
     refused = RowFate(0, Fate.REJECTED, "invalid \x1b[31mparameters", Filter("email", "a@b.c"), str(source), 2, 40000)
     await ledger.record(Outcome(first, 0, 1, 1, Fate.REJECTED, whole=False, row_fate=refused))
     await ledger.record(Outcome(first, 3, 4, 1, Fate.ACKNOWLEDGED, whole=False))
-    await ledger.record(Outcome(second, 4, 7, 3, Fate.UNRESOLVED, whole=True, code=50000, message="internal error"))
+    await ledger.record(Outcome(second, 4, 7, 3, Fate.UNRESOLVED, whole=True, **FAILED))
     await ledger.record(Outcome(third, 7, 10, 3, Fate.PENDING, whole=True))
     await ledger.close(Ended.SIGNAL, "SIGINT received", 5, 2)
+
+
+FAILED = {"code": 50000, "message": "internal error", "request_id": "a1-7"}
 
 
 def run(*words):
@@ -92,7 +95,7 @@ def test_failures_are_json_lines_with_ids_unchanged_and_left_over_rows_read_agai
         *((number, "unresolved", IDS[number], number + 2) for number in (4, 5, 6)),
         *((number, "pending", IDS[number], number + 2) for number in (7, 8, 9)),
     ]
-    assert rows[2]["code"] == 50000
+    assert [(row["code"], row["request_id"]) for row in rows[2:]] == [(50000, "a1-7")] * 3 + [(None, None)] * 3
 
 
 def test_duplicates_are_listed_when_all_are_asked_for(ledger):

@@ -159,9 +159,9 @@ async def test_a_command_does_not_outlive_whoever_waits_for_it(tmp_path):
 
 @pytest.mark.parametrize("raw", ["", " ", "\n", "\r\n\t"])
 async def test_an_empty_key_is_refused_before_anything_is_sent(raw):
-    with pytest.raises(CredentialsError, match="empty; nothing was sent"):
+    with pytest.raises(CredentialsError, match=r"empty\. Nothing was sent"):
         Credentials(raw)
-    with pytest.raises(CredentialsError, match="empty; nothing was sent"):
+    with pytest.raises(CredentialsError, match=r"empty\. Nothing was sent"):
         await Credentials(lambda: raw).key()
 
 
@@ -287,6 +287,31 @@ async def test_a_key_that_can_no_longer_be_read_is_an_error(key_file):
     key_file.unlink()
     with pytest.raises(CredentialsError, match="cannot be read"):
         await credentials.renew(KEY)
+
+
+def emptied(key_file) -> None:
+    key_file.write_text("")
+
+
+def opened_to_others(key_file) -> None:
+    key_file.chmod(0o644)
+
+
+def spoilt(key_file) -> None:
+    key_file.write_text("two words")
+
+
+@pytest.mark.parametrize("spoil", [emptied, opened_to_others, spoilt, os.unlink])
+async def test_only_the_first_reading_of_a_key_says_that_nothing_was_sent(key_file, spoil):
+    credentials = credentials_from(Settings(api_key_file=str(key_file)))
+    await credentials.key()
+    spoil(key_file)
+    with pytest.raises(CredentialsError) as again:
+        await credentials.renew(KEY)
+    assert "othing was sent" not in str(again.value)
+    with pytest.raises(CredentialsError) as first:
+        await credentials_from(Settings(api_key_file=str(key_file))).key()
+    assert str(first.value) == f"{again.value}. Nothing was sent"
 
 
 # --- nobody sees it

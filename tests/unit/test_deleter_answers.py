@@ -137,13 +137,24 @@ async def test_retry_after_is_kept_by_everybody(refusal):
     assert began(sending) == pytest.approx([0, 121, 121, 121])
 
 
-async def test_a_pause_that_is_too_long_leaves_the_batch_pending_and_says_when_to_come_back():
+async def test_a_pause_that_is_too_long_leaves_the_batch_that_was_sent_unresolved_and_says_when_to_come_back():
     sending = Sending(one_after_another(then=answer(40008, Retry_After="3600")), seconds=0)
     (outcome,) = await sending.send(batch_of(1000))
-    assert (outcome.fate, outcome.whole) == (Fate.PENDING, True)
+    assert (outcome.fate, outcome.whole, outcome.attempts) == (Fate.UNRESOLVED, True, 0)
+    assert (outcome.code, outcome.http_status) == (40008, 200)
+    assert outcome.request_id == sending.requests[0].request_id
+    assert not outcome.ambiguous
     (error,) = sending.raised
     assert isinstance(error, PauseTooLong)
     assert error.until_unix_seconds == pytest.approx(WALL_CLOCK + 3600)
+    assert len(sending.requests) == 1
+
+
+async def test_a_pause_that_is_too_long_leaves_what_only_waited_for_it_pending():
+    sending = Sending(one_after_another(then=answer(40008, Retry_After="3600")), before=1, flow={"concurrency": 1})
+    outcomes = await sending.send_all(batch_of(10), batch_of(10, first_row=10))
+    assert rows_of(outcomes, Fate.UNRESOLVED) == set(range(10))
+    assert rows_of(outcomes, Fate.PENDING) == set(range(10, 20))
     assert len(sending.requests) == 1
 
 
@@ -199,13 +210,29 @@ async def test_a_key_that_was_given_is_not_tried_again():
     assert isinstance(sending.raised[0], FatalAnswer)
 
 
-@pytest.mark.parametrize(("keys", "requests"), [([None], 0), (["old", None], 1)])
-async def test_a_key_that_cannot_be_read_leaves_the_batch_pending(keys, requests):
-    sending = Sending(taking("new"), key=Keys(*keys))
+async def test_a_key_that_cannot_be_read_leaves_the_batch_pending():
+    sending = Sending(taking("new"), key=Keys(None))
     (outcome,) = await sending.send(batch_of(10))
-    assert (outcome.fate, outcome.message) == (Fate.PENDING, "the key is gone")
-    assert len(sending.requests) == requests
+    assert outcome.fate is Fate.PENDING
+    assert "the key is gone" in outcome.message
+    assert sending.requests == []
     assert isinstance(sending.raised[0], CredentialsError)
+
+
+async def test_a_refused_key_that_cannot_be_read_again_leaves_what_was_sent_unresolved_with_the_refusal():
+    sending = Sending(taking("new"), key=Keys("old", None))
+    (outcome,) = await sending.send(batch_of(10))
+    (request,) = sending.requests
+    assert (outcome.fate, outcome.code, outcome.http_status) == (Fate.UNRESOLVED, 40127, 401)
+    assert outcome.request_id == request.request_id
+    assert "the key is gone" in outcome.message
+    assert "Authentication failed" in outcome.message
+    (error,) = sending.raised
+    assert isinstance(error, CredentialsError)
+    assert "check the key (code 40127: Authentication failed)" in str(error)
+    assert "read again, and that failed: the key is gone" in str(error)
+    assert "acknowledged stays acknowledged" in str(error)
+    assert "othing was sent" not in str(error)
 
 
 async def test_the_key_is_in_no_outcome_and_no_error():

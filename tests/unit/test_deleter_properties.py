@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
 from bulkdelete.records import Fate
+from bulkdelete.transport import Reply
 from tests.unit.scripted import (
     BAD_GATEWAY,
     FAILED,
@@ -40,7 +44,6 @@ SCRIPTS = st.lists(
     max_size=40,
 )
 CERTAINLY_NOT_SENT = (NotSent, ConnectionRefusedForGood)
-CERTAINLY_NOT_APPLIED = [PAUSED, NO_KEY, answer(40008, Retry_After="5"), answer(40008, Retry_After="3600")]
 PERHAPS_APPLIED = [FAILED, BAD_GATEWAY, answer(12345)]
 
 
@@ -74,13 +77,24 @@ class Model:
         elif outcome.fate is Fate.REJECTED:
             assert said[-1] in [(REFUSED, 1), (TOO_LARGE, 1)]
             unknown = any(isinstance(one, AnswerLost) or one in PERHAPS_APPLIED for one, _ in said)
-            assert ("may already be deleted" in outcome.row_fate.reason) == (unknown or ambiguous)
+            assert ("got no final answer" in outcome.row_fate.reason) == (unknown or ambiguous)
+            in_part = any(one == REFUSED and records > 1 for one, records in said)
+            assert in_part or "applied in part" not in outcome.row_fate.reason
         elif outcome.fate is Fate.PENDING:
-            assert all(one in CERTAINLY_NOT_APPLIED or isinstance(one, CERTAINLY_NOT_SENT) for one, _ in said)
+            assert all(isinstance(one, CERTAINLY_NOT_SENT) for one, _ in said)  # no server saw it
             assert not ambiguous
         else:
             assert (OK, outcome.records) not in said
             assert ambiguous or not all(isinstance(one, CERTAINLY_NOT_SENT) for one, _ in said)
+            self._check_last_answer(said, outcome)
+
+    def _check_last_answer(self, said, outcome) -> None:
+        heard = [one for one, _ in said if isinstance(one, Reply)]
+        if heard and said[-1][0] is heard[-1]:
+            is_json = heard[-1].body.startswith(b"{")
+            assert outcome.code == (json.loads(heard[-1].body)["code"] if is_json else None)
+            assert outcome.http_status == heard[-1].status
+            assert outcome.request_id
 
 
 @settings(max_examples=400)
@@ -91,6 +105,8 @@ class Model:
     st.booleans(),
     st.fixed_dictionaries(
         {
+            "keys": st.sampled_from([("old", "new"), ("old", None), (None,)]),
+            "stopped_after_seconds": st.none() | st.floats(0, 60),
             "splitting": st.fixed_dictionaries(
                 {"stop_when_wholly_wrong": st.booleans(), "max_requests_per_batch": st.sampled_from([1, 5, 1400])}
             ),
@@ -99,9 +115,13 @@ class Model:
     ),
 )
 def test_the_outcomes_cover_each_open_record_once_and_tell_what_was_answered(answers, then, sizes, ambiguous, sections):
+    keys, stopped_after_seconds = sections.pop("keys"), sections.pop("stopped_after_seconds")
+
     async def play() -> None:
         model = Model(answers, then)
-        sending = model.sending = Sending(model, key=Keys("old", "new"), **sections)
+        sending = model.sending = Sending(model, key=Keys(*keys), **sections)
+        if stopped_after_seconds is not None:
+            asyncio.get_running_loop().call_later(stopped_after_seconds, sending.stop.ask)
         batches = [
             batch_of(size, first_row=100 * at, ambiguous=ambiguous, sent=ambiguous, stored=ambiguous, spans=spans(size))
             for at, size in enumerate(sizes)

@@ -165,8 +165,9 @@ async def test_unresolved_wins_over_pending_and_keeps_its_answer(tmp_path):
         await ledger.record(outcome(batch, Fate.PENDING, range(2, 4), message="asked to stop"))
         assert await ledger.count() == Totals(rows=4, batches=1, unresolved=4)
     with read_ledger(tmp_path / "a.db") as reader:
-        ((found, fate, code, message),) = reader.open_ranges()
-    assert (found.first_row, fate, code, message) == (0, Fate.UNRESOLVED, 50000, "x" * 300)
+        (left,) = reader.open_ranges()
+    assert (left.stored.first_row, left.fate, left.code) == (0, Fate.UNRESOLVED, 50000)
+    assert (left.message, left.request_id) == ("x" * 300, "q1")
 
 
 async def test_a_batch_that_was_left_can_be_sent_again_until_it_is_acknowledged(tmp_path):

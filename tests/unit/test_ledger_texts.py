@@ -68,8 +68,8 @@ async def test_facts_identity_and_messages_hold_any_text(tmp_path):
     assert again.facts == {"identity.source column": HOSTILE, "source_path": HOSTILE}
     await again.close(Ended.COMPLETE)
     with read_ledger(tmp_path / "a.db") as reader:
-        ((_, _, code, message),) = reader.open_ranges()
-    assert (code, message) == (None, HOSTILE)
+        (left,) = reader.open_ranges()
+    assert (left.code, left.message, left.request_id) == (None, HOSTILE, HOSTILE)
     with pytest.raises(LedgerMismatch, match="source column") as refused:
         await open_ledger(tmp_path / "a.db", {"source column": "id"})
     str(refused.value).encode()

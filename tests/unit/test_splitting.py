@@ -65,46 +65,63 @@ def test_the_requests_for_parts_of_a_job_are_bounded_by_a_number_or_five_times_i
 
 def test_two_batches_refused_through_and_through_are_a_wrong_file():
     suspicion = suspicion_with()
-    suspicion.refused(5)
+    suspicion.refused(5, 5)
     assert not suspicion.wholly_wrong
-    suspicion.refused(5)
+    suspicion.refused(5, 5)
     assert suspicion.wholly_wrong
 
 
 def test_few_refused_records_are_no_wrong_file():
     suspicion = suspicion_with()
     for _ in range(9):
-        suspicion.refused(1)
+        suspicion.refused(1, 1)
         assert not suspicion.wholly_wrong
-    suspicion.refused(1)
+    suspicion.refused(1, 1)
     assert suspicion.wholly_wrong
 
 
 def test_one_batch_alone_is_no_wrong_file_however_many_of_its_records_are_refused():
     suspicion = suspicion_with()
-    suspicion.refused(1000)
+    suspicion.refused(1000, 1000)
     assert not suspicion.wholly_wrong
 
 
 def test_anything_acknowledged_clears_the_suspicion():
     suspicion = suspicion_with()
-    suspicion.refused(5)
+    suspicion.refused(5, 5)
     suspicion.cleared()
-    suspicion.refused(5)
+    suspicion.refused(5, 5)
     assert not suspicion.wholly_wrong
 
 
 @pytest.mark.parametrize(("records", "acknowledged_before", "found"), [(4, 0, False), (5, 0, True), (5, 1, False)])
 def test_at_the_end_five_refused_records_and_nothing_acknowledged_are_a_wrong_file(records, acknowledged_before, found):
     suspicion = suspicion_with(acknowledged_before=acknowledged_before)
-    suspicion.refused(records)
+    suspicion.refused(records, records)
     assert suspicion.nothing_but_suspects == found
 
 
 def test_a_job_may_be_told_not_to_look_for_wrong_files():
     suspicion = suspicion_with(stop_when_wholly_wrong=False)
     assert not suspicion.probes_first
-    suspicion.refused(500)
-    suspicion.refused(500)
+    suspicion.refused(500, 500)
+    suspicion.refused(500, 500)
     assert not suspicion.wholly_wrong
     assert not suspicion.nothing_but_suspects
+
+
+def test_refusals_that_earlier_requests_may_explain_make_no_wrong_file_however_many_they_are():
+    suspicion = suspicion_with(acknowledged_before=1)
+    for _ in range(9):
+        suspicion.refused(5, 0)
+    assert not suspicion.wholly_wrong
+    assert not suspicion.nothing_but_suspects
+
+
+def test_a_suspect_batch_lets_the_next_be_probed_at_once_until_something_is_acknowledged():
+    suspicion = suspicion_with()
+    assert not suspicion.probes_at_once
+    suspicion.refused(5, 0)
+    assert suspicion.probes_at_once
+    suspicion.cleared()
+    assert not suspicion.probes_at_once
