@@ -198,9 +198,9 @@ async def look(source: Source, settings: Settings) -> None:
         of_part = await first_records(part, ROWS_LOOKED_AT if looked_at else 1)
         first += of_part[: ROWS_LOOKED_AT - len(first)]
         if looked_at and len(source.parts) > 1:
-            _refuse_if(looks_wrong(of_part, MOST_ROUNDED_SHARE_OF_A_FILE), part.name)
+            _refuse_if(looks_wrong(of_part, MOST_ROUNDED_SHARE_OF_A_FILE, read_as=part.identity), part.name)
     if looked_at:
-        _refuse_if(looks_wrong(first), source.name)
+        _refuse_if(looks_wrong(first, read_as=source.parts[0].identity), source.name)
 
 
 def _refuse_if(wrong: str, name: str) -> None:

@@ -76,6 +76,11 @@ def _file(path: str, settings: ReadingSettings) -> FileSource:
 def _source(name: str, path: Path | None, settings: ReadingSettings, *, size_bytes: int | None) -> FileSource:
     kind = settings.format if settings.format != "auto" else _kind_by_name(path)
     delimiter = settings.delimiter or _DELIMITERS.get(kind, "")
+    if settings.format == "auto" and _bare_name(path).endswith(".json"):
+        raise SourceRefused(
+            f"{name}: what a .json file holds is not clear by its name: it may be one JSON document. Nothing was sent. "
+            "Say what it is: --format jsonl for a JSON value on each line, --format text for an id on each"
+        )
     _check(name, kind, settings)
     return FileSource(
         name=name,
@@ -116,11 +121,13 @@ def _look(path: Path) -> int | None:
 
 
 def _kind_by_name(path: Path | None) -> str:
-    if path is None:
-        return "text"
-    name = path.name.lower()
-    name = next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
-    return _KINDS.get(Path(name).suffix, "text")
+    return _KINDS.get(Path(_bare_name(path)).suffix, "text")
+
+
+def _bare_name(path: Path | None) -> str:
+    """Return the file's name in small letters, without what its packing adds to it."""
+    name = "" if path is None else path.name.lower()
+    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
 
 
 def _check(name: str, kind: str, settings: ReadingSettings) -> None:
