@@ -15,6 +15,7 @@ from bulkdelete.orders import differences, guards_of, weakened, what_is_deleted
 from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
+from bulkdelete.settings import with_default_column
 from bulkdelete.sources import first_records, stamps
 from bulkdelete.surveying import survey
 from bulkdelete.version import VERSION
@@ -77,7 +78,8 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     if order.approved is not None:
         now = what_is_deleted(order, settings, content, held.digest)
         weaker = weakened(order.approved.guards, guards_of(settings))
-        _refuse_what_differs([*differences(order.approved.what, now), *weaker])
+        approved = with_default_column(order.approved.what, "source ")
+        _refuse_what_differs([*differences(approved, now), *weaker])
     if not source.replayable and ledger.path is not None:
         source = await copied(source, ledger, spool_of(ledger.path))
     if source.replayable and not ledger.totals.acknowledged:

@@ -10,6 +10,7 @@ from bulkdelete.digest import digest
 from bulkdelete.errors import SourceError
 from bulkdelete.ledger import LONGEST_RANGE
 from bulkdelete.ledger.facts import SOURCE_ROWS, SPOOL
+from bulkdelete.settings import with_default_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,7 @@ class _Comparing:
     def look_at_identity(self, facts: Mapping[str, str]) -> None:
         stored = {key.removeprefix(_IDENTITY): value for key, value in facts.items() if key.startswith(_IDENTITY)}
         stored.pop("content", None)
+        stored = with_default_column(stored)
         for key in sorted({*stored, *self._source.identity}):
             is_now, was = self._source.identity.get(key), stored.get(key)
             if is_now != was:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
 from bulkdelete.ledger import runs, schema, texts, writes
+from bulkdelete.settings import with_default_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,6 +109,7 @@ def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping
     stored = {key.removeprefix(_IDENTITY): value for key, value in facts.items() if key.startswith(_IDENTITY)}
     differing = [key for key in sorted({*stored, *identity}) if stored.get(key) != identity.get(key)]
     if differing and connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone() is None:
+    stored = with_default_column(stored, "source ")
         connection.execute("DELETE FROM job")
         for key, value in identity.items():
             writes.remember(_IDENTITY + key, value, connection)

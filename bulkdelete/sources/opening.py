@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceRefused
-from bulkdelete.settings import ReadingSettings, SourceSettings
+from bulkdelete.settings import ReadingSettings, SourceSettings, with_default_column
 from bulkdelete.sources.databases import is_database
 from bulkdelete.sources.delimited import Delimited
 from bulkdelete.sources.file import FileSource
@@ -168,4 +168,4 @@ def _identity(kind: str, settings: ReadingSettings, delimiter: str) -> Mapping[s
         identity |= {"delimiter": delimiter, "header": "yes" if settings.header else "no"}
     if not is_utf_8(settings.encoding):
         identity["encoding"] = settings.encoding
-    return {**identity, "max_line_bytes": str(settings.max_line_bytes)}
+    return with_default_column({**identity, "max_line_bytes": str(settings.max_line_bytes)})
