@@ -20,7 +20,8 @@ class ReadingSettings(Section):
     path: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """The files: one, or a list of them, directories and globs such as "ids/*.csv.gz"; "-" is standard input."""
     format: Literal["auto", "text", "csv", "tsv", "jsonl"] = "auto"
-    """text (one id a line), csv, tsv or jsonl; auto goes by the name: .csv, .tsv, .jsonl or .ndjson, else text."""
+    """text (one id a line), csv, tsv or jsonl; auto goes by the name: .csv, .tsv, .jsonl or .ndjson, else text, and
+    refuses .json."""
     column: str = ""
     """The column (csv, tsv: name, or number from 1) or field (jsonl) that holds the record_id. Empty: "record_id"."""
     filter_column: str = ""
@@ -43,7 +44,8 @@ class SourceSettings(ReadingSettings):
 
     sanity_check: bool = True
     """Whether the first 10,000 ids are looked at before the first delete, and refused when they look like another
-    column: all equal, dates, e-mail addresses, row numbers, ids whose digits a spreadsheet has rounded."""
+    column (all equal, dates, e-mail addresses, row numbers, ids whose digits a spreadsheet has rounded) or like another
+    format (ids in quotes, JSON, several fields)."""
 
 
 class HoldsSettings(ReadingSettings):
@@ -57,8 +59,8 @@ class HoldsSettings(ReadingSettings):
     max_age_seconds: float | None = Field(default=None, gt=0)
     """A hold list that was last written longer ago stops the job before anything is sent. Unset: any age."""
     sanity_check: bool = True
-    """Whether a hold list that looks like another column, or like what a spreadsheet has left of ids, stops the job
-    before anything is sent."""
+    """Whether a hold list that looks like another column or format, or like what a spreadsheet has left of ids, stops
+    the job before anything is sent."""
 
 
 class IdentifierSettings(Section):
