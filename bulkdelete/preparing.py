@@ -16,7 +16,7 @@ from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.settings import with_default_column
-from bulkdelete.sources import first_records, stamps
+from bulkdelete.sources import before_sending, first_records, stamps
 from bulkdelete.surveying import survey
 from bulkdelete.version import VERSION
 
@@ -117,7 +117,8 @@ async def _compare_counts(approved: Approved, prepared: Prepared, settings: Sett
     if ledger.totals.rows and ledger.facts.get(COMPARED) == key:
         return None
     batch = settings.batch.model_copy(update={"size": approved.batch_size})
-    seen = await survey(prepared.table_id, prepared.source, batch, prepared.screen)
+    with before_sending():
+        seen = await survey(prepared.table_id, prepared.source, batch, prepared.screen)
     _refuse_what_differs(differences(approved.counts, {name: getattr(seen, name) for name in approved.counts}))
     await ledger.remember(COMPARED, key)
     return seen if batch == settings.batch else None
@@ -154,7 +155,8 @@ async def _counted(
     if known.get("decided_by") != decided_by:
         known = {}
     if known.get("holds") != prepared.holds.digest:
-        seen = seen or await survey(prepared.table_id, prepared.source, settings.batch, prepared.screen)
+        with before_sending():
+            seen = seen or await survey(prepared.table_id, prepared.source, settings.batch, prepared.screen)
         known = {"found": seen.found, **known, "records": seen.records}
     now = {**known, "decided_by": decided_by, "holds": prepared.holds.digest}
     await ledger.remember(SURVEYED, json.dumps(now))
