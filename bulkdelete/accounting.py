@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bulkdelete.ledger import Totals
 from bulkdelete.ledger.facts import COUNT_AFTER, COUNT_BEFORE
-from bulkdelete.records import Report
+from bulkdelete.records import Ended, Report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from bulkdelete.limiter import Limiter
-    from bulkdelete.records import CanaryCounts, Ended
+    from bulkdelete.records import CanaryCounts
     from bulkdelete.tally import Tally
+
+_MADE_BY_FAILURES: Final = frozenset({Ended.COMPLETE, Ended.MAX_FAILURES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Snapshot:
     """How far a running job is, at one moment; counts are rows unless named otherwise.
 
     At most ``limit`` attempts may be in flight. ``limited_by`` says what limits the job now: ``server``, ``pause``,
-    ``quota``, ``outage``, ``retries``, ``source`` or ``ledger``.
+    ``quota``, ``outage``, ``retries``, ``source`` or ``ledger``. ``last_failure`` is empty once an attempt succeeds.
     """
 
     rows: int
@@ -39,6 +41,7 @@ class Snapshot:
     limited_by: str
     pause_seconds: float
     elapsed_seconds: float
+    last_failure: str = ""
 
 
 class Account:
@@ -87,6 +90,7 @@ class Account:
             limited_by=waits_for if idle and waits_for else limiter.state,
             pause_seconds=limiter.pause_seconds,
             elapsed_seconds=self.elapsed_seconds,
+            last_failure=tally.last_failure,
         )
 
     def estimated(self) -> Totals:
@@ -109,7 +113,10 @@ class Account:
         )
 
     def report(self, totals: Totals, ended: Ended, reason: str, resume_at: float | None = None) -> Report:
-        """Return the report of the job, whose rows are *totals*."""
+        """Return the report of the job, whose rows are *totals*; where rows are left, it says what failed at last."""
+        failure = self._tally.last_failure
+        if failure and ended in _MADE_BY_FAILURES and totals.unresolved + totals.pending:
+            reason = f"{reason}{'; ' if reason else ''}the last failure: {failure}"
         return Report(
             table_id=self._table_id,
             **asdict(totals),

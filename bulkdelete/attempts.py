@@ -94,7 +94,8 @@ class Attempts:
             seconds = now() - permit.sent_at
             said = told(reply.headers, self._wall_clock()) if reply is not None else None
             self._limiter.heard(permit, said, left=reply is not None or verdict.ambiguous)
-            self._limiter.answered(permit, _kind(verdict), verdict.retry_after_seconds or None)
+            tally.last_failure = _failure(verdict)
+            self._limiter.answered(permit, _kind(verdict), verdict.retry_after_seconds or None, tally.last_failure)
             if verdict.kind is not VerdictKind.ACKNOWLEDGED:
                 what = verdict.kind.value, verdict.code, verdict.http_status
                 _log.info("request %s: %s (code %s, HTTP %s)", request_id, *what)
@@ -145,3 +146,15 @@ def _kind(verdict: Verdict) -> SampleKind | None:
     if kind is VerdictKind.PAUSE or (kind is VerdictKind.RETRY and verdict.retry_after_seconds):
         return SampleKind.REFUSED
     return SampleKind.FAILED if kind is VerdictKind.RETRY else None
+
+
+def _failure(verdict: Verdict) -> str:
+    """Return what failed, in words that name no ids: where an answer came, its numbers alone; empty where nothing did.
+
+    What the API says in words may name ids.
+    """
+    if verdict.kind not in {VerdictKind.RETRY, VerdictKind.UNKNOWN, VerdictKind.PAUSE}:
+        return ""
+    if verdict.http_status is None:
+        return verdict.message
+    return f"{'' if verdict.code is None else f'code {verdict.code}, '}HTTP {verdict.http_status}"

@@ -142,7 +142,9 @@ def read_key_file(path: str, stop: threading.Event | None = None) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             mode = os.fstat(descriptor).st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISDIR(mode)):
+            if stat.S_ISDIR(mode):
+                raise CredentialsError(f"{path}: the API key file is a directory. Name the file that holds the key")
+            if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
                 raise CredentialsError(f"{path}: the API key file is neither a file nor a pipe")
             if mode & (stat.S_IRGRP | stat.S_IROTH):
                 raise CredentialsError(f"{path}: the API key file can be read by others; run: chmod 600 {path}")

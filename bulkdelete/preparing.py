@@ -15,7 +15,8 @@ from bulkdelete.orders import differences, guards_of, weakened, what_is_deleted
 from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
-from bulkdelete.sources import first_records, stamps
+from bulkdelete.settings import with_default_column
+from bulkdelete.sources import before_sending, first_records, stamps
 from bulkdelete.surveying import Counted, survey
 from bulkdelete.version import VERSION
 
@@ -77,7 +78,8 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     if order.approved is not None:
         now = what_is_deleted(order, settings, content, held.digest)
         weaker = weakened(order.approved.guards, guards_of(settings))
-        _refuse_what_differs([*differences(order.approved.what, now), *weaker])
+        approved = with_default_column(order.approved.what, "source ")
+        _refuse_what_differs([*differences(approved, now), *weaker])
     if not source.replayable and ledger.path is not None:
         source = await copied(source, ledger, spool_of(ledger.path))
     if source.replayable and not ledger.totals.acknowledged:
@@ -113,7 +115,8 @@ async def _compare_counts(approved: Approved, prepared: Prepared, settings: Sett
     if ledger.totals.rows and ledger.facts.get(COMPARED) == key:
         return None
     batch = settings.batch.model_copy(update={"size": approved.batch_size})
-    seen = await survey(prepared.table_id, prepared.source, batch, prepared.screen)
+    with before_sending():
+        seen = await survey(prepared.table_id, prepared.source, batch, prepared.screen)
     _refuse_what_differs(differences(approved.counts, {name: getattr(seen, name) for name in approved.counts}))
     await ledger.remember(COMPARED, key)
     return seen
@@ -148,7 +151,8 @@ async def _counted(prepared: Prepared, settings: Settings, ledger: Ledger, seen:
     if known.get("decided_by") != decided_by:
         known = {}
     if known.get("holds") != prepared.holds.digest:
-        seen = seen or await survey(prepared.table_id, prepared.source, settings.batch, prepared.screen)
+        with before_sending():
+            seen = seen or await survey(prepared.table_id, prepared.source, settings.batch, prepared.screen)
         counted = seen.counted
         known = {"found": counted.found, **known, "to_send": counted.to_send, "duplicate": counted.duplicate}
     now = {**known, "decided_by": decided_by, "holds": prepared.holds.digest}
@@ -195,9 +199,9 @@ async def look(source: Source, settings: Settings) -> None:
         of_part = await first_records(part, ROWS_LOOKED_AT if looked_at else 1)
         first += of_part[: ROWS_LOOKED_AT - len(first)]
         if looked_at and len(source.parts) > 1:
-            _refuse_if(looks_wrong(of_part, MOST_ROUNDED_SHARE_OF_A_FILE), part.name)
+            _refuse_if(looks_wrong(of_part, MOST_ROUNDED_SHARE_OF_A_FILE, read_as=part.identity), part.name)
     if looked_at:
-        _refuse_if(looks_wrong(first), source.name)
+        _refuse_if(looks_wrong(first, read_as=source.parts[0].identity), source.name)
 
 
 def _refuse_if(wrong: str, name: str) -> None:

@@ -35,6 +35,7 @@ _LIMITED_BY: Final = {
     "source": "limited by the source",
     "ledger": "limited by the ledger",
 }
+_BY_FAILURES: Final = frozenset({"outage", "retries"})
 
 
 class Progress(Protocol):
@@ -185,10 +186,12 @@ def why_it_waits(now: Snapshot, pace: Pace) -> str:
     """Return what limits the job *now*; empty where nobody can say."""
     if not now.requests and not now.in_flight and not now.pause_seconds:
         return "comparing the source with the ledger" if now.settled_before else "starting"
+    failure = f"; the last failure: {now.last_failure}" if now.last_failure else ""
     if now.limited_by in _LIMITED_BY:
         until = time.strftime("%H:%M:%S", time.localtime(time.time() + now.pause_seconds))
-        return _LIMITED_BY[now.limited_by].format(until=until, limit=now.limit)
-    return "retrying" if pace.retrying else ""
+        said = _LIMITED_BY[now.limited_by].format(until=until, limit=now.limit)
+        return said + failure if now.limited_by in _BY_FAILURES else said
+    return f"retrying{failure}" if pace.retrying else ""
 
 
 def _clock(seconds: float) -> str:

@@ -1,17 +1,20 @@
-"""A look at the first ids of a source: whether they look like another column, or like what a spreadsheet left of them.
+"""A look at the first ids of a source: whether they look like another column, another format, or a spreadsheet's rest.
 
-A wrong column is the commonest way to delete what nobody meant; each of these patterns was seen in files of ids.
+A wrong column is the commonest way to delete what nobody meant, and a wrong format one to delete nothing: an API that
+acknowledges ids it does not know acknowledges quotes and commas too. Each of these patterns was seen in files of ids.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import shlex
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bulkdelete.records import Item
 
@@ -29,19 +32,33 @@ _FEWEST_ROUNDED: Final = 3
 _FEWEST_EQUAL: Final = 3
 _FEWEST_NUMBERS: Final = 10
 _SHARE: Final = 0.5
+_QUOTES: Final = "\"'`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
+_DELIMITERS: Final = ",;\t|"
+_OF_ANOTHER_FORMAT: Final = re.compile(rf"[\[{{{_QUOTES}{_DELIMITERS}]")
+_QUOTED: Final = re.compile(rf"[{_QUOTES}][^{_QUOTES}]*[{_QUOTES}]?[,;]?")
+_JSON_STRING: Final = re.compile(r'"[^"]*"')
+_JSON_OBJECT: Final = re.compile(r"""\s*\{\s*(?:\}|(?:["']|\w+\s*:).*\}),?\s*""")  # not an UUID in braces
+_JSON_BEGINS: Final = re.compile(r"""\s*[\[{]\s*(?:$|["'\[{]|\w+\s*:|-?\d+\s*[,\]])""")
+_JSON_GOES_ON: Final = re.compile(r"""\s*(?:[\[{"'].*|[\]}],?|.*,)\s*""")
+_LONGEST_EXCERPT: Final = 80
+NOT_KNOWN: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def looks_wrong(items: Sequence[Item], most_rounded: float = _MOST_ROUNDED_SHARE) -> str:
+def looks_wrong(
+    items: Sequence[Item], most_rounded: float = _MOST_ROUNDED_SHARE, *, read_as: Mapping[str, str] = NOT_KNOWN
+) -> str:
     """Return what is wrong with the ids among *items*, the first rows of a source; an empty string where nothing is.
 
-    *most_rounded* is the share of long ids that may end as rounded ones do.
+    *most_rounded* is the share of long ids that may end as rounded ones do; *read_as* is the source's identity, by
+    which another format is named that reads it right.
     """
     ids = [item for item in items if isinstance(item, str)]
     if not ids:
         return ""
     text = "\n".join(ids) + "\n"
     return (
-        _equal(ids)
+        another_format(ids, read_as)
+        or _equal(ids)
         or _numbers(ids)
         or (_dates(ids) if any(sign in text for sign in _IN_DATES) else "")
         or (_addresses(ids) if _IN_E_MAILS in text else "")
@@ -49,10 +66,59 @@ def looks_wrong(items: Sequence[Item], most_rounded: float = _MOST_ROUNDED_SHARE
     )
 
 
+def another_format(ids: Sequence[str], read_as: Mapping[str, str] = NOT_KNOWN) -> str:
+    """Return what shows that most of *ids* are not ids but pieces of another format, and what reads it right.
+
+    An id may hold any character, so a few odd ones show nothing.
+    """
+    if not _OF_ANOTHER_FORMAT.search("\n".join(ids)):
+        return ""
+    return _json(ids, read_as) or _quoted(ids, read_as) or _delimited(ids, read_as)
+
+
+def _json(ids: Sequence[str], read_as: Mapping[str, str]) -> str:
+    objects = _mostly(ids, "are JSON objects", (one for one in ids if _JSON_OBJECT.fullmatch(one)))
+    if objects:
+        return objects + _option("--format jsonl", read_as)
+    if not _JSON_BEGINS.match(ids[0]):
+        return ""
+    pieces = _mostly(ids, "are pieces of a JSON document", (one for one in ids if _JSON_GOES_ON.fullmatch(one)))
+    return pieces and f"{pieces}: write one record a line, as with jq -c '.[]', and read that with --format jsonl"
+
+
+def _quoted(ids: Sequence[str], read_as: Mapping[str, str]) -> str:
+    quoted = _mostly(ids, "stand in quotes", (one for one in ids if _QUOTED.fullmatch(one)))
+    if not quoted:
+        return ""
+    strings = _mostly(ids, "are JSON strings", (one for one in ids if _JSON_STRING.fullmatch(one)))
+    return quoted + ((strings and _option("--format jsonl", read_as)) or ": take them away")
+
+
+def _delimited(ids: Sequence[str], read_as: Mapping[str, str]) -> str:
+    """A delimiter in most ids: each is several fields."""
+    having = {delimiter: [one for one in ids if delimiter in one] for delimiter in _DELIMITERS}
+    delimiter, those = max(having.items(), key=lambda one: len(one[1]))
+    found = _mostly(ids, f"have {delimiter!r} in them", [*those[1:], *those[:1]])  # the first may name the columns
+    if not found:
+        return ""
+    kind = read_as.get("kind", "")
+    option = f"--delimiter {shlex.quote(delimiter)}"
+    if kind in {"csv", "tsv"}:
+        return found if read_as.get("delimiter") == delimiter else f"{found}: name what stands between, with {option}"
+    named = "record_id" in [name.strip(_QUOTES) for name in ids[0].split(delimiter)]
+    column = "" if named else " and --column NAME, or --no-header --column 1 where the first line names no columns"
+    formats = {",": "--format csv", "\t": "--format tsv"}
+    return found + _option(formats.get(delimiter, f"--format csv {option}") + column, read_as)
+
+
+def _option(words: str, read_as: Mapping[str, str]) -> str:
+    return f": read the source with {words}" if read_as.get("kind") == "text" else ""
+
+
 def _equal(ids: Sequence[str]) -> str:
     if len(ids) < _FEWEST_EQUAL or ids[0] != ids[-1] or len(set(ids)) > 1:
         return ""
-    return f"all of the first {len(ids):,} ids are {ids[0]!r}"
+    return f"all of the first {len(ids):,} ids are {_excerpt(ids[0])}"
 
 
 def _numbers(ids: Sequence[str]) -> str:
@@ -63,18 +129,22 @@ def _numbers(ids: Sequence[str]) -> str:
 
 
 def _dates(ids: Sequence[str]) -> str:
-    return _mostly(ids, "dates", (one for one in ids if _DATE.fullmatch(one)))
+    return _mostly(ids, "look like dates", (one for one in ids if _DATE.fullmatch(one)))
 
 
 def _addresses(ids: Sequence[str]) -> str:
-    return _mostly(ids, "e-mail addresses", (one for one in ids if _E_MAIL.fullmatch(one)))
+    return _mostly(ids, "look like e-mail addresses", (one for one in ids if _E_MAIL.fullmatch(one)))
 
 
 def _mostly(ids: Sequence[str], what: str, those: Iterable[str]) -> str:
     found = list(those)
     if len(found) <= _SHARE * len(ids):
         return ""
-    return f"{len(found):,} of the first {len(ids):,} ids look like {what}, such as {found[0]!r}"
+    return f"{len(found):,} of the first {len(ids):,} ids {what}, such as {_excerpt(found[0])}"
+
+
+def _excerpt(one: str) -> str:
+    return repr(one if len(one) <= _LONGEST_EXCERPT else f"{one[:_LONGEST_EXCERPT]}...")
 
 
 def _may_be_rounded(ids: Sequence[str], text: str, most: float) -> bool:

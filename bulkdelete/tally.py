@@ -16,7 +16,10 @@ MOST_FAILURES: Final = 1000
 
 @dataclass(slots=True)
 class Tally:
-    """The counts of one run; ``*_before`` are those of the runs before it on the same ledger."""
+    """The counts of one run; ``*_before`` are those of the runs before it on the same ledger.
+
+    ``last_failure`` says how the last attempt failed, in words that name no ids; it is empty where that did not.
+    """
 
     rows_before: int = 0
     settled_before: int = 0
@@ -31,6 +34,7 @@ class Tally:
     rejected: int = 0
     failed_now: int = 0
     set_aside: int = 0
+    last_failure: str = ""
     failures: list[RowFate] = field(default_factory=list)
 
     def take_in(self, batch: Batch) -> None:

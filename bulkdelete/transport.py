@@ -79,8 +79,12 @@ class HttpTransport:
             raise ConnectionRefusedForGood(
                 "the server's certificate does not verify; for a private authority set http.ca_file"
             ) from None
+        except aiohttp.ClientConnectorSSLError as error:
+            raise NotSent(
+                f"no connection to {self._base_url}: TLS failed, {_said(error)}; perhaps that port speaks http: only"
+            ) from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NotSent(f"no connection: {_name(error)}") from None
+            raise NotSent(f"no connection to {self._base_url}: {_said(error)}") from None
         except TimeoutError:
             raise AnswerLost(f"no answer within {self._settings.answer_timeout_seconds:g} s", timed_out=True) from None
         except (aiohttp.ClientError, OSError) as error:
@@ -130,6 +134,12 @@ def _tls(ca_file: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(f"http.ca_file: {ca_file} cannot be used: {error.strerror or _name(error)}") from None
+
+
+def _said(error: BaseException) -> str:
+    """Return what the system says of an error of connecting: never the error's own text, which may hold headers."""
+    strerror = getattr(error, "strerror", None)
+    return strerror if isinstance(strerror, str) else type(error).__name__
 
 
 def _name(error: BaseException) -> str:

@@ -73,17 +73,20 @@ def group() -> None:
     """
 
 
-def main() -> None:
-    """Run the command in ``sys.argv`` and exit with its code."""
+def main(*, passing: bool = False) -> None:
+    """Run the command in ``sys.argv`` and exit with its code.
+
+    *passing*: the server is gone when the command has ended, and perhaps the files too; click's ``obj`` says so.
+    """
     _make_streams_sure()
     with talking.logged("json", None) if talking.asks_for_json(sys.argv) else nullcontext():
-        code = _main()
+        code = _main(passing=passing)
     _leave(code if isinstance(code, int) else exits.DONE)
 
 
-def _main() -> object:
+def _main(*, passing: bool) -> object:
     try:
-        return group.main(prog_name="bulkdelete", standalone_mode=False)
+        return group.main(prog_name="bulkdelete", standalone_mode=False, obj=passing)
     except click.ClickException as error:
         if talking.is_json():
             talking.say(f"bulkdelete: {error.format_message()}", logging.ERROR, {"error": type(error).__name__})

@@ -13,6 +13,7 @@ from bulkdelete.errors import SourceError
 from bulkdelete.ledger import LONGEST_RANGE, same_record
 from bulkdelete.ledger.facts import SOURCE_PATH, SOURCE_ROWS, SPOOL
 from bulkdelete.records import Defect, Fate, Filter
+from bulkdelete.settings import with_default_column
 from bulkdelete.sources import FILES, STANDARD_INPUT
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class _Comparing:
     def look_at_identity(self, facts: Mapping[str, str]) -> None:
         stored = {key.removeprefix(_IDENTITY): value for key, value in facts.items() if key.startswith(_IDENTITY)}
         stored.pop("content", None)
+        stored = with_default_column(stored)
         for key in sorted({*stored, *self._source.identity}):
             is_now, was = self._source.identity.get(key), stored.get(key)
             if is_now != was:

@@ -61,7 +61,8 @@ class _Demo:
                 code = await self._purge(emulator)
                 proved = self._signal is None and self._prove(emulator)
         if self._signal is not None:
-            _say("the demonstration was stopped")
+            files = f"; its files are in {self._folder}" if self._kept else ", and its files are removed"
+            _say(f"the demonstration was stopped{files}")
             return exits.SIGNAL_BASE + self._signal
         click.echo(f"ledger: {self._ledger}{'' if self._kept else ' (removed now; --keep DIR keeps it)'}")
         click.echo(f"the whole demonstration took {duration(time.monotonic() - began)}")
@@ -86,7 +87,7 @@ class _Demo:
         _say(f"4. the real command deletes them:\n   bulkdelete {' '.join(words)}")
         self._child = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "bulkdelete", *words),
+            *("-m", "bulkdelete.cli.demo_purge", *words),
             stdin=asyncio.subprocess.DEVNULL,
             env={**os.environ, "BULKDELETE_API_KEY": emulator.api_key},
             process_group=0,  # Ctrl-C comes to us alone, and is handed on once

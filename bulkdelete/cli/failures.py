@@ -42,6 +42,7 @@ def command(ledger: Path, source: str | None, *, as_csv: bool, everything: bool)
     """
     write = _csv_writer() if as_csv else _write_json
     with read_ledger(ledger) as reader:
+        reader.check_whole()
         if reader.running() is not None:
             click.echo("the job is running: what is in flight is listed as unresolved", err=True)
         for row_fate in reader.failures():

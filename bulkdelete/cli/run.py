@@ -8,7 +8,7 @@ import os
 import platform
 import shlex
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Manner:
-    """How the command talks and what it takes without asking."""
+    """How the command talks and what it takes without asking.
+
+    ``passing``: what it works on is gone when it has ended, so that nobody can go on.
+    """
 
     yes: bool
     allow_empty: bool
@@ -55,6 +58,7 @@ class _Manner:
     now: bool
     quiet: bool
     json: bool
+    passing: bool = False
 
 
 @click.command("run", short_help="Delete the records that a file names.")
@@ -82,11 +86,12 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
     75 run it again; 130 and 143 stopped by a signal.
     """
     with talking.logged(given.pop("log_format"), given.pop("log_level")):
-        ctx.exit(_run_and_tell(sources, config, given))
+        ctx.exit(_run_and_tell(sources, config, given, passing=bool(ctx.obj)))
 
 
-def _run_and_tell(sources: Sequence[str], config: str | None, given: dict[str, Any]) -> int:
-    manner = _Manner(**{name: given.pop(name) for name in ("yes", "allow_empty", "count", "now", "quiet", "json")})
+def _run_and_tell(sources: Sequence[str], config: str | None, given: dict[str, Any], *, passing: bool) -> int:
+    said = {name: given.pop(name) for name in ("yes", "allow_empty", "count", "now", "quiet", "json")}
+    manner = _Manner(**said, passing=passing)
     try:
         plan = _plan_of(given.pop("plan_file"), given.pop("plan_digest"))
         settings = settings_from(config, sources, given, None if plan is None else plan.settings)
@@ -226,7 +231,7 @@ def _tell(ending: Ending, manner: _Manner) -> int:
         complain(ending.error)
     elif ending.report is not None and (manner.json or not sys.stdout.isatty()):
         _explain(ending.report, code)
-    if ending.signal is not None and code >= exits.SIGNAL_BASE:
+    if ending.signal is not None and code >= exits.SIGNAL_BASE and not manner.passing:
         talking.say(f"to go on, run the same command again:\n  {harmless(resume, most=8192)}")
     try:
         click.echo(_printed(ending, manner, resume, code), nl=False)
@@ -247,6 +252,8 @@ def _explain(report: Report, code: int) -> None:
 
 def _printed(ending: Ending, manner: _Manner, resume: str, code: int) -> str:
     report = ending.report
+    if report is not None and manner.passing and (report.remaining or report.ended is not Ended.COMPLETE):
+        report = replace(report, ledger=None)
     if report is not None:
         return f"{reporting.as_json(report, code, resume) if manner.json else reporting.as_text(report, resume)}\n"
     if manner.json and ending.error is not None:

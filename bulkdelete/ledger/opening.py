@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
 from bulkdelete.ledger import runs, schema, texts, writes
+from bulkdelete.settings import with_default_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _OLDEST_SQLITE: Final = (3, 37, 0)  # STRICT tables
 _IDENTITY: Final = "identity."
+_SOON_CHECKED_BYTES: Final = 64 * 1024 * 1024
+"""A ledger that is no larger is read whole, in a part of a second, before anything is written to it."""
 _PRAGMAS: Final = (
     "fullfsync=1",
     "busy_timeout=5000",
@@ -78,7 +81,7 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
         _prepare(connection, path, synchronous)
     except sqlite3.Error as error:
         connection.close()
-        raise LedgerStorageError(f"{path}: the ledger cannot be opened: {error}. Nothing was sent") from None
+        raise unreadable(path, error, ". Nothing was sent") from None
     except BaseException:
         connection.close()
         raise
@@ -108,7 +111,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         if "not a database" in str(error):
             raise not_a_ledger(path) from None
         hint = "" if quiet or os.access(path.parent, os.W_OK) else "; copy it and its -wal file to where you may write"
-        raise LedgerStorageError(f"{path}: the ledger cannot be read: {error}{hint}") from None
+        raise unreadable(path, error, hint) from None
     return connection
 
 
@@ -119,6 +122,7 @@ def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping
     """
     facts = writes.facts(connection)
     stored = {key.removeprefix(_IDENTITY): value for key, value in facts.items() if key.startswith(_IDENTITY)}
+    stored = with_default_column(stored, "source ")
     differing = [key for key in sorted({*stored, *identity}) if stored.get(key) != identity.get(key)]
     if differing and connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone() is None:
         connection.execute("DELETE FROM job")
@@ -206,17 +210,34 @@ def _prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> No
         )
     for pragma in (f"synchronous={synchronous}", *_PRAGMAS):
         connection.execute(f"PRAGMA {pragma}")
-    if runs.last_has_no_end(connection):
-        _check_whole(connection, path)
+    if path.stat().st_size <= _SOON_CHECKED_BYTES or runs.last_has_no_end(connection):
+        check_whole(connection, path)
 
 
-def _check_whole(connection: sqlite3.Connection, path: Path) -> None:
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+def check_whole(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise :class:`LedgerStorageError` where some page of the file is damaged, whether it would be read or not."""
+    try:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from None
     if found != "ok":
-        raise LedgerStorageError(
-            f"{path}: the ledger is damaged ({found.splitlines()[-1]}). Nothing was sent; copy the file away before "
-            "anything else, and start a new ledger"
-        )
+        raise _damaged(path, found.splitlines()[-1])
+
+
+def unreadable(path: Path, error: sqlite3.Error, hint: str = "") -> LedgerStorageError:
+    """Return what is said where SQLite cannot read the ledger at *path*, with a *hint* where it is not damaged."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return _damaged(path, str(error))
+    return LedgerStorageError(f"{path}: the ledger cannot be read: {error}{hint}")
+
+
+def _damaged(path: Path, said: str) -> LedgerStorageError:
+    return LedgerStorageError(
+        f"{path}: the ledger cannot be read to its end, as it is damaged ({said}). Nothing was sent. Copy it away "
+        "before anything else, with its -wal file if there is one; bulkdelete verify says what of it can be read. "
+        "Then go on with a copy from before the damage, or with a new ledger: that sends the whole source again, and "
+        "does no harm where a record that is gone already may be named once more"
+    )
 
 
 def _sync_folder(folder: Path) -> None:

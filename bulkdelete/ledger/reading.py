@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bulkdelete.errors import LedgerMismatch, LedgerStorageError
+from bulkdelete.errors import LedgerMismatch
 from bulkdelete.ledger import checking, events, opening, ranges, runs, schema, sealing, texts, totals, writes
 from bulkdelete.ledger.lock import holder
 from bulkdelete.records import Fate, StoredRange
@@ -101,6 +101,11 @@ class LedgerReader:
         with self._at_one_moment() as connection:
             return checking.check(connection)
 
+    def check_whole(self) -> None:
+        """Raise :class:`LedgerStorageError` where a page of the file is damaged, also one that nobody would read."""
+        with self._at_one_moment() as connection:
+            opening.check_whole(connection, self.path)
+
     def ranges(self) -> Iterator[StoredRange]:
         """Yield every range in the order of its first row, without its parts."""
         after = -(2**63)
@@ -172,7 +177,7 @@ class LedgerReader:
             finally:
                 self._connection.execute("ROLLBACK")  # a COMMIT fails where a damaged page was read before
         except sqlite3.Error as error:
-            raise LedgerStorageError(f"{self.path}: the ledger cannot be read: {error}") from None
+            raise opening.unreadable(self.path, error) from None
 
 
 def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:

@@ -67,6 +67,7 @@ class Limiter:
         self._retries: deque[asyncio.Future[Permit]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._spent = asyncio.Event()
+        self._last_failure = ""
         self._is_fresh = True
         self._keepers = 0
 
@@ -128,11 +129,20 @@ class Limiter:
             stop.forget(mine)
             mine.cancel()
 
-    def answered(self, permit: Permit, kind: SampleKind | None, pause_seconds: float | None = None) -> None:
-        """Give *permit* back: its attempt ended as *kind* says; the API asks everybody to wait *pause_seconds*."""
+    def answered(
+        self, permit: Permit, kind: SampleKind | None, pause_seconds: float | None = None, failure: str = ""
+    ) -> None:
+        """Give *permit* back: its attempt ended as *kind* says; the API asks everybody to wait *pause_seconds*.
+
+        *failure* says in words, which name no ids, what went wrong, if anything did.
+        """
         now = asyncio.get_running_loop().time()
         was_paused = self._steering.pause_seconds(now) > 0
+        was_in_outage = self._steering.breaker.is_open
+        self._last_failure = failure or self._last_failure
         self._steering.answered(now, permit.sent_at, kind, pause_seconds)
+        if not was_in_outage and self._steering.breaker.is_open:
+            _log.warning("an outage begins: nothing but failures comes back%s", self._named_failure)
         if not was_paused and (pause := self._steering.pause_seconds(now)) > 0:
             _log.warning("the API asks for a pause: nothing is sent for %.1f s", pause)
         self._let_go()
@@ -248,6 +258,10 @@ class Limiter:
             self._spent.set()
         return math.inf
 
+    @property
+    def _named_failure(self) -> str:
+        return f"; the last failure: {self._last_failure}" if self._last_failure else ""
+
     def _refuse_if_too_long(self, now: float) -> None:
         problem = self._too_long(now)
         if problem is None:
@@ -263,6 +277,7 @@ class Limiter:
         if self._steering.breaker.gave_up:
             return OutageTooLong(
                 f"nothing but failures came back for {self._settings.max_outage_seconds:.0f} s (max_outage_seconds)"
+                f"{self._named_failure}"
             )
         if self._settings.wait:
             return None

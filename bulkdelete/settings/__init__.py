@@ -13,7 +13,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bulkdelete.errors import SettingsError
 from bulkdelete.settings.checks import BaseUrl, Section, check_base_url
-from bulkdelete.settings.reading import HoldsSettings, IdentifierSettings, ReadingSettings, SourceSettings
+from bulkdelete.settings.reading import (
+    HoldsSettings,
+    IdentifierSettings,
+    ReadingSettings,
+    SourceSettings,
+    with_default_column,
+)
 from bulkdelete.settings.running import (
     MAX_RECORDS_PER_REQUEST,
     BatchSettings,
@@ -46,6 +52,7 @@ __all__ = [
     "SplittingSettings",
     "StopSettings",
     "check_base_url",
+    "with_default_column",
 ]
 
 CodeMeaning = Literal["invalid", "retry", "unknown", "pause", "too_large", "unauthorized", "fatal"]

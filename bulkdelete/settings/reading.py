@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
 from bulkdelete.settings.checks import Encoding, Pattern, Section, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DEFAULT_COLUMN: Final = "record_id"
 
 
 class ReadingSettings(Section):
@@ -15,7 +20,8 @@ class ReadingSettings(Section):
     path: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """The files: one, or a list of them, directories and globs such as "ids/*.csv.gz"; "-" is standard input."""
     format: Literal["auto", "text", "csv", "tsv", "jsonl"] = "auto"
-    """text (one id a line), csv, tsv or jsonl; auto goes by the name: .csv, .tsv, .jsonl or .ndjson, else text."""
+    """text (one id a line), csv, tsv or jsonl; auto goes by the name: .csv, .tsv, .jsonl or .ndjson, else text, and
+    refuses .json."""
     column: str = ""
     """The column (csv, tsv: name, or number from 1) or field (jsonl) that holds the record_id. Empty: "record_id"."""
     filter_column: str = ""
@@ -38,7 +44,8 @@ class SourceSettings(ReadingSettings):
 
     sanity_check: bool = True
     """Whether the first 10,000 ids are looked at before the first delete, and refused when they look like another
-    column: all equal, dates, e-mail addresses, row numbers, ids whose digits a spreadsheet has rounded."""
+    column (all equal, dates, e-mail addresses, row numbers, ids whose digits a spreadsheet has rounded) or like another
+    format (ids in quotes, JSON, several fields)."""
 
 
 class HoldsSettings(ReadingSettings):
@@ -52,8 +59,8 @@ class HoldsSettings(ReadingSettings):
     max_age_seconds: float | None = Field(default=None, gt=0)
     """A hold list that was last written longer ago stops the job before anything is sent. Unset: any age."""
     sanity_check: bool = True
-    """Whether a hold list that looks like another column, or like what a spreadsheet has left of ids, stops the job
-    before anything is sent."""
+    """Whether a hold list that looks like another column or format, or like what a spreadsheet has left of ids, stops
+    the job before anything is sent."""
 
 
 class IdentifierSettings(Section):
@@ -65,3 +72,15 @@ class IdentifierSettings(Section):
     """The numbers of characters that an id may have."""
     prefixes: tuple[str, ...] = ()
     """What an id may begin with."""
+
+
+def with_default_column(identity: Mapping[str, str], prefix: str = "") -> dict[str, str]:
+    """Return a source's *identity*, whose names begin with *prefix*, with the column that is the default named.
+
+    Whoever names it reads the same records; older ledgers and plans keep an empty name.
+    """
+    kind, header, column, filter_column = (
+        identity.get(prefix + name) for name in ("kind", "header", "column", "filter_column")
+    )
+    is_default = kind in {"csv", "tsv"} and header == "yes" and (column, filter_column) == ("", "")
+    return {**identity, f"{prefix}column": _DEFAULT_COLUMN} if is_default else dict(identity)

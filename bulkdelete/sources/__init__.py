@@ -2,7 +2,7 @@
 
 ``open_source`` and ``from_iterable`` make a :class:`Source`; ``spooled`` makes one that cannot be read twice safe to
 resume; ``first_records`` looks at the beginning of one that can. ``passed_over`` tells what a directory keeps back,
-and ``stamps`` what changes with its files.
+and ``stamps`` what changes with its files; ``before_sending`` lets errors say that nothing was sent.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from bulkdelete.sources.iterables import from_iterable
 from bulkdelete.sources.opening import STANDARD_INPUT, open_source
 from bulkdelete.sources.several import FILES, passed_over
-from bulkdelete.sources.source import Source, Stamps, estimated_rows, first_records, is_source, stamps
+from bulkdelete.sources.source import Source, Stamps, before_sending, estimated_rows, first_records, is_source, stamps
 from bulkdelete.sources.spool import spooled
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "STANDARD_INPUT",
     "Source",
     "Stamps",
+    "before_sending",
     "estimated_rows",
     "first_records",
     "from_iterable",

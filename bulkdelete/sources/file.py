@@ -111,9 +111,10 @@ class FileSource:
                     row += len(items)
                 self._check_unchanged(stream.stamp(), as_it_was, row)
         except (OSError, DamagedError) as error:
+            taken = "The rows before it are whole, and nothing after them was taken" if row else "No row was taken"
             raise SourceError(
-                f"{self.name}: reading broke off before row {row}: {_said(error)}. The rows before it are whole, and "
-                "nothing after them was taken. Mend the file, and run the same command again"
+                f"{self.name}: reading broke off before row {row}: {_said(error)}. "
+                f"{taken}. Mend the file, and run the same command again"
             ) from error
 
     def _refusing_reports(self, blocks: Iterator[Block | Defect]) -> Iterator[Block | Defect]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceRefused
-from bulkdelete.settings import ReadingSettings, SourceSettings
+from bulkdelete.settings import ReadingSettings, SourceSettings, with_default_column
 from bulkdelete.sources.databases import is_database
 from bulkdelete.sources.defects import not_in
 from bulkdelete.sources.delimited import Delimited
@@ -78,6 +78,11 @@ def _file(path: str, settings: ReadingSettings) -> FileSource:
 def _source(name: str, path: Path | None, settings: ReadingSettings, *, size_bytes: int | None) -> FileSource:
     kind = settings.format if settings.format != "auto" else _kind_by_name(path)
     delimiter = settings.delimiter or _DELIMITERS.get(kind, "")
+    if settings.format == "auto" and _bare_name(path).endswith(".json"):
+        raise SourceRefused(
+            f"{name}: what a .json file holds is not clear by its name: it may be one JSON document. Nothing was sent. "
+            "Say what it is: --format jsonl for a JSON value on each line, --format text for an id on each"
+        )
     _check(name, kind, settings)
     return FileSource(
         name=name,
@@ -118,11 +123,13 @@ def _look(path: Path) -> int | None:
 
 
 def _kind_by_name(path: Path | None) -> str:
-    if path is None:
-        return "text"
-    name = path.name.lower()
-    name = next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
-    return _KINDS.get(Path(name).suffix, "text")
+    return _KINDS.get(Path(_bare_name(path)).suffix, "text")
+
+
+def _bare_name(path: Path | None) -> str:
+    """Return the file's name in small letters, without what its packing adds to it."""
+    name = "" if path is None else path.name.lower()
+    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
 
 
 def _check(name: str, kind: str, settings: ReadingSettings) -> None:
@@ -163,4 +170,4 @@ def _identity(kind: str, settings: ReadingSettings, delimiter: str) -> Mapping[s
         identity |= {"delimiter": delimiter, "header": "yes" if settings.header else "no"}
     if not is_utf_8(settings.encoding):
         identity["encoding"] = settings.encoding
-    return {**identity, "max_line_bytes": str(settings.max_line_bytes)}
+    return with_default_column({**identity, "max_line_bytes": str(settings.max_line_bytes)})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
-from bulkdelete.errors import SourceRefused
+from bulkdelete.errors import SourceError, SourceRefused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from typing_extensions import TypeIs
 
@@ -94,18 +94,30 @@ def stamps(source: Source) -> Stamps:
     return {path: (one.st_size, one.st_mtime_ns, one.st_dev, one.st_ino) for path, one in found.items()}
 
 
+@contextmanager
+def before_sending() -> Iterator[None]:
+    """While entered, nothing is sent yet, and an error of the source says so too."""
+    try:
+        yield
+    except SourceError as error:
+        if "othing was sent" in str(error):
+            raise
+        raise type(error)(f"{error}. Nothing was sent") from error
+
+
 async def estimated_rows(source: Source) -> int | None:
     """Return about how many rows a replayable source of known size has, judged by its first few megabytes."""
     rows = 0
     if not source.replayable or not source.size_bytes:
         return None
-    async with aclosing(source.blocks()) as blocks:
-        async for block in blocks:
-            rows = block.first_row + len(block.items)
-            if source.size_bytes > _ESTIMATED_BY_BYTES <= source.position_bytes:
-                break
-        else:
-            return rows
+    with before_sending():
+        async with aclosing(source.blocks()) as blocks:
+            async for block in blocks:
+                rows = block.first_row + len(block.items)
+                if source.size_bytes > _ESTIMATED_BY_BYTES <= source.position_bytes:
+                    break
+            else:
+                return rows
     return round(rows * source.size_bytes / source.position_bytes)
 
 
@@ -120,9 +132,10 @@ async def first_records(source: Source, n: int = 3) -> list[Item]:
     if not source.replayable:
         raise SourceRefused(f"{source.name} can be read only once, so its first rows cannot be shown before the job")
     items: list[Item] = []
-    async with aclosing(source.blocks()) as blocks:
-        async for rows in blocks:
-            items.extend(rows.items[: n - len(items)])
-            if len(items) >= n:
-                break
+    with before_sending():
+        async with aclosing(source.blocks()) as blocks:
+            async for rows in blocks:
+                items.extend(rows.items[: n - len(items)])
+                if len(items) >= n:
+                    break
     return items

@@ -8,12 +8,15 @@ import gzip
 import json
 import lzma
 import os
+import sqlite3
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
 
+from bulkdelete.cli import plan_files
 from bulkdelete.emulator import Emulator
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, write_csv
 from tests.acceptance.terminal import at_terminal
@@ -261,3 +264,46 @@ async def test_a_file_that_is_replaced_during_the_job_is_noticed_though_its_size
         assert set(others) <= set(emulator.remaining(TABLE_ID))
     assert done.code == 2, done.stderr
     assert "ids.txt was written to, or replaced" in done.stderr
+
+
+NAMED = ("--column", "record_id")
+
+
+@pytest.mark.parametrize("orders", [((), NAMED), (NAMED, ())], ids=["then named", "first named"])
+@pytest.mark.parametrize("old", [False, True], ids=["a ledger of today", "an older ledger"])
+async def test_the_default_column_is_the_same_job_whether_it_is_named_or_not(tmp_path, emulator, orders, old):
+    first, then = orders
+    write_csv(tmp_path / "ids.csv", ids(30))
+    assert (await purge(tmp_path, emulator, "ids.csv", *first, "--limit", 10).run()).code == 75
+    if old:  # which kept the column as it was given
+        with closing(sqlite3.connect(tmp_path / "purge.db", isolation_level=None)) as ledger:
+            column = ("".join(first[1:]),)
+            ledger.execute("UPDATE job SET value = ? WHERE key = 'identity.source column'", column)
+    checked = await Command(tmp_path, "verify", "purge.db", "--source", "ids.csv").run()
+    assert checked.code == 0, checked.everything
+    done = await purge(tmp_path, emulator, "ids.csv", *then).run()
+    assert (done.code, fates(done.report)) == (0, {"acknowledged": 30}), done.stderr
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["a plan of today", "an older plan"])
+async def test_a_plan_of_the_default_column_fits_the_job_that_names_it(tmp_path, emulator, old):
+    write_csv(tmp_path / "ids.csv", ids(30))
+    job = ("--table-id", TABLE_ID, "--base-url", emulator.base_url)
+    assert (await Command(tmp_path, "plan", "ids.csv", *job, "-o", "plan.json").run()).code == 0
+    if old:
+        plan = plan_files.read(str(tmp_path / "plan.json"))
+        plan = plan.model_copy(update={"what": {**plan.what, "source column": ""}})
+        (tmp_path / "plan.json").write_text(plan.as_json())
+    done = await purge(tmp_path, emulator, "ids.csv", "--plan", "plan.json", *NAMED).run()
+    assert done.code == 0, done.stderr
+
+
+async def test_another_column_is_another_job_also_where_there_is_a_default(tmp_path, emulator):
+    (tmp_path / "ids.csv").write_text("other,record_id\n" + "".join(f"{one},{one}\n" for one in ids(30)))
+    (tmp_path / "ids.jsonl").write_text("".join(f'{{"record_id": "{one}"}}\n' for one in ids(30)))
+    for first, then in ((("ids.csv",), ("ids.csv", "--column", "other")), (("ids.jsonl",), ("ids.jsonl", *NAMED))):
+        (tmp_path / "purge.db").unlink(missing_ok=True)
+        assert (await purge(tmp_path, emulator, *first, "--limit", 10).run()).code == 75
+        refused = await purge(tmp_path, emulator, *then).run()
+        assert refused.code == 2
+        assert f"source column: {then[-1]}, was" in refused.stderr

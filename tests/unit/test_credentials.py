@@ -88,7 +88,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 def test_a_folder_is_no_key_file(tmp_path):
     (tmp_path / "folder").mkdir(mode=0o700)
-    with pytest.raises(CredentialsError, match="Is a directory"):
+    with pytest.raises(CredentialsError, match=r"is a directory\. Name the file that holds the key"):
         read_key_file(str(tmp_path / "folder"))
 
 

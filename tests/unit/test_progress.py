@@ -114,7 +114,13 @@ def test_it_says_why_it_waits():
     for limited_by in ("retries", "source", "ledger"):
         assert why_it_waits(replace(BUSY, limited_by=limited_by), pace()) == f"limited by {_named(limited_by)}"
     outage = why_it_waits(replace(BUSY, limited_by="outage"), pace())
-    assert outage.startswith("outage")
+    assert outage == "outage: nothing but failures comes back, single batches are tried"
+    down = replace(BUSY, limited_by="outage", last_failure="no connection to {here}")
+    assert why_it_waits(down, pace()) == f"{outage}; the last failure: no connection to {{here}}"
+    assert why_it_waits(replace(BUSY, limited_by="", retries=1), pace(BUSY, replace(BUSY, retries=1))) == "retrying"
+    failing = replace(BUSY, limited_by="", retries=1, last_failure="HTTP 502")
+    assert why_it_waits(failing, pace(BUSY, failing)) == "retrying; the last failure: HTTP 502"
+    assert why_it_waits(replace(BUSY, last_failure="HTTP 502"), pace()) == "limited by the server, 8 at once"
 
 
 def _named(limited_by: str) -> str:

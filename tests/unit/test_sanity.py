@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode, urlsafe_b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkdelete.records import Defect, Filter
-from bulkdelete.sanity import _may_be_rounded, _rounded, looks_wrong
+from bulkdelete.sanity import _may_be_rounded, _rounded, another_format, looks_wrong
 
 GOOD = [str(541_278_230_707_963_208 + 37 * number) for number in range(1000)]
 ROUNDED = [f"{number}000" for number in range(541_278_230_707_963, 541_278_230_708_000)]
@@ -83,3 +86,74 @@ def test_ends_are_looked_at_one_by_one_wherever_that_may_find_something(few, oth
     ids = [*few, *others * 60]
     found = _rounded(ids, most)
     assert _may_be_rounded(ids, "\n".join(ids) + "\n", most) or not found
+
+
+PLAIN = {
+    "decimal": st.integers(0, 10**18).map(str),
+    "hex": st.binary(min_size=12, max_size=12).map(bytes.hex),
+    "uuid": st.uuids().map(str),
+    "uuid in braces": st.uuids().map(lambda one: f"{{{one}}}"),
+    "uuid as urn": st.uuids().map(lambda one: one.urn),
+    "base64": st.binary(min_size=1, max_size=24).map(lambda one: b64encode(one).decode()),
+    "base64 for URLs": st.binary(min_size=1, max_size=24).map(lambda one: urlsafe_b64encode(one).decode()),
+}
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+@given(data=st.data())
+def test_plain_ids_are_never_taken_for_another_format_whatever_few_others_hold(kind, data):
+    ids = data.draw(st.lists(PLAIN[kind], min_size=1, max_size=30))
+    odd = data.draw(st.lists(st.text(max_size=9), max_size=len(ids)))
+    assert another_format(data.draw(st.permutations([*ids, *odd]))) == ""
+
+
+ODD = st.sampled_from(["record_id,name", '"', "# made by hand", "[", "", "5,7", "x;y;z", "{}"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{},n", "{};", "{}|x|y", "{}\tx", '"{}"', "'{}", "'{}',", "\u201c{}\u201d", '{{"record_id":"{}"}}', '"{}",n'],
+)
+@given(ids=st.lists(st.one_of(PLAIN["decimal"], PLAIN["uuid"]), min_size=9, max_size=30), odd=st.lists(ODD, max_size=8))
+def test_another_format_is_seen_in_most_rows_whatever_the_others_are(line, ids, odd):
+    assert another_format([*odd, *(line.format(one) for one in ids)])
+
+
+@given(
+    ids=st.lists(PLAIN["decimal"], min_size=1, max_size=30),
+    indent=st.sampled_from([None, 0]),
+    shape=st.sampled_from([list, lambda ids: [{"record_id": one} for one in ids], lambda ids: {"ids": ids}]),
+    number=st.booleans(),
+)
+def test_a_json_document_is_seen_however_it_is_broken_into_lines(ids, indent, shape, number):
+    document = shape([int(one) if number else one for one in ids])
+    lines = json.dumps(document, indent=indent, separators=(",", ":")).split("\n")
+    assert "JSON" in looks_wrong(lines)
+
+
+TEXT = {"kind": "text"}
+CSV = {"kind": "csv", "delimiter": ","}
+
+
+@pytest.mark.parametrize(
+    ("ids", "read_as", "said"),
+    [
+        (["record_id,n", "7,a"], TEXT, "2 of the first 2 ids have ',' in them, such as '7,a': read the source with"),
+        (["7;a"], TEXT, "--format csv --delimiter ';' and --column NAME, or --no-header --column 1"),
+        (["7\ta"], TEXT, "--format tsv"),
+        (["7;a"], CSV, "name what stands between, with --delimiter ';'"),
+        (["7|a"], {"kind": "iterable"}, "have '|' in them, such as '7|a'"),
+        (['"7"'], TEXT, "read the source with --format jsonl"),
+        (['"7"'], CSV, "take them away"),
+        (["x" * 100 + ",", "7,"], TEXT, "--format csv"),
+        (["7," + "x" * 100], TEXT, "x...'"),
+    ],
+)
+def test_what_reads_another_format_right_depends_on_how_it_was_read(ids, read_as, said):
+    assert said in another_format(ids, read_as)
+
+
+@pytest.mark.parametrize("read_as", [CSV, {"kind": "iterable"}, {}])
+def test_no_format_is_advised_for_what_is_not_read_as_text(read_as):
+    assert "--format csv" not in another_format(["7,a", "8,b"], read_as)
+    assert another_format(["7,a", "8,b"], read_as).endswith("such as '8,b'")

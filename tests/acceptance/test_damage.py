@@ -1,0 +1,84 @@
+"""Damaged files: what is said of a ledger, a packed source or a key that cannot be read, and that nothing was sent."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulkdelete.emulator import Emulator
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, ids, write_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE_BYTES = 4096
+
+
+def purge(folder: Path, emulator: Emulator, *words: object, key: str | None = CANARY_KEY) -> Command:
+    job = ("run", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--yes", "--json")
+    return Command(folder, *job, *words, key=key)
+
+
+@pytest.fixture
+async def emulator():
+    async with Emulator() as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, ids(500))
+        yield emulator
+
+
+async def test_a_damaged_ledger_teaches_what_to_do_wherever_it_is_damaged(tmp_path, emulator):
+    write_csv(tmp_path / "ids.csv", [*ids(400), "a b"])
+    words = ("ids.csv", "--batch-size", 10)
+    assert (await purge(tmp_path, emulator, *words, "--limit", 200).run()).code == 75
+    whole, asked = (tmp_path / "purge.db").read_bytes(), emulator.requests
+    assert (await Command(tmp_path, "failures", "purge.db").run()).code == 0
+    for start in range(PAGE_BYTES, len(whole), PAGE_BYTES):
+        torn = bytearray(whole)
+        torn[start : start + PAGE_BYTES] = b"\xaa" * PAGE_BYTES
+        for command in (Command(tmp_path, "failures", "purge.db"), purge(tmp_path, emulator, *words)):
+            (tmp_path / "purge.db").write_bytes(torn)
+            refused = await command.run()
+            assert refused.code == 2, (start, command.words, refused.everything)
+            assert "is damaged" in refused.stderr
+            assert "Nothing was sent. Copy it away" in refused.stderr
+            assert "bulkdelete verify" in refused.stderr
+            assert "a new ledger" in refused.stderr
+            assert (tmp_path / "purge.db").read_bytes() == torn
+    assert emulator.requests == asked
+
+
+def cut_short(data: bytes) -> bytes:
+    return data[:-10]
+
+
+def garbled(data: bytes) -> bytes:
+    return data[:30] + b"\x00\xff" + data[32:]
+
+
+def with_a_wrong_sum(data: bytes) -> bytes:
+    return data[:-8] + b"\x00" * 4 + data[-4:]
+
+
+@pytest.mark.parametrize("damaged", [cut_short, garbled, with_a_wrong_sum])
+@pytest.mark.parametrize("more", [(), ("--expect", 400)], ids=["run", "counted first"])
+async def test_of_a_packed_source_that_is_damaged_nothing_is_sent_and_that_is_said(tmp_path, emulator, damaged, more):
+    (tmp_path / "ids.txt.gz").write_bytes(damaged(gzip.compress("\n".join(ids(400)).encode(), mtime=0)))
+    refused = await purge(tmp_path, emulator, "ids.txt.gz", *more).run()
+    assert (refused.code, emulator.requests) == (3, 0), refused.everything
+    assert "Nothing was sent" in refused.stderr
+    if damaged is garbled:
+        assert "No row was taken" in refused.stderr
+
+
+async def test_a_directory_as_the_key_file_is_called_one(tmp_path, emulator):
+    write_csv(tmp_path / "ids.csv", ids(5))
+    (tmp_path / "key").mkdir(mode=0o755)
+    (tmp_path / "purge.toml").write_text('api_key_file = "key"\n')
+    refused = await purge(tmp_path, emulator, "ids.csv", "-c", "purge.toml", key=None).run()
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert "key: the API key file is a directory" in refused.stderr
+    assert "Nothing was sent" in refused.stderr
+    assert "chmod" not in refused.stderr

@@ -1,0 +1,85 @@
+"""A server that is not there, or answers nothing but failures: what it said last is told, and what ends the job."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulkdelete.emulator import Emulator, Faults
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids, write_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.acceptance.command import Finished
+
+
+async def outage(folder: Path, base_url: str, *more: object) -> Finished:
+    write_csv(folder / "ids.csv", ids(60))
+    words = (
+        "run",
+        "ids.csv",
+        "--table-id",
+        TABLE_ID,
+        "--base-url",
+        base_url,
+        "--ledger",
+        "purge.db",
+        "--yes",
+        "--json",
+    )
+    done = await Command(folder, *words, "--batch-size", 1, "--max-outage", 2, *more).run()
+    assert done.code == 75, done.everything
+    assert done.report["ended"] == "outage"
+    assert CANARY_KEY not in done.everything
+    assert not any(one in line for one in ids(60) for line in done.stderr.splitlines() if "first rows" not in line)
+    return done
+
+
+ABSENT = {
+    "http://127.0.0.1:9": "no connection to http://127.0.0.1:9: Connect call failed ('127.0.0.1', 9)",
+    "https://no-such-host.invalid": "no connection to https://no-such-host.invalid: ",
+}
+
+
+@pytest.mark.parametrize("base_url", ABSENT)
+async def test_why_nobody_can_be_reached_is_said_when_the_outage_begins_and_when_it_ends_the_job(tmp_path, base_url):
+    done = await outage(tmp_path, base_url)
+    assert done.report["reason"].startswith(
+        "nothing but failures came back for 2 s (max_outage_seconds); the last failure: "
+    )
+    assert ABSENT[base_url] in done.report["reason"]
+    told = [line for line in done.stderr.splitlines() if ABSENT[base_url] in line]
+    assert "an outage" in told[0]
+    assert told[-1].startswith("bulkdelete: outage: ")
+    status = await Command(tmp_path, "status", "purge.db", "--json").run()
+    assert ABSENT[base_url] in json.loads(status.stdout)["last_run"]["reason"]
+
+
+async def test_tls_to_a_port_that_speaks_http_only_is_named(tmp_path):
+    async with Emulator() as emulator:
+        done = await outage(tmp_path, emulator.base_url.replace("http:", "https:"))
+    assert "TLS failed" in done.report["reason"]
+    assert "WRONG_VERSION_NUMBER" in done.report["reason"]
+    assert "http:" in done.report["reason"]
+
+
+async def test_the_code_of_answers_that_are_nothing_but_failures_is_said_and_their_words_are_not(tmp_path):
+    async with Emulator(faults=Faults(internal_error_rate=1.0)) as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, ids(20))
+        done = await outage(tmp_path, emulator.base_url)
+    assert done.report["reason"].endswith("the last failure: code 50000, HTTP 200")
+    assert "Internal system error" not in done.everything
+
+
+async def test_a_job_of_few_batches_that_nobody_answers_says_why_too(tmp_path):
+    write_csv(tmp_path / "ids.csv", ids(60))
+    (tmp_path / "purge.toml").write_text("[retry]\nmax_attempts = 2\nfirst_backoff_seconds = 0.0\n")
+    words = ("run", "-c", "purge.toml", "ids.csv", "--table-id", TABLE_ID, "--base-url", "http://127.0.0.1:9", "--json")
+    for max_failures in (10, 1000):
+        done = await Command(tmp_path, *words, "--yes", "--max-failures", max_failures, "--ledger", max_failures).run()
+        assert "the last failure: no connection to http://127.0.0.1:9" in done.report["reason"], done.everything
+        assert fates(done.report) in ({"pending": 60}, {"unresolved": 60})
