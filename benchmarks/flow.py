@@ -7,6 +7,7 @@ published of others, all driven by the same saturated client. What ideal, goodpu
 
 from __future__ import annotations
 
+import math
 import statistics
 from pathlib import Path
 from random import Random
@@ -66,7 +67,8 @@ def main() -> None:
 
 
 def _cell(result: Result) -> str:
-    return f"{result.goodput:.2f} · {result.waste * 100:.0f} · {result.p99_seconds:.1f}"
+    p99 = "none" if math.isnan(result.p99_seconds) else f"{result.p99_seconds:.1f}"
+    return f"{result.goodput:.2f} · {result.waste * 100:.0f} · {p99}"
 
 
 def _draw(scenario: Scenario, results: dict[str, Result]) -> None:

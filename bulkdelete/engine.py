@@ -51,7 +51,7 @@ _OR_APPLIED_IN_PART: Final = (
 
 
 GENTLY: Final = 4
-MOST_DEFERRED: Final = 20
+MOST_DEFERRED: Final = 100
 """So many batches that ran out of attempts, or were refused in a way that looked like a wrong file, are no failures
 until they were sent once more, at the end of the run."""
 

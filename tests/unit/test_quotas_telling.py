@@ -298,7 +298,12 @@ def test_a_request_that_ends_twice_ends_once_and_one_that_never_was_says_nothing
     assert may_leave(quotas) == 8
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.floats(0.001, 1e7)), min_size=9, max_size=80))
+SAID = st.lists(
+    st.tuples(st.integers(0, 30), st.floats(0.001, 1e7)), min_size=9, max_size=80, unique_by=lambda one: UNIX + one[1]
+)
+
+
+@given(SAID)
 def test_of_resets_without_number_few_are_told_apart_and_the_strictest_is_kept(said):
     quotas = sent(len(said))
     for number, (remaining, seconds) in enumerate(said, 1):
