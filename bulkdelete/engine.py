@@ -51,9 +51,11 @@ _OR_APPLIED_IN_PART: Final = (
 
 
 GENTLY: Final = 4
-MOST_DEFERRED: Final = 100
-"""So many batches that ran out of attempts, or were refused in a way that looked like a wrong file, are no failures
-until they were sent once more, at the end of the run."""
+MOST_DEFERRED: Final = 20
+MOST_DEFERRED_SHARE: Final = 0.001
+"""So many batches that ran out of attempts, or were refused in a way that looked like a wrong file, or this share of
+all where that is more, are no failures until they were sent once more, at the end of the run. Where three tenths fail
+by chance, 8 attempts are not enough for 0.3^8 of them, 66 in a million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Engine:
         self._producer: asyncio.Task[None] | None = None
         self._unsent: list[Batch] = []
         self._deferred: dict[int, list[Batch]] = {}
-        self._most_deferred = MOST_DEFERRED
+        self._is_driving_again = False
         self.ended = Ended.COMPLETE
         self.reason = ""
         self.problem: Exception | None = None
@@ -198,16 +200,22 @@ class Engine:
     def _defers(self, outcome: Outcome) -> bool:
         """Return whether *outcome* is no failure yet: what ran out of attempts is sent once more at the end."""
         row = outcome.batch.first_row
-        if not outcome.again or (row not in self._deferred and len(self._deferred) >= self._most_deferred):
+        if not outcome.again or self._is_driving_again:
+            return False
+        if row not in self._deferred and len(self._deferred) >= self._most_deferred:
             return False
         self._deferred.setdefault(row, []).append(_once_more(outcome))
         return True
+
+    @property
+    def _most_deferred(self) -> float:
+        return max(MOST_DEFERRED, MOST_DEFERRED_SHARE * self._tally.batches)
 
     async def _drive_again(self) -> None:
         """Send once more, a few at a time, what was set aside."""
         parts = [part for parts in self._deferred.values() for part in parts]
         _log.info("%d batches are sent once more", len(self._deferred))
-        self._most_deferred, self._deferred = 0, {}
+        self._is_driving_again, self._deferred = True, {}
         self._channel = Channel(len(parts))
         for part in parts:
             await self._channel.put((part, self._ledger.intend(part)))

@@ -59,7 +59,7 @@ def test_with_an_approved_canary_every_row_ends_as_without_one(records, size, ca
         api = ApiModel(poisoned, fault_rate)
         first = {"canary": {"records": canary}, **sections}
         report = asyncio.run(job(api, records, Path(folder) / "b.db", check, **first).run())
-    if fates(plain).get("duplicate") is None:  # a canary ends a batch early, and a duplicate is one of its batch
+    if "duplicate" not in fates(plain) | fates(report):  # a canary ends a batch early, and a duplicate is of its batch
         assert fates(report) == fates(plain)
     assert api.acknowledged == set(records) - poisoned - {"", "5.4e+17", "a b"}
     assert report.balanced
