@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bulkdelete.emulator import Emulator
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -101,6 +103,26 @@ def ids(count: int, first: int = 541_278_230_707_963_208) -> list[str]:
 def write_csv(path: Path, records: list[str]) -> Path:
     path.write_text("record_id\n" + "".join(f"{record}\n" for record in records))
     return path
+
+
+def write(path: Path, records: list[str]) -> Path:
+    path.write_text("".join(f"{record}\n" for record in records))
+    return path
+
+
+def purge(folder: Path, emulator: Emulator, *words: object, **keywords: Any) -> Command:
+    """``bulkdelete run`` of the table at *emulator*, with its ledger in *folder*."""
+    job = ("run", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--yes", "--json")
+    return Command(folder, *job, *words, **keywords)
+
+
+@asynccontextmanager
+async def serving(records: list[str]) -> AsyncIterator[Emulator]:
+    """An emulator that takes the canary key and holds *records*."""
+    async with Emulator(record_requests=True) as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, records)
+        yield emulator
 
 
 def fates(report: dict[str, Any]) -> dict[str, int]:

@@ -10,17 +10,15 @@ import signal
 import psutil
 import pytest
 
-from bulkdelete.emulator import Emulator, Faults
+from bulkdelete.emulator import Faults
 from bulkdelete.ledger import read_ledger
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, killed, write_csv
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, killed, serving, write_csv
 from tests.acceptance.terminal import at_terminal
 
 
 @pytest.fixture
 async def emulator():
-    async with Emulator(record_requests=True) as emulator:
-        emulator.add_key(CANARY_KEY)
-        emulator.load(TABLE_ID, ids(5_000))
+    async with serving(ids(5_000)) as emulator:
         yield emulator
 
 

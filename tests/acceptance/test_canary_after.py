@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from bulkdelete.emulator import Emulator, Faults
+from bulkdelete.emulator import Faults
 from bulkdelete.ledger import read_ledger
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids, killed, write_csv
+from tests.acceptance.command import TABLE_ID, Command, fates, ids, killed, serving, write_csv
 
 NOTHING_COMES = Faults(drop_before_rate=1.0)
 APPROVES = "cat > seen.json"
@@ -18,9 +18,7 @@ REFUSES = "cat > seen.json; false"
 
 @pytest.fixture
 async def emulator():
-    async with Emulator(record_requests=True) as emulator:
-        emulator.add_key(CANARY_KEY)
-        emulator.load(TABLE_ID, ids(3_500))
+    async with serving(ids(3_500)) as emulator:
         yield emulator
 
 

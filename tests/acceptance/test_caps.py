@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 
-from bulkdelete.emulator import Emulator, Faults
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def purge(folder: Path, emulator: Emulator, *words: object) -> Command:
-    job = ("run", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--yes", "--json")
-    return Command(folder, *job, *words)
+from bulkdelete.emulator import Faults
+from tests.acceptance.command import TABLE_ID, Command, fates, ids, purge, serving, write
 
 
 @pytest.fixture
 async def emulator():
-    async with Emulator(record_requests=True) as emulator:
-        emulator.add_key(CANARY_KEY)
-        emulator.load(TABLE_ID, ids(3_000))
+    async with serving(ids(3_000)) as emulator:
         yield emulator
-
-
-def write(path: Path, records: list[str]) -> Path:
-    path.write_text("".join(f"{record}\n" for record in records))
-    return path
 
 
 async def test_max_records_stops_before_the_first_delete_and_holds_over_all_runs(tmp_path, emulator):

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING
 
 import pytest
 
-from bulkdelete.emulator import Emulator
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, ids, write_csv
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.acceptance.command import Command, ids, purge, serving, write_csv
 
 PAGE_BYTES = 4096
 
 
-def purge(folder: Path, emulator: Emulator, *words: object, key: str | None = CANARY_KEY) -> Command:
-    job = ("run", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--yes", "--json")
-    return Command(folder, *job, *words, key=key)
-
-
 @pytest.fixture
 async def emulator():
-    async with Emulator() as emulator:
-        emulator.add_key(CANARY_KEY)
-        emulator.load(TABLE_ID, ids(500))
+    async with serving(ids(500)) as emulator:
         yield emulator
 
 

@@ -7,36 +7,32 @@ import gzip
 import json
 import os
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 
 from bulkdelete.emulator import Emulator, Faults
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, killed, write_csv
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def purge(folder: Path, emulator: Emulator, *words: object) -> Command:
-    job = ("run", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--yes", "--json")
-    return Command(folder, *job, *words)
+from tests.acceptance.command import (
+    TABLE_ID,
+    Command,
+    fates,
+    finished,
+    ids,
+    killed,
+    purge,
+    serving,
+    write,
+    write_csv,
+)
 
 
 @pytest.fixture
 async def emulator():
-    async with Emulator(record_requests=True) as emulator:
-        emulator.add_key(CANARY_KEY)
+    async with serving([]) as emulator:
         yield emulator
 
 
 def asked_for(emulator: Emulator, since: int = 0) -> set[str]:
     return {entry["record_id"] for request in emulator.log[since:] for entry in request.entries}
-
-
-def write(path: Path, records: list[str]) -> Path:
-    path.write_text("".join(f"{record}\n" for record in records))
-    return path
 
 
 async def test_records_on_hold_are_spared_and_listed_row_by_row_and_the_list_deletes_nothing(tmp_path, emulator):

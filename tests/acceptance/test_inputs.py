@@ -11,30 +11,19 @@ import os
 import sqlite3
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
 
 from bulkdelete.cli import plan_files
 from bulkdelete.emulator import Emulator
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, write_csv
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, purge, serving, write_csv
 from tests.acceptance.terminal import at_terminal
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def purge(folder: Path, emulator: Emulator, *words: object) -> Command:
-    job = ("run", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--yes", "--json")
-    return Command(folder, *job, *words)
 
 
 @pytest.fixture
 async def emulator():
-    async with Emulator() as emulator:
-        emulator.add_key(CANARY_KEY)
-        emulator.load(TABLE_ID, ids(5_000))
+    async with serving(ids(5_000)) as emulator:
         yield emulator
 
 

@@ -6,16 +6,13 @@ import json
 
 import pytest
 
-from bulkdelete.emulator import Emulator
 from bulkdelete.planning import Plan
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, ids, write_csv
+from tests.acceptance.command import TABLE_ID, Command, ids, serving, write_csv
 
 
 @pytest.fixture
 async def emulator():
-    async with Emulator() as emulator:
-        emulator.add_key(CANARY_KEY)
-        emulator.load(TABLE_ID, ids(50))
+    async with serving(ids(50)) as emulator:
         yield emulator
 
 

@@ -7,17 +7,14 @@ import stat
 
 import pytest
 
-from bulkdelete.emulator import Emulator
 from bulkdelete.ledger import read_ledger
 from bulkdelete.planning import Plan
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids, write_csv
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids, serving, write_csv
 
 
 @pytest.fixture
 async def emulator():
-    async with Emulator(record_requests=True) as emulator:
-        emulator.add_key(CANARY_KEY)
-        emulator.load(TABLE_ID, ids(3_000))
+    async with serving(ids(3_000)) as emulator:
         yield emulator
 
 

@@ -10,15 +10,13 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from bulkdelete.emulator import Emulator, Faults, Switches
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, write_csv
+from bulkdelete.emulator import Faults, Switches
+from tests.acceptance.command import TABLE_ID, Command, fates, finished, ids, serving, write_csv
 
 
 @pytest.fixture
 async def emulator():
-    async with Emulator() as emulator:
-        emulator.add_key(CANARY_KEY)
-        emulator.load(TABLE_ID, ids(5_000))
+    async with serving(ids(5_000)) as emulator:
         yield emulator
 
 

@@ -9,28 +9,18 @@ import os
 import signal
 import stat
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bulkdelete.emulator import Emulator, Faults, Switches
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, write_csv
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def purge(folder: Path, emulator: Emulator, source: object, *more: object, **keywords) -> Command:
-    words = ("run", source, "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db")
-    return Command(folder, *words, "--yes", "--json", *more, **keywords)
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, purge, serving, write_csv
 
 
 @pytest.fixture
 async def emulator():
-    async with Emulator(record_requests=True) as emulator:
-        emulator.add_key(CANARY_KEY)
+    async with serving([]) as emulator:
         yield emulator
 
 

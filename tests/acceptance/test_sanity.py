@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 
-from bulkdelete.emulator import Emulator
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def purge(folder: Path, emulator: Emulator, *words: object) -> Command:
-    job = ("run", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--yes", "--json")
-    return Command(folder, *job, *words)
+from tests.acceptance.command import TABLE_ID, Command, fates, ids, purge, serving
 
 
 @pytest.fixture
 async def emulator():
-    async with Emulator() as emulator:
-        emulator.add_key(CANARY_KEY)
-        emulator.load(TABLE_ID, ids(50))
+    async with serving(ids(50)) as emulator:
         yield emulator
 
 
