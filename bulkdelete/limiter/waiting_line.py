@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bulkdelete.stopping import Stop
 
 _log = logging.getLogger(__name__)
+_OUTAGE: Final = "an outage begins: nothing but failures comes back"
 LEAST_ALLOWANCE: Final = 16
 LEAST_WAIT_SECONDS: Final = 0.001
 """A shorter one may be lost in the rounding of the clock, and be asked for again and again."""
@@ -142,7 +143,12 @@ class Limiter:
         self._last_failure = failure or self._last_failure
         self._steering.answered(now, permit.sent_at, kind, pause_seconds)
         if not was_in_outage and self._steering.breaker.is_open:
-            _log.warning("an outage begins: nothing but failures comes back%s", self._named_failure)
+            what = (
+                "the API refuses everything, and is asked now and then"
+                if self._steering.refused_since is not None
+                else _OUTAGE
+            )
+            _log.warning("%s%s", what, self._named_failure)
         if not was_paused and (pause := self._steering.pause_seconds(now)) > 0:
             _log.warning("the API asks for a pause: nothing is sent for %.1f s", pause)
         self._let_go()
@@ -274,14 +280,15 @@ class Limiter:
 
     def _too_long(self, now: float) -> Exception | None:
         most = self._settings.max_pause_seconds
-        if self._steering.breaker.gave_up:
+        since = self._steering.refused_since
+        if self._steering.breaker.gave_up and not (self._settings.wait and since is not None):
+            what = "failures" if since is None else "refusals"
+            seconds = self._settings.max_outage_seconds
             return OutageTooLong(
-                f"nothing but failures came back for {self._settings.max_outage_seconds:.0f} s (max_outage_seconds)"
-                f"{self._named_failure}"
+                f"nothing but {what} came back for {seconds:.0f} s (max_outage_seconds){self._named_failure}"
             )
         if self._settings.wait:
             return None
-        since = self._steering.refused_since
         so_far = 0.0 if since is None else now - since
         asked = max(self._steering.pause_seconds(now), self._quota.wait_seconds(now))
         if asked <= 0 or so_far + asked <= most:

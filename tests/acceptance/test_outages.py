@@ -16,21 +16,14 @@ if TYPE_CHECKING:
     from tests.acceptance.command import Finished
 
 
+async def run(folder: Path, base_url: str, *more: object) -> Finished:
+    job = ("--table-id", TABLE_ID, "--base-url", base_url, "--ledger", "purge.db", "--yes", "--json")
+    return await Command(folder, "run", "ids.csv", *job, "--batch-size", 1, *more).run()
+
+
 async def outage(folder: Path, base_url: str, *more: object) -> Finished:
     write_csv(folder / "ids.csv", ids(60))
-    words = (
-        "run",
-        "ids.csv",
-        "--table-id",
-        TABLE_ID,
-        "--base-url",
-        base_url,
-        "--ledger",
-        "purge.db",
-        "--yes",
-        "--json",
-    )
-    done = await Command(folder, *words, "--batch-size", 1, "--max-outage", 2, *more).run()
+    done = await run(folder, base_url, "--max-outage", 2, *more)
     assert done.code == 75, done.everything
     assert done.report["ended"] == "outage"
     assert CANARY_KEY not in done.everything
@@ -83,3 +76,24 @@ async def test_a_job_of_few_batches_that_nobody_answers_says_why_too(tmp_path):
         done = await Command(tmp_path, *words, "--yes", "--max-failures", max_failures, "--ledger", max_failures).run()
         assert "the last failure: no connection to http://127.0.0.1:9" in done.report["reason"], done.everything
         assert fates(done.report) in ({"pending": 60}, {"unresolved": 60})
+
+
+async def test_with_wait_a_server_that_refuses_without_saying_how_long_is_waited_for(tmp_path):
+    write_csv(tmp_path / "ids.csv", ids(60))
+    async with Emulator(faults=Faults(script=["429"] * 14)) as emulator:
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, ids(60))
+        done = await run(tmp_path, emulator.base_url, "--max-outage", 1, "--wait")
+    assert done.code == 0, done.everything
+    assert fates(done.report) == {"acknowledged": 60}
+    assert "outage" not in done.everything
+    assert "the API refuses everything" in done.stderr
+
+
+async def test_without_it_such_a_server_ends_the_job_and_is_not_called_down(tmp_path):
+    write_csv(tmp_path / "ids.csv", ids(60))
+    async with Emulator(faults=Faults(too_many_requests_rate=1.0)) as emulator:
+        emulator.add_key(CANARY_KEY)
+        done = await run(tmp_path, emulator.base_url, "--max-outage", 1)
+    assert done.code == 75, done.everything
+    assert done.report["reason"].startswith("nothing but refusals came back for 1 s (max_outage_seconds)")
