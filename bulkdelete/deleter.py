@@ -30,6 +30,9 @@ _ANSWER_LOST: Final = "may already be deleted: an earlier request that held it g
 _REFUSED_IN_PART: Final = (
     "may already be deleted: an earlier request that held it and others was refused, and perhaps applied in part"
 )
+_SENT_BEFORE: Final = (
+    "may already be deleted: an earlier run sent it with others, and may have had them refused in part"
+)
 _NOT_PROBED: Final = "not tried one by one, because every record of its batch that was tried is refused"
 _SPLIT_ENOUGH: Final = "refused, and not split further: the bounds on splitting are reached"
 
@@ -38,8 +41,8 @@ _SPLIT_ENOUGH: Final = "refused, and not split further: the bounds on splitting 
 class _Part:
     """A span of a batch's records that has no final answer yet; ``last`` is the last answer that covered it.
 
-    ``was_refused``: a larger request that held it was refused, or may have been in an earlier run; ``leads``: it begins
-    where such a request began.
+    ``in_part``: why it may be deleted though the API refuses it, if a larger request that held it was refused, or may
+    have been in an earlier run; ``leads``: it begins where such a request began.
     """
 
     span: range
@@ -47,7 +50,7 @@ class _Part:
     last: Attempted | None = None
     attempts: int = 0
     sent: bool = False
-    was_refused: bool = False
+    in_part: str = ""
     leads: bool = False
 
     def take_in(self, post: Post) -> None:
@@ -60,7 +63,7 @@ class _Part:
     def piece(self, span: range) -> _Part:
         """Return a part of this part, with what is known of the whole."""
         leads = self.leads and span.start == self.span.start
-        return _Part(span, self.ambiguous, self.last, sent=self.sent, was_refused=self.was_refused, leads=leads)
+        return _Part(span, self.ambiguous, self.last, sent=self.sent, in_part=self.in_part, leads=leads)
 
 
 class _Case:
@@ -70,7 +73,8 @@ class _Case:
         self.batch = batch
         self.turn = turn
         sent = batch.sent or batch.ambiguous
-        self.todo = deque(_Part(span, batch.ambiguous, sent=sent, was_refused=sent) for span in batch.spans)
+        in_part = _SENT_BEFORE if sent and len(batch.records) > 1 else ""
+        self.todo = deque(_Part(span, batch.ambiguous, sent=sent, in_part=in_part) for span in batch.spans)
         self.splitting = False
         self.part_requests = 0
         self.acknowledged = 0
@@ -202,7 +206,7 @@ class Deleter:
     async def _take_apart(self, case: _Case, part: _Part) -> None:
         is_refused = part.last is not None and part.last.verdict.kind is VerdictKind.INVALID
         if is_refused:
-            part.was_refused = part.leads = True
+            part.in_part, part.leads = _REFUSED_IN_PART, True
         case.split(part)
         if not is_refused:
             return  # too large or too slow is no fault of a record, and costs nothing of what searching for one may
@@ -255,7 +259,7 @@ class Deleter:
         """Return why a single record that is refused may be deleted already, if that may be."""
         if part.ambiguous:
             return _ANSWER_LOST
-        return _REFUSED_IN_PART if part.was_refused and not self._suspicion.refusals_are_harmless else ""
+        return "" if self._suspicion.refusals_are_harmless else part.in_part
 
 
 def _stop_if_fatal(verdict: Verdict) -> None:

@@ -23,8 +23,8 @@ def message_of(error: BaseException) -> str:
     """Return what *error* says to a person, harmless for a terminal; those without words of others keep their lines."""
     if not isinstance(error, BulkDeleteError):
         return (
-            f"a fault of bulkdelete itself ({type(error).__name__}). What is in the ledger is sound; please report "
-            "the traceback above"
+            f"a fault of bulkdelete itself ({type(error).__name__}). What a ledger held before is still in it; please "
+            "report the traceback above"
         )
     lines = str(error).splitlines() if isinstance(error, SettingsError | LedgerError) else [str(error)]
     return "\n".join(harmless(line, _MOST_CHARACTERS) for line in lines)

@@ -72,6 +72,7 @@ def earlier_runs(ledger: Path) -> Earlier | None:
     """
     try:
         with read_ledger(ledger) as reader:
+            reader.check_if_small()
             rows = reader.facts.get(SOURCE_ROWS)
             return Earlier(reader.totals(), None if rows is None else int(rows))
     except LedgerMismatch:

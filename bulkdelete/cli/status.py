@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 def command(ledger: Path, *, as_json: bool, events: bool) -> None:
     """Say what the file LEDGER holds about its job: how far it is, and whether it runs now."""
     with read_ledger(ledger) as reader:
+        reader.check_if_small()
         if events:
             click.echo("".join(f"{json.dumps(asdict(event))}\n" for event in reader.events()), nl=False)
             return

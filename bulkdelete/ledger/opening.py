@@ -210,8 +210,13 @@ def _prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> No
         )
     for pragma in (f"synchronous={synchronous}", *_PRAGMAS):
         connection.execute(f"PRAGMA {pragma}")
-    if path.stat().st_size <= _SOON_CHECKED_BYTES or runs.last_has_no_end(connection):
+    if is_soon_checked(path) or runs.last_has_no_end(connection):
         check_whole(connection, path)
+
+
+def is_soon_checked(path: Path) -> bool:
+    """Return whether the file at *path* is so small that :func:`check_whole` takes no time."""
+    return path.stat().st_size <= _SOON_CHECKED_BYTES
 
 
 def check_whole(connection: sqlite3.Connection, path: Path) -> None:

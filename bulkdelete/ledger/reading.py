@@ -106,6 +106,11 @@ class LedgerReader:
         with self._at_one_moment() as connection:
             opening.check_whole(connection, self.path)
 
+    def check_if_small(self) -> None:
+        """Do the same where that takes no time; what is damaged may be no number or text any more."""
+        if opening.is_soon_checked(self.path):
+            self.check_whole()
+
     def ranges(self) -> Iterator[StoredRange]:
         """Yield every range in the order of its first row, without its parts."""
         after = -(2**63)

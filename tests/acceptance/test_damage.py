@@ -38,6 +38,22 @@ async def test_a_damaged_ledger_teaches_what_to_do_wherever_it_is_damaged(tmp_pa
     assert emulator.requests == asked
 
 
+@pytest.mark.parametrize("at", [PAGE_BYTES + 8, 2 * PAGE_BYTES + 8])
+@pytest.mark.parametrize("word", ["run", "status", "failures"])
+async def test_a_few_damaged_bytes_are_damage_too_and_no_fault(tmp_path, emulator, at, word):
+    write_csv(tmp_path / "ids.csv", ids(400))
+    words = ("ids.csv", "--batch-size", 10)
+    assert (await purge(tmp_path, emulator, *words, "--limit", 200).run()).code == 75
+    asked, ledger = emulator.requests, tmp_path / "purge.db"
+    ledger.write_bytes(ledger.read_bytes()[:at] + bytes(range(1, 61)) + ledger.read_bytes()[at + 60 :])
+    command = purge(tmp_path, emulator, *words) if word == "run" else Command(tmp_path, word, "purge.db")
+    refused = await command.run()
+    assert refused.code == 2, refused.everything
+    assert "is damaged" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert emulator.requests == asked
+
+
 def cut_short(data: bytes) -> bytes:
     return data[:-10]
 

@@ -135,3 +135,9 @@ async def test_what_an_earlier_run_sent_is_doubted_for_it_may_have_been_refused_
     (outcome,) = await sending.send(batch_of(2, spans=(range(1, 2),), sent=True, stored=True))
     assert DOUBT in outcome.row_fate.reason
     assert not outcome.ambiguous
+
+
+async def test_a_record_that_an_earlier_run_sent_alone_cannot_have_been_refused_in_part():
+    sending = Sending(one_after_another(then=REFUSED))
+    (outcome,) = await sending.send(batch_of(1, sent=True, stored=True))
+    assert outcome.row_fate.reason == "Invalid parameters"
