@@ -141,6 +141,8 @@ class BulkDeleter:
         """Return the job that :meth:`delete` runs, to look at or to stop while it runs."""
         if not isinstance(table_id, str) or not table_id:
             raise SettingsError("table_id must be a text that is not empty; nothing was sent")
+        if is_source(holds):
+            _refuse_unread(holds.name)
         held = hold_sources(self._settings.holds) + (() if holds is None else (_source(holds),))
         path = None if ledger is None else Path(ledger)
         return self.job_of(Order(table_id, _source(records), path, held, check=check), **stop)
@@ -167,11 +169,7 @@ class BulkDeleter:
 def hold_sources(settings: HoldsSettings) -> tuple[Source, ...]:
     """Return the hold lists that *settings* name, each of its own kind; raise :class:`HoldsRefused` for a bad path."""
     for path in settings.path:
-        if unread := passed_over(path):
-            raise HoldsRefused(
-                f"the hold list {path} is a directory, where {', '.join(unread)} would not be read, because of the "
-                "name. Nothing was sent. Rename that, or name each file"
-            )
+        _refuse_unread(path)
     try:
         return tuple(open_source(path, settings) for path in settings.path)
     except SourceRefused as refused:
@@ -180,3 +178,11 @@ def hold_sources(settings: HoldsSettings) -> tuple[Source, ...]:
 
 def _source(records: Source | Iterable[Record] | AsyncIterable[Record]) -> Source:
     return records if is_source(records) else from_iterable(records)
+
+
+def _refuse_unread(path: str) -> None:
+    if unread := passed_over(path):
+        raise HoldsRefused(
+            f"the hold list {path} is a directory, where {', '.join(unread)} would not be read, because of the "
+            "name. Nothing was sent. Rename that, or name each file"
+        )

@@ -39,7 +39,7 @@ class Canary:
     def told(self, came: CanaryCounts, totals: Totals) -> str:
         """Return in words what *came* of the canary, and what of *totals* is none of it."""
         counts = f"{came.acknowledged:,} acknowledged, {came.rejected:,} rejected, {came.unresolved:,} unresolved"
-        more = f"; more than {self._records:,}, as a batch that an earlier run cut is sent whole"
+        more = f"; that is more than {self._records:,}: an earlier canary, or a batch that an earlier run cut, is whole"
         others = totals.unresolved - came.unresolved
         before = f"; earlier runs had {self._acknowledged:,} acknowledged and {self._rejected:,} rejected before"
         return "".join(

@@ -12,7 +12,7 @@ from bulkdelete.errors import HoldsRefused, SourceError
 from bulkdelete.holds import Holds
 from bulkdelete.ids import Ids
 from bulkdelete.records import Defect
-from bulkdelete.sanity import ROWS_LOOKED_AT, looks_wrong
+from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ async def read_holds(
                         reading.take(rows)
             except SourceError as error:
                 raise unreadable(error) from error
-            reading.judge(settings)
+            reading.judge(settings, MOST_ROUNDED_SHARE_OF_A_FILE if len(source.parts) > 1 else MOST_ROUNDED_SHARE)
             first += reading.first[: ROWS_LOOKED_AT - len(first)]
         if settings.sanity_check and len(source.parts) > 1:
             _refuse_if(looks_wrong(first), source.name)
@@ -108,8 +108,11 @@ class _Reading:
             self._ids += len(ids)
             self._fits = any(self._of_the_table.fate(one) is None for one in ids)
 
-    def judge(self, settings: HoldsSettings) -> None:
-        """Return if the list, which was read to its end, is what it must be."""
+    def judge(self, settings: HoldsSettings, most_rounded: float) -> None:
+        """Return if the list, which was read to its end, is what it must be; *most_rounded* may end as rounded ids do.
+
+        Of many small files some hold several such ids by chance: these are looked at all together, too.
+        """
         if not self._rows and not settings.allow_empty:
             raise HoldsRefused(
                 f"the hold list {self._name} is empty. Nothing was sent. If that is meant, say so with "
@@ -117,7 +120,7 @@ class _Reading:
             )
         if not settings.sanity_check:
             return
-        wrong = looks_wrong(self.first)
+        wrong = looks_wrong(self.first, most_rounded)
         if self._ids and not self._fits:
             wrong = "none of its ids looks like one of this table, as [identifiers] describes them"
         _refuse_if(wrong, self._name)

@@ -25,7 +25,7 @@ _E_MAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _IN_E_MAILS: Final = "@"
 _LONG_ID: Final = re.compile(r"\d{16,}")
 _ROUNDED: Final = "000"
-_MOST_ROUNDED_SHARE: Final = 0.01
+MOST_ROUNDED_SHARE: Final = 0.01
 MOST_ROUNDED_SHARE_OF_A_FILE: Final = 0.5
 """For each of many files: by chance, one in some hundred small ones has more of its ids end in zeros than the above."""
 _FEWEST_ROUNDED: Final = 3
@@ -45,7 +45,7 @@ NOT_KNOWN: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def looks_wrong(
-    items: Sequence[Item], most_rounded: float = _MOST_ROUNDED_SHARE, *, read_as: Mapping[str, str] = NOT_KNOWN
+    items: Sequence[Item], most_rounded: float = MOST_ROUNDED_SHARE, *, read_as: Mapping[str, str] = NOT_KNOWN
 ) -> str:
     """Return what is wrong with the ids among *items*, the first rows of a source; an empty string where nothing is.
 

@@ -8,15 +8,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from bulkdelete.cli import reporting
+from bulkdelete.cli import exits, reporting
 from bulkdelete.errors import SettingsError
 from bulkdelete.ledger.facts import COUNT_AFTER, COUNT_BEFORE
+from bulkdelete.records import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bulkdelete.ledger import Event, Findings, RunRow
+    from bulkdelete.ledger.totals import Totals
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _MOST_RUNS: Final = 5
@@ -80,6 +82,7 @@ def problems_of(kept: Kept, found: Findings, events: Sequence[Event]) -> Iterato
         expected |= {} if run.id > 1 else {"settled_before": 0}
         yield from _counted_by_the_api(kept, found)
         yield from _settled_before(kept, found)
+        yield from _exit_code(kept, run, found.totals)
     for name, value in expected.items():
         if name in kept.says and not _is_same(kept.says[name], value):
             yield _differs(name, kept.says[name], _said(value))
@@ -108,6 +111,17 @@ def _settled_before(kept: Kept, found: Findings) -> Iterator[str]:
         most = totals.rows - totals.unresolved - totals.pending
         if type(said) is not int or not 0 <= said <= most:
             yield _differs("settled_before", said, f"at most {most:,}")
+
+
+def _exit_code(kept: Kept, run: RunRow, totals: Totals) -> Iterator[str]:
+    """Compare the exit code of a job that came to its end; what else ends one may have come from outside."""
+    if run.ended == Ended.COMPLETE and "exit_code" in kept.says:
+        left = totals.unresolved + totals.pending
+        failed = exits.FAILED_ROWS if totals.rejected or totals.invalid else exits.DONE
+        code = exits.RUN_AGAIN if left else failed
+        said = kept.says["exit_code"]
+        if not _is_same(said, code) and (totals.rows or said != exits.REFUSED):  # an empty source may be refused
+            yield _differs("exit_code", said, f"{code}")
 
 
 def _is_same(said: object, value: object) -> bool:

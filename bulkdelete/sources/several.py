@@ -24,7 +24,8 @@ FILES: Final = "files"
 """The part of a source's identity that lists its files, as JSON."""
 _NOT_DATA: Final = "_"
 _PASSED_OVER: Final = (".", _NOT_DATA)
-_OUR_LEDGERS: Final = ".bulkdelete.db"
+_OUR_LEDGERS: Final = (".bulkdelete.db", ".bulkdelete.db-wal", ".bulkdelete.db-shm")
+"""An empty file of such a name is a ledger that is being made; others are told by what they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _in_directory(folder: Path) -> Iterator[Found]:
     files = [
         path
         for path in inside
-        if not path.name.startswith(_PASSED_OVER) and _OUR_LEDGERS not in path.name and path.name not in ledgers
+        if not path.name.startswith(_PASSED_OVER) and path.name not in ledgers and not _is_begun(path)
     ]
     for path in files:
         if path.is_dir():
@@ -105,6 +106,10 @@ def _in_directory(folder: Path) -> Iterator[Found]:
     if not files:
         raise SourceRefused(f"{folder} holds no file. Nothing was sent. Check the path of the source")
     yield from (Found(str(path), path.name) for path in files)
+
+
+def _is_begun(path: Path) -> bool:
+    return path.name.endswith(_OUR_LEDGERS) and path.is_file() and not path.stat().st_size
 
 
 def _matching(pattern: str) -> Iterator[Found]:

@@ -244,3 +244,17 @@ async def test_filters_are_set_aside_while_a_list_holds_ids_and_what_lists_them_
     by_mail = await purge(tmp_path, emulator, *words).run()
     assert fates(by_mail.report) == {"acknowledged": 1, "invalid": 1}
     assert emulator.count(TABLE_ID) == 0
+
+
+async def test_many_small_lists_are_not_refused_for_the_few_rounded_ids_that_chance_has_in_one_of_them(
+    tmp_path, emulator
+):
+    emulator.load(TABLE_ID, ids(10))
+    (tmp_path / "lists").mkdir()
+    rounded = [f"54127823070796{number}000" for number in range(4)]
+    for number in range(20):
+        listed = ids(200, first=600_000_000_000_000_208 + 10_000_000 * number)
+        write(tmp_path / "lists" / f"{number}.txt", [*listed, *(rounded if number == 7 else ())])
+    source = write(tmp_path / "ids.txt", ids(10))
+    done = await purge(tmp_path, emulator, source, "--holds", "lists").run()
+    assert done.code == 0, done.stderr

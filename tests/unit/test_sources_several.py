@@ -38,6 +38,11 @@ async def test_a_directory_is_its_files_in_the_order_of_their_names(files):
     assert source.size_bytes == source.position_bytes
 
 
+async def test_a_file_whose_name_only_resembles_a_ledgers_is_read(files):
+    (files / "ids.csv.1.bulkdelete.db.held.csv").write_text("record_id\n7\n")
+    assert json.loads(open_source(files).identity[FILES])[-1] == "ids.csv.1.bulkdelete.db.held.csv"
+
+
 async def test_a_glob_is_what_it_matches(files):
     assert await rows_of(open_source(files / "*.csv")) == ROWS
     assert await rows_of(open_source(files / "[ab].csv")) == ROWS[:4]
