@@ -143,7 +143,7 @@ def _kind(verdict: Verdict) -> SampleKind | None:
     kind = verdict.kind
     if kind is VerdictKind.ACKNOWLEDGED:
         return SampleKind.SUCCESS
-    if kind is VerdictKind.PAUSE or (kind is VerdictKind.RETRY and verdict.retry_after_seconds):
+    if kind is VerdictKind.PAUSE:
         return SampleKind.REFUSED
     return SampleKind.FAILED if kind is VerdictKind.RETRY else None
 

@@ -45,8 +45,11 @@ class Attempted:
 
     @property
     def counts(self) -> bool:
-        """Whether it counts against its batch: in an outage, only what nobody else would have been sent for."""
-        return self.alone or not self.in_outage
+        """Whether it counts against its batch: not where the server said how long it is down.
+
+        In an outage that it says nothing of, only what nobody else would have been sent for.
+        """
+        return not self.verdict.retry_after_seconds and (self.alone or not self.in_outage)
 
 
 @dataclass(frozen=True, slots=True)
