@@ -83,7 +83,7 @@ class Attempts:
             api_key = self._credentials.known
             if api_key is None:
                 api_key = await stop.unless_asked(self._credentials.key())
-            permit = await self._limiter.acquire(stop, retry=post.retry)
+            permit = await self._limiter.acquire(stop, retry=post.retry, size=len(post.body))
             tally.requests += 1
             request_id = f"{self._prefix}-{next(self._numbers):x}"
             try:
@@ -143,7 +143,7 @@ def _kind(verdict: Verdict) -> SampleKind | None:
     kind = verdict.kind
     if kind is VerdictKind.ACKNOWLEDGED:
         return SampleKind.SUCCESS
-    if kind is VerdictKind.PAUSE or (kind is VerdictKind.RETRY and verdict.retry_after_seconds):
+    if kind is VerdictKind.PAUSE:
         return SampleKind.REFUSED
     return SampleKind.FAILED if kind is VerdictKind.RETRY else None
 

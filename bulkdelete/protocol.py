@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from bulkdelete.records import Filter, Verdict, VerdictKind
-from bulkdelete.waiting import wait_seconds
+from bulkdelete.waiting import retry_after_seconds, wait_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,6 +74,7 @@ _SERVER_ERRORS = range(500, 600)
 _BAD_REQUEST = 400
 _INT64 = range(-(2**63), 2**63)
 _AMBIGUOUS = frozenset({VerdictKind.RETRY, VerdictKind.UNKNOWN})
+_WAITS: Final = {VerdictKind.PAUSE: wait_seconds, VerdictKind.RETRY: retry_after_seconds}
 
 _NEVER_ESCAPED: Final = bytes(byte for byte in range(0x20, 0x100) if byte not in b'"\\')
 _BETWEEN: Final = b'"},{"record_id":"'
@@ -148,7 +149,9 @@ def classify(
     """
     code, message = _read(body)
     kind = _kind(status, code, codes)
-    wait = wait_seconds(headers, now_unix_seconds) if kind in {VerdictKind.PAUSE, VerdictKind.RETRY} else None
+    wait = None
+    if kind in _WAITS:
+        wait = _WAITS[kind](headers, now_unix_seconds)
     return Verdict(kind, code, message, status, kind in _AMBIGUOUS, wait)
 
 

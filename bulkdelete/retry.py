@@ -45,8 +45,11 @@ class Attempted:
 
     @property
     def counts(self) -> bool:
-        """Whether it counts against its batch: in an outage, only what nobody else would have been sent for."""
-        return self.alone or not self.in_outage
+        """Whether it counts against its batch: not where the server said how long it is down.
+
+        In an outage that it says nothing of, only what nobody else would have been sent for.
+        """
+        return not self.verdict.retry_after_seconds and (self.alone or not self.in_outage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,9 @@ class Retry:
         """Call *attempt* until its verdict is final or the attempts or the time are used up.
 
         Time is what attempts and backoff took; what an attempt waited for its permit is not counted. An attempt made
-        while the server was taken to be down counts for nothing, and the next one follows when it is let go. With
-        *may_be_split* it ends early where answers do not come in time. What *attempt* or *sleep* raise goes through.
+        while the server was taken to be down uses none of them up, and the next one follows when it is let go. With
+        *may_be_split* it ends early where answers do not come in time, be the server taken to be down or not. What
+        *attempt* or *sleep* raise goes through.
         """
         first = await attempt()
         if first.verdict.kind not in RETRIED:
@@ -140,5 +144,5 @@ class Retry:
 
 
 def _is_too_slow(made: list[Attempted]) -> bool:
-    last = [one for one in made if one.counts][-TOO_SLOW_AFTER:]
+    last = made[-TOO_SLOW_AFTER:]  # also those made in an outage: it may be nothing but batches that are too slow
     return len(last) == TOO_SLOW_AFTER and all(one.verdict.timed_out for one in last)

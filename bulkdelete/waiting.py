@@ -22,12 +22,13 @@ def wait_seconds(headers: Mapping[str, str], now_unix_seconds: float) -> float |
     ``Retry-After`` (RFC 9110, 10.2.3: seconds or a date) goes first; then ``X-RateLimit-Reset``, a Unix time in
     seconds or milliseconds, where ``X-RateLimit-Remaining`` is 0. The server's own ``Date`` is taken as its now.
     """
-    server_now = _date(headers.get("Date", ""))
-    now = now_unix_seconds if server_now is None else server_now
-    for wait in (_retry_after(headers, now), _until_reset(headers, now)):
-        if wait is not None:
-            return min(max(wait, 0.0), _LONGEST_SECONDS)
-    return None
+    wait = retry_after_seconds(headers, now_unix_seconds)
+    return _bounded(_until_reset(headers, _server_now(headers, now_unix_seconds))) if wait is None else wait
+
+
+def retry_after_seconds(headers: Mapping[str, str], now_unix_seconds: float) -> float | None:
+    """Return what ``Retry-After`` alone asks for, as :func:`wait_seconds` does: a failure tells nothing of quotas."""
+    return _bounded(_retry_after(headers, _server_now(headers, now_unix_seconds)))
 
 
 def told(headers: Mapping[str, str], now_unix_seconds: float) -> Told | None:
@@ -48,6 +49,15 @@ def told(headers: Mapping[str, str], now_unix_seconds: float) -> Told | None:
     limit = _number(headers.get("X-RateLimit-Limit", "").strip())
     left = int(remaining if limit is None else min(remaining, limit))
     return Told(left, None if limit is None else int(limit), reset, seconds, dated=server_now is not None)
+
+
+def _server_now(headers: Mapping[str, str], now_unix_seconds: float) -> float:
+    server_now = _date(headers.get("Date", ""))
+    return now_unix_seconds if server_now is None else server_now
+
+
+def _bounded(wait: float | None) -> float | None:
+    return None if wait is None else min(max(wait, 0.0), _LONGEST_SECONDS)
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -45,8 +45,11 @@ class Breaker:
         """Whether the server is taken to be down; what is sent now does not count against a batch."""
         return self.open_since is not None
 
-    def take(self, kind: SampleKind, now: float, limit: int) -> None:
-        """Learn how an attempt ended, of *limit* that may be in flight; while it is open this ends the probe."""
+    def take(self, kind: SampleKind, now: float, limit: int, *, is_told: bool = False) -> None:
+        """Learn how an attempt ended, of *limit* that may be in flight; while it is open this ends the probe.
+
+        *is_told*: the server itself said that it is down, and not many such failures are needed.
+        """
         self.is_probing = False
         if kind is SampleKind.SUCCESS:
             self._in_a_row = 0
@@ -55,7 +58,7 @@ class Breaker:
         elif self.open_since is not None:
             self.gave_up = now - self.open_since > self._max_outage_seconds
         else:
-            self._count(now, limit)
+            self._count(now, 1 if is_told else max(FEWEST_IN_A_ROW, min(2 * limit, MOST_IN_A_ROW)))
 
     def wait_seconds(self, now: float) -> float:
         """Return how long to wait before sending; 0 means now, and of a probe that none is on the wire."""
@@ -72,11 +75,10 @@ class Breaker:
         """Take note that the probe ended without telling anything: another may leave."""
         self.is_probing = False
 
-    def _count(self, now: float, limit: int) -> None:
+    def _count(self, now: float, enough: int) -> None:
         if not self._in_a_row:
             self._first_failure_at = now
         self._in_a_row += 1
-        enough = max(FEWEST_IN_A_ROW, min(2 * limit, MOST_IN_A_ROW))
         if self._in_a_row >= enough and now - self._first_failure_at >= SILENCE_SECONDS:
             self.open_since = now
             self._pause(now)

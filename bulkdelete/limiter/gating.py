@@ -26,7 +26,7 @@ class Gate:
         self._until = self._began = -math.inf
         self._next_seconds = FIRST_PAUSE_SECONDS
         self.is_wary = False
-        """Whether a pause of unknown length was too short: then one goes first."""
+        """Whether the server was down, or a pause of unknown length was too short: then one goes first."""
         self.refused_since: float | None = None
         """Since when nothing but refusals came back; ``None`` where something else came last."""
 
@@ -34,9 +34,12 @@ class Gate:
         """Return how long nobody sends, from *now* on; 0 without a pause."""
         return max(0.0, self._until - now)
 
-    def hold(self, now: float, seconds: float) -> None:
-        """Let nobody send for *seconds*, as the server asks."""
-        self.refused_since = now if self.refused_since is None else self.refused_since
+    def hold(self, now: float, seconds: float, *, is_down: bool = False) -> None:
+        """Let nobody send for *seconds*, as the server asks; *is_down*: it failed, and one goes first afterwards."""
+        if is_down:
+            self.is_wary = True
+        elif self.refused_since is None:
+            self.refused_since = now
         self._began = now
         self._until = max(self._until, self._end_of(now, seconds))
 

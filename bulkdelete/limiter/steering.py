@@ -131,22 +131,25 @@ class Steering:
         """Take note that the attempt sent at *sent_at* ended; *pause_seconds* is what the server asks everybody for.
 
         *kind* is ``None`` for an answer that tells nothing of the load, such as a refusal of the records themselves:
-        it shows that the server is there.
+        it shows that the server is there. A failure with *pause_seconds* is a server that says how long it is down.
         """
         in_flight = self.in_flight
         self.in_flight -= 1
         if pause_seconds:
-            self._gate.hold(now, pause_seconds)
+            self._gate.hold(now, pause_seconds, is_down=kind is SampleKind.FAILED)
         elif kind is SampleKind.REFUSED:
             self._gate.refused(now, sent_at)
         elif kind is not SampleKind.FAILED:
             self._gate.answered()
         if kind is SampleKind.SUCCESS:
             self._budget.success()
-        if pause_seconds and pause_seconds > SHORT_PAUSE_SECONDS and kind is SampleKind.REFUSED:
+        is_long = pause_seconds is not None and pause_seconds > SHORT_PAUSE_SECONDS
+        if is_long and kind is SampleKind.REFUSED:
             self._end_probe(sent_at)
             return
         was_open = self._tell_breaker(now, sent_at, kind, is_told=bool(pause_seconds))
+        if kind is SampleKind.FAILED and pause_seconds:
+            kind = None if is_long else SampleKind.REFUSED  # it has too much to do, or it is down and has nothing to
         if kind is not None and not was_open:
             self._limit.take(Sample(now, sent_at, kind, in_flight))
 
@@ -184,7 +187,7 @@ class Steering:
         since = breaker.open_since
         if since is None:
             if not (is_told and kind is SampleKind.REFUSED):
-                breaker.take(kind or SampleKind.SUCCESS, now, self._limit.limit)
+                breaker.take(kind or SampleKind.SUCCESS, now, self._limit.limit, is_told=is_told)
         elif sent_at > since or kind is SampleKind.SUCCESS or kind is None:
             breaker.take(kind or SampleKind.SUCCESS, now, self._limit.limit)
             if not breaker.is_open:

@@ -7,7 +7,6 @@ import logging
 import math
 import random
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ from bulkdelete.forecasting import seconds_until_done
 from bulkdelete.limiter.adapting import Adaptive
 from bulkdelete.limiter.fixed import Fixed
 from bulkdelete.limiter.kept import QuotaDoor, loaded, number
+from bulkdelete.limiter.lines import Lines, Waiter
 from bulkdelete.limiter.steering import Steering
 from bulkdelete.quotas import Quotas
 
@@ -64,8 +64,7 @@ class Limiter:
         self._random = random_number
         self._quota = QuotaDoor(Quotas(settings.quotas, None), wall_clock)
         self._steering = self._steering_from(None)
-        self._firsts: deque[asyncio.Future[Permit]] = deque()
-        self._retries: deque[asyncio.Future[Permit]] = deque()
+        self._lines: Lines[Permit] = Lines()
         self._timer: asyncio.TimerHandle | None = None
         self._spent = asyncio.Event()
         self._last_failure = ""
@@ -85,7 +84,7 @@ class Limiter:
     @property
     def waiting(self) -> int:
         """How many wait for their turn."""
-        return len(self._firsts) + len(self._retries)
+        return len(self._lines)
 
     @property
     def pause_seconds(self) -> float:
@@ -103,8 +102,10 @@ class Limiter:
         now = self._quota.moment(asyncio.get_running_loop().time())
         return seconds_until_done(requests, self._settings.quotas, self._quota.quotas, now)
 
-    async def acquire(self, stop: Stop, *, retry: bool = False) -> Permit:
+    async def acquire(self, stop: Stop, *, retry: bool = False, size: int = 0) -> Permit:
         """Return a permit, in the order of asking; *retry*: an attempt for the same records failed before.
+
+        In an outage, small requests, of *size* bytes, get their turn too.
 
         Raises:
             PauseTooLong: the pause is longer than ``max_pause_seconds``.
@@ -114,9 +115,8 @@ class Limiter:
         """
         stop.check()
         self._is_fresh = False
-        line = self._retries if retry else self._firsts
         mine: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        line.append(mine)
+        self._lines.add(Waiter(mine, size, retry))
         self._let_go()
         if not mine.done():
             stop.wake(mine)
@@ -239,28 +239,25 @@ class Limiter:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not (self._firsts or self._retries):
+        if not self._lines:
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        wait = min(self._serve(self._retries, now, retry=True), self._serve(self._firsts, now, retry=False))
+        wait = min(self._serve(now, retry=True), self._serve(now, retry=False))
         if wait < math.inf:
             self._refuse_if_too_long(now)
             self._timer = loop.call_later(max(wait, LEAST_WAIT_SECONDS), self._let_go)
 
-    def _serve(self, line: deque[asyncio.Future[Permit]], now: float, *, retry: bool) -> float:
-        """Serve *line* as far as it goes; return after how long its first may be served, infinity if nobody knows."""
-        while line:
-            if line[0].done():
-                line.popleft()
-                continue
-            in_outage = self._steering.breaker.is_open
-            wait = self._steering.may_send(now, retry=retry)
+    def _serve(self, now: float, *, retry: bool) -> float:
+        """Serve a line as far as it goes; return after how long its first may be served, infinity if nobody knows."""
+        in_outage = self._steering.breaker.is_open
+        while waiter := self._lines.probe() if in_outage else self._lines.head(retry=retry):
+            wait = self._steering.may_send(now, retry=waiter.retry)
             if wait > 0:
                 return wait
-            mine = line.popleft()
+            self._lines.take(waiter, as_probe=in_outage)
             alone = self.in_flight == 1 and not self.waiting
-            mine.set_result(Permit(now, self._quota.number, in_outage, alone))
+            waiter.turn.set_result(Permit(now, self._quota.number, in_outage, alone))
             self._spent.set()
         return math.inf
 
@@ -269,14 +266,8 @@ class Limiter:
         return f"; the last failure: {self._last_failure}" if self._last_failure else ""
 
     def _refuse_if_too_long(self, now: float) -> None:
-        problem = self._too_long(now)
-        if problem is None:
-            return
-        for line in (self._retries, self._firsts):
-            for waiter in line:
-                if not waiter.done():
-                    waiter.set_exception(problem)
-            line.clear()
+        if problem := self._too_long(now):
+            self._lines.refuse(problem)
 
     def _too_long(self, now: float) -> Exception | None:
         most = self._settings.max_pause_seconds

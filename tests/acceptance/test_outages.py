@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from bulkdelete.emulator import Emulator, Faults
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids, write_csv
@@ -66,6 +68,19 @@ async def test_the_code_of_answers_that_are_nothing_but_failures_is_said_and_the
         done = await outage(tmp_path, emulator.base_url)
     assert done.report["reason"].endswith("the last failure: code 50000, HTTP 200")
     assert "Internal system error" not in done.everything
+
+
+async def test_a_maintenance_that_says_how_long_to_wait_ends_as_an_outage_and_fails_no_batch(tmp_path):
+    async def closed(_: web.Request) -> web.Response:
+        return web.Response(status=503, headers={"Retry-After": "1"}, text="closed for maintenance")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", closed)
+    (tmp_path / "purge.toml").write_text("[retry]\nmax_attempts = 2\n[stop]\nmax_failures = 1\n")
+    async with TestServer(app) as server:
+        done = await outage(tmp_path, str(server.make_url("")).rstrip("/"), "-c", "purge.toml")
+    assert done.report["reason"].endswith("the last failure: HTTP 503")
+    assert done.report["requests"] < 30
 
 
 async def test_a_job_of_few_batches_that_nobody_answers_says_why_too(tmp_path):

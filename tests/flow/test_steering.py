@@ -133,6 +133,20 @@ def test_a_short_pause_is_kept_and_cuts():
     assert subject.pause_seconds(1.2) >= 1.0
 
 
+@pytest.mark.parametrize(("seconds", "is_cut"), [(1.0, True), (60.0, False)])
+def test_a_failure_that_says_how_long_pauses_and_one_goes_first(seconds, is_cut):
+    limit = Adaptive(start=40, random=Random(1).random, wall_clock=midnight)
+    subject = Steering(limit, random=Random(1).random)
+    send(subject, 1.0)
+    subject.answered(1.2, 1.0, FAILED, seconds)
+    assert (subject.limit < 40) == is_cut
+    assert subject.state(1.2) == "pause"
+    assert subject.pause_seconds(1.2) >= seconds
+    assert send(subject, 70.0, times=2) == [0.0, math.inf]
+    subject.answered(70.1, 70.0, FAILED, seconds)
+    assert subject.state(70.1) == "outage"
+
+
 def test_refusals_without_a_time_pause_longer_and_longer_and_one_goes_first():
     subject, now, pauses = steering(limit=8), 0.0, []
     for _ in range(7):

@@ -64,9 +64,9 @@ class Request:
 
 
 class ScriptedTransport:
-    """Answers after *seconds* what the script says; an exception in place of an answer is raised."""
+    """Answers after *seconds*, which may depend on the request, what the script says; an exception is raised."""
 
-    def __init__(self, script: Script, seconds: float = 0.05) -> None:
+    def __init__(self, script: Script, seconds: float | Callable[[Request], float] = 0.05) -> None:
         self._script = script
         self._seconds = seconds
         self.requests: list[Request] = []
@@ -82,7 +82,7 @@ class ScriptedTransport:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(self._seconds(request) if callable(self._seconds) else self._seconds)
         finally:
             self.in_flight -= 1
         said = self.answers[request.number] = self._script(request)
@@ -139,7 +139,15 @@ def batch_of(records: int, *, first_row: int = 0, **more: object) -> Batch:
 class Sending:
     """A deleter, wired as a job wires it, with all that it sends to a scripted API."""
 
-    def __init__(self, script: Script, *, key=KEY, seconds: float = 0.05, before: int = 0, **sections) -> None:
+    def __init__(
+        self,
+        script: Script,
+        *,
+        key=KEY,
+        seconds: float | Callable[[Request], float] = 0.05,
+        before: int = 0,
+        **sections,
+    ) -> None:
         settings = Settings.from_mapping({**sections, "flow": {"concurrency": 16, **sections.get("flow", {})}})
         self.transport = ScriptedTransport(script, seconds)
         self.stop = Stop()

@@ -269,6 +269,12 @@ def test_a_pause_and_a_retry_carry_the_wait_that_the_headers_ask_for_and_nothing
     assert classify(429, {}, b"").retry_after_seconds is None
 
 
+def test_the_reset_of_a_quota_is_a_wait_for_who_is_refused_and_no_failure_s():
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1007"}
+    assert classify(429, headers, b"", now_unix_seconds=1000).retry_after_seconds == 7
+    assert classify(503, headers, b"", now_unix_seconds=1000).retry_after_seconds is None
+
+
 def test_the_configuration_can_give_codes_another_meaning():
     codes = code_table({40000: "retry", 50000: "fatal", 77: "pause", 78: "invalid", 79: "too_large"})
     expected = {40000: KIND.RETRY, 50000: KIND.FATAL, 77: KIND.PAUSE, 78: KIND.INVALID, 79: KIND.TOO_LARGE}
