@@ -130,7 +130,8 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
         rows = None if plan is None else plan.rows
         if not (manner.quiet and manner.yes):
             rows = runner.run(interruptible(estimated_rows(source))) if rows is None else rows
-            _announce(summary(settings, source, first, ledger, earlier, plan=plan, rows=rows))
+            heeds_told = not manner.now
+            _announce(summary(settings, source, first, ledger, earlier, plan=plan, rows=rows, heeds_told=heeds_told))
         if earlier is None or not earlier.complete:
             confirm(settings, source, yes=manner.yes)
         order = Order(
