@@ -186,7 +186,8 @@ class Deleter:
             return attempted
 
         may_be_split = len(span) >= splitting.FEWEST_SLOW
-        settled = await self._retry.until_settled(attempt, self._stop.sleep, may_be_split=may_be_split)
+        sleep = self._tally.counted(self._stop.sleep)
+        settled = await self._retry.until_settled(attempt, sleep, may_be_split=may_be_split)
         if self._cap is not None and settled.last.verdict.kind is VerdictKind.TOO_LARGE:
             self._cap.refused(len(body))
         return settled

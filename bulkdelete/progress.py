@@ -31,6 +31,7 @@ RATE_SECONDS: Final = 5.0
 _LIMITED_BY: Final = {
     "server": "limited by the server, {limit} at once",
     "pause": "paused until {until}: the API asks for it",
+    "resume": "paused until {until}: the API, or a quota, wants nothing before",
     "quota": "limited by the quota until {until}",
     "outage": "outage: nothing but failures comes back, single batches are tried",
     "retries": "limited by retries",
@@ -189,7 +190,7 @@ def phrases(now: Snapshot, pace: Pace, expected_rows: int | None, quota_seconds:
     rate = pace.rows_per_second
     if expected_rows and (quota_seconds or (rate and not now.pause_seconds)):
         left = (expected_rows - now.settled) / rate if rate else 0.0
-        said.append(f"ETA {_clock(max(left, quota_seconds))}")
+        said.append(f"ETA {_clock(max(left, quota_seconds, now.pause_seconds))}")
     why = why_it_waits(now, pace)
     return [*said, why] if why else said
 
