@@ -26,7 +26,8 @@ class Snapshot:
     """How far a running job is, at one moment; counts are rows unless named otherwise.
 
     At most ``limit`` attempts may be in flight. ``limited_by`` says what limits the job now: ``server``, ``pause``,
-    ``quota``, ``outage``, ``retries``, ``source`` or ``ledger``. ``last_failure`` is empty once an attempt succeeds.
+    ``quota``, ``outage``, ``retries``, ``source`` or ``ledger``; or ``resume``, before the time that an earlier run was
+    asked to come back at. ``last_failure`` is empty once an attempt succeeds.
     """
 
     rows: int
@@ -54,6 +55,8 @@ class Account:
         self._facts: Mapping[str, str] = {}
         self.canary: CanaryCounts | None = None
         """What came of the canary of this run, once that is known."""
+        self.resume_at_unix_seconds = 0.0
+        """Nothing is sent before, because an earlier run was asked to come back then."""
         self._began = time.monotonic()
 
     def begin(self) -> None:
@@ -76,6 +79,8 @@ class Account:
     def snapshot(self, limiter: Limiter, waits_for: str = "") -> Snapshot:
         """Return how far the job is; *waits_for* is what keeps it from sending more, where the limiter does not."""
         idle = limiter.state == "server" and not limiter.waiting and limiter.in_flight < limiter.limit
+        resume_seconds = max(0.0, self.resume_at_unix_seconds - time.time())
+        limited_by = "resume" if resume_seconds else waits_for if idle and waits_for else limiter.state
         tally = self._tally
         return Snapshot(
             rows=max(tally.rows_before, tally.rows),
@@ -87,8 +92,8 @@ class Account:
             retries=tally.retries,
             in_flight=limiter.in_flight,
             limit=limiter.limit,
-            limited_by=waits_for if idle and waits_for else limiter.state,
-            pause_seconds=limiter.pause_seconds,
+            limited_by=limited_by,
+            pause_seconds=max(resume_seconds, limiter.pause_seconds),
             elapsed_seconds=self.elapsed_seconds,
             last_failure=tally.last_failure,
         )

@@ -30,9 +30,7 @@ _ANSWER_LOST: Final = "may already be deleted: an earlier request that held it g
 _REFUSED_IN_PART: Final = (
     "may already be deleted: an earlier request that held it and others was refused, and perhaps applied in part"
 )
-_SENT_BEFORE: Final = (
-    "may already be deleted: an earlier run sent it with others, and may have had them refused in part"
-)
+_SENT_BEFORE: Final = "may already be deleted: an earlier run sent it with others, and perhaps it was refused in part"
 _NOT_PROBED: Final = "not tried one by one, because every record of its batch that was tried is refused"
 _SPLIT_ENOUGH: Final = "refused, and not split further: the bounds on splitting are reached"
 
@@ -190,7 +188,8 @@ class Deleter:
             return attempted
 
         may_be_split = len(span) >= splitting.FEWEST_SLOW
-        settled = await self._retry.until_settled(attempt, self._stop.sleep, may_be_split=may_be_split)
+        sleep = self._tally.counted(self._stop.sleep)
+        settled = await self._retry.until_settled(attempt, sleep, may_be_split=may_be_split)
         if self._cap is not None and settled.last.verdict.kind is VerdictKind.TOO_LARGE:
             self._cap.refused(len(body))
         return settled

@@ -101,7 +101,9 @@ class Engine:
 
     @property
     def waits_for(self) -> str:
-        """Return what the workers wait for, where they do: ``source`` or ``ledger``."""
+        """Return what the workers wait for, where they do: ``retries``, ``source`` or ``ledger``."""
+        if self._tally.backs_off(sum(not worker.done() for worker in self._crew)):
+            return "retries"
         if len(self._channel):
             return "ledger"
         return "" if self._producer is None or self._producer.done() else "source"

@@ -136,6 +136,7 @@ class Job:
         await self._note_beginning(ledger)
         with self._for_at_most(self._settings.stop.max_duration_seconds):
             try:
+                self._account.resume_at_unix_seconds = resume_at
                 await self._stop.sleep(max(0.0, resume_at - time.time()))
                 prepared = await self._stop.unless_asked(prepare(self._order, self._settings, ledger, content))
                 if COUNT_BEFORE not in ledger.facts and not ledger.totals.sent:

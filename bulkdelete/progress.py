@@ -1,7 +1,7 @@
 """How far a job is, in words: for a log, for nowhere, or for the live line; each follows a job until cancelled.
 
-Everything goes to stderr. What cannot be known is not shown: there is an ETA only when the size of the source is known
-and its reading has come past what earlier runs had read.
+Everything goes to stderr. What cannot be known is not shown: there is an ETA only when it is known about how many rows
+the source has.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import time
 from collections import deque
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
+
+from bulkdelete.sources import ESTIMATED_BY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -29,6 +31,7 @@ RATE_SECONDS: Final = 5.0
 _LIMITED_BY: Final = {
     "server": "limited by the server, {limit} at once",
     "pause": "paused until {until}: the API asks for it",
+    "resume": "paused until {until}: the API, or a quota, wants nothing before",
     "quota": "limited by the quota until {until}",
     "outage": "outage: nothing but failures comes back, single batches are tried",
     "retries": "limited by retries",
@@ -55,22 +58,32 @@ class Progress(Protocol):
 
 
 class Expected:
-    """How many rows the job will have: told by an earlier run, or estimated from how far the source has been read."""
+    """How many rows the job will have: *total_rows*, where an earlier run or a plan told, or else about as many.
 
-    def __init__(self, source: Source | None = None, *, rows_before: int = 0, total_rows: int | None = None) -> None:
+    That is *estimated_rows*, as was said before the first delete, until more of *source* is read than that saw.
+    """
+
+    def __init__(
+        self, source: Source | None = None, *, total_rows: int | None = None, estimated_rows: int | None = None
+    ) -> None:
         self._source = source
-        self._rows_before = rows_before
         self._total_rows = total_rows
+        self._estimated_rows = estimated_rows
 
-    def rows(self, rows_read: int) -> int | None:
-        """Return the rows expected in all, or ``None`` where nobody can know yet."""
+    def rows(self, rows_taken: int) -> int | None:
+        """Return the rows expected in all, or ``None`` where nobody can know yet; *rows_taken* there are at least."""
         if self._total_rows is not None:
             return self._total_rows
-        size = self._source.size_bytes if self._source is not None else None
-        position = self._source.position_bytes if self._source is not None else 0
-        if not size or not position or rows_read <= self._rows_before:
-            return None
-        return max(rows_read, round(rows_read * size / position))
+        expected = self._by_reading()
+        return None if expected is None else max(rows_taken, expected)
+
+    def _by_reading(self) -> int | None:
+        source, estimated = self._source, self._estimated_rows
+        if source is None or not source.size_bytes or not source.position_bytes:
+            return estimated
+        if estimated is not None and source.position_bytes <= ESTIMATED_BY_BYTES:
+            return estimated
+        return round(source.rows_read * source.size_bytes / source.position_bytes)
 
 
 class Pace:
@@ -177,7 +190,7 @@ def phrases(now: Snapshot, pace: Pace, expected_rows: int | None, quota_seconds:
     rate = pace.rows_per_second
     if expected_rows and (quota_seconds or (rate and not now.pause_seconds)):
         left = (expected_rows - now.settled) / rate if rate else 0.0
-        said.append(f"ETA {_clock(max(left, quota_seconds))}")
+        said.append(f"ETA {_clock(max(left, quota_seconds, now.pause_seconds))}")
     why = why_it_waits(now, pace)
     return [*said, why] if why else said
 

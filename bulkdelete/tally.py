@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.records import Fate
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from bulkdelete.records import Batch, Outcome, RowFate
 
 MOST_FAILURES: Final = 1000
@@ -19,6 +21,7 @@ class Tally:
     """The counts of one run; ``*_before`` are those of the runs before it on the same ledger.
 
     ``last_failure`` says how the last attempt failed, in words that name no ids; it is empty where that did not.
+    ``backing_off`` are the batches, or parts, that failed and wait now to be tried again.
     """
 
     rows_before: int = 0
@@ -34,6 +37,7 @@ class Tally:
     rejected: int = 0
     failed_now: int = 0
     set_aside: int = 0
+    backing_off: int = 0
     last_failure: str = ""
     failures: list[RowFate] = field(default_factory=list)
 
@@ -59,6 +63,23 @@ class Tally:
     def begin_again(self) -> None:
         """Let what could not be resolved so far be no failure: it is sent once more in this run."""
         self.failed_now = self.rejected
+
+    def counted(self, sleep: Callable[[float], Awaitable[None]]) -> Callable[[float], Awaitable[None]]:
+        """Return *sleep* as a backoff: while it lasts, it is counted in ``backing_off``."""
+
+        async def back_off(seconds: float) -> None:
+            self.backing_off += 1
+            try:
+                await sleep(seconds)
+            finally:
+                self.backing_off -= 1
+
+        return back_off
+
+    def backs_off(self, workers: int) -> bool:
+        """Return whether half of *workers* wait to try again; until something is acknowledged, one goes for all."""
+        deciding = workers if self.acknowledged_before + self.acknowledged else 1
+        return self.backing_off > 0 and 2 * self.backing_off >= deciding
 
     def note(self, row_fate: RowFate) -> None:
         """Keep *row_fate* for the report, unless there are many already."""

@@ -7,6 +7,8 @@ import math
 import os
 import re
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,8 +21,8 @@ from bulkdelete.cli.terminal import harmless
 from bulkdelete.errors import LedgerMismatch, SettingsError
 from bulkdelete.forecasting import seconds_until_done
 from bulkdelete.ledger import read_ledger
-from bulkdelete.ledger.facts import SOURCE_ROWS
-from bulkdelete.quotas import Moment
+from bulkdelete.ledger.facts import SOURCE_ROWS, SPENT
+from bulkdelete.quotas import Moment, Quotas
 from bulkdelete.records import Defect, Filter
 from bulkdelete.sources import FILES
 
@@ -40,15 +42,24 @@ _LONGEST_NAME_BYTES: Final = 160
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What earlier runs left in the ledger; ``source_rows`` is known once the source was read to its end."""
+    """What earlier runs left in the ledger; ``source_rows`` is known once the source was read to its end.
+
+    ``spent`` is what they had spent of the quotas, where they kept that.
+    """
 
     totals: Totals
     source_rows: int | None
+    spent: str | None = None
 
     @property
     def remaining(self) -> int:
         """Rows that were read and are not settled."""
         return self.totals.unresolved + self.totals.pending
+
+    @property
+    def settled(self) -> int:
+        """Rows that have their final fate."""
+        return self.totals.rows - self.remaining
 
     @property
     def complete(self) -> bool:
@@ -73,8 +84,9 @@ def earlier_runs(ledger: Path) -> Earlier | None:
     try:
         with read_ledger(ledger) as reader:
             reader.check_if_small()
-            rows = reader.facts.get(SOURCE_ROWS)
-            return Earlier(reader.totals(), None if rows is None else int(rows))
+            facts = reader.facts
+            rows = facts.get(SOURCE_ROWS)
+            return Earlier(reader.totals(), None if rows is None else int(rows), facts.get(SPENT))
     except LedgerMismatch:
         return None
 
@@ -95,10 +107,12 @@ def summary(  # noqa: PLR0913 - each is a line of it
     *,
     plan: Plan | None = None,
     rows: int | None = None,
+    heeds_told: bool = True,
 ) -> dict[str, str]:
     """Return what is about to happen, by a word for each; *first* is ``None`` where no row is known before reading.
 
-    *rows* are about how many the source has.
+    *rows* are about how many the source has. Without *heeds_told* what the API told earlier runs of its limits counts
+    for nothing.
     """
     lines = [
         ("table", settings.table_id),
@@ -107,7 +121,7 @@ def summary(  # noqa: PLR0913 - each is a line of it
         ("holds", ", ".join(settings.holds.path) or "none"),
         *_rules(settings),
         *([] if plan is None else [("plan", f"{plan.records:,} records, made {plan.made_at}, {plan.digest}")]),
-        *_forecast(settings, rows if plan is None else plan.records),
+        *_forecast(settings, _left(earlier, plan, rows), earlier, heeds_told=heeds_told),
         ("ledger", f"{ledger}{'' if earlier else ' (new)'}"),
     ]
     if earlier is not None:
@@ -116,13 +130,42 @@ def summary(  # noqa: PLR0913 - each is a line of it
     return {name: harmless(text, most=1000) for name, text in lines}
 
 
-def _forecast(settings: Settings, rows: int | None) -> Iterator[tuple[str, str]]:
-    """Say how long about so many *rows* take by the quotas of our own, where there are any."""
-    if rows:
-        requests = math.ceil(rows / settings.batch.size)
-        seconds = seconds_until_done(requests, settings.flow.quotas, None, Moment(0.0, 0.0))
-        quotas = f"; {duration(seconds)} at least by the quotas" if settings.flow.quotas else "; no quota is set"
-        yield "forecast", f"about {rows:,} rows in {requests:,} requests{quotas}"
+def _left(earlier: Earlier | None, plan: Plan | None, rows: int | None) -> int | None:
+    """Return about how many rows are left of what the plan, an earlier run or else an estimate of *rows* tells."""
+    if earlier is None:
+        return rows if plan is None else plan.records
+    if plan is not None:
+        return max(0, plan.records - earlier.totals.acknowledged - earlier.totals.rejected)
+    rows = rows if earlier.source_rows is None else earlier.source_rows
+    return None if rows is None else max(earlier.remaining, rows - earlier.settled)
+
+
+def _forecast(
+    settings: Settings, left: int | None, earlier: Earlier | None, *, heeds_told: bool
+) -> Iterator[tuple[str, str]]:
+    """Say how long about so many rows that are *left* take by the quotas, our own and those that the API told of."""
+    if not left or (earlier is not None and earlier.complete):
+        return
+    requests, now = math.ceil(left / settings.batch.size), Moment(time.time(), time.monotonic())
+    spent = None if earlier is None else _spent(settings, earlier, now, heeds_told=heeds_told)
+    seconds = seconds_until_done(requests, settings.flow.quotas, spent, now)
+    by_quotas = bool(settings.flow.quotas or seconds)
+    quotas = f"{duration(seconds)} at least by the quotas" if by_quotas else "no quota is set"
+    rows = "rows left" if earlier is not None and earlier.settled else "rows"
+    yield "forecast", f"about {left:,} {rows} in {requests:,} requests; {quotas}"
+
+
+def _spent(settings: Settings, earlier: Earlier, now: Moment, *, heeds_told: bool) -> Quotas | None:
+    """Return what earlier runs had spent of the quotas by *now*, if they kept that."""
+    if earlier.spent is None:
+        return None
+    kept: object = None
+    with suppress(ValueError):
+        kept = json.loads(earlier.spent)
+    spent = Quotas.restored(settings.flow.quotas, None, kept, now)
+    if not heeds_told:
+        spent.forget_told()
+    return spent
 
 
 def _rules(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -178,8 +221,7 @@ def _files(source: Source) -> Iterator[tuple[str, str]]:
 
 def _so_far(earlier: Earlier) -> str:
     totals = earlier.totals
-    settled = totals.rows - earlier.remaining
-    done = f"{settled:,} rows settled, of them {totals.acknowledged:,} acknowledged"
+    done = f"{earlier.settled:,} rows settled, of them {totals.acknowledged:,} acknowledged"
     if earlier.complete:
         return f"everything is done already: {done}. The source is compared with the ledger and nothing is sent"
     unread = "" if earlier.source_rows is not None else ", and what was not read yet"

@@ -19,7 +19,7 @@ from bulkdelete.api import BulkDeleter, hold_sources
 from bulkdelete.cli import exits, plan_files, reporting, talking
 from bulkdelete.cli.canary import check_of
 from bulkdelete.cli.complaining import complain, message_of
-from bulkdelete.cli.confirming import Earlier, confirm, default_ledger, earlier_runs, summary
+from bulkdelete.cli.confirming import confirm, default_ledger, earlier_runs, summary
 from bulkdelete.cli.ending import Ending, ending_of
 from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.signals import Signals
@@ -127,9 +127,11 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
         first = runner.run(interruptible(first_records(source))) if source.replayable else None
         if first == [] and not manner.allow_empty and not (earlier and earlier.totals.rows):
             raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
+        rows = None if plan is None else plan.rows
         if not (manner.quiet and manner.yes):
-            rows = runner.run(interruptible(estimated_rows(source))) if plan is None else None
-            _announce(summary(settings, source, first, ledger, earlier, plan=plan, rows=rows))
+            rows = runner.run(interruptible(estimated_rows(source))) if rows is None else rows
+            heeds_told = not manner.now
+            _announce(summary(settings, source, first, ledger, earlier, plan=plan, rows=rows, heeds_told=heeds_told))
         if earlier is None or not earlier.complete:
             confirm(settings, source, yes=manner.yes)
         order = Order(
@@ -144,7 +146,9 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
             shown=shown,
             heeds_resume_time=not manner.now,
         )
-        return runner.run(_purge(settings, order, earlier, progress, credentials))
+        total = rows if plan is not None else None if earlier is None else earlier.source_rows
+        expected = Expected(source, total_rows=total, estimated_rows=rows)
+        return runner.run(_purge(settings, order, expected, progress, credentials))
 
 
 def _versions() -> dict[str, str]:
@@ -171,16 +175,13 @@ def _decisions(manner: _Manner, plan: Plan | None) -> Iterator[tuple[str, dict[s
 
 
 async def _purge(
-    settings: Settings, order: Order, earlier: Earlier | None, progress: Progress, credentials: Credentials
+    settings: Settings, order: Order, expected: Expected, progress: Progress, credentials: Credentials
 ) -> Ending:
-    source, ledger = order.source, order.ledger
+    ledger = order.ledger
     assert ledger is not None  # noqa: S101 - the command line's jobs have one
     async with BulkDeleter(settings=settings, api_key=credentials) as deleter:
         job = deleter.job_of(order)
         task = asyncio.create_task(job.run(), name="bulkdelete job")
-        expected = Expected(source)
-        if earlier is not None:
-            expected = Expected(source, rows_before=earlier.totals.rows, total_rows=earlier.source_rows)
         with Signals(job, task, progress.say) as signals, talking.through(progress.say):
             async with following(progress, job, expected):
                 await asyncio.wait({task})

@@ -285,7 +285,7 @@ class Limiter:
         if asked <= 0 or so_far + asked <= most:
             return None
         who = "the API asks for" if self._steering.pause_seconds(now) >= asked else "the quota wants"
-        after = f", after {so_far:.0f} s of pauses in a row" if so_far else ""
+        after = f", after {so_far:.0f} s of pauses in a row" if so_far >= 1 else ""
         return PauseTooLong(
             f"{who} a pause of {asked:.0f} s{after}; max_pause_seconds is {most:.0f}", self._wall_clock() + asked
         )

@@ -10,10 +10,20 @@ from __future__ import annotations
 from bulkdelete.sources.iterables import from_iterable
 from bulkdelete.sources.opening import STANDARD_INPUT, open_source
 from bulkdelete.sources.several import FILES, passed_over
-from bulkdelete.sources.source import Source, Stamps, before_sending, estimated_rows, first_records, is_source, stamps
+from bulkdelete.sources.source import (
+    ESTIMATED_BY_BYTES,
+    Source,
+    Stamps,
+    before_sending,
+    estimated_rows,
+    first_records,
+    is_source,
+    stamps,
+)
 from bulkdelete.sources.spool import spooled
 
 __all__ = [
+    "ESTIMATED_BY_BYTES",
     "FILES",
     "STANDARD_INPUT",
     "Source",

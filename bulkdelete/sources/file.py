@@ -48,6 +48,7 @@ class FileSource:
     max_expansion: float = 250.0
     block_bytes: int = BLOCK_BYTES
     position_bytes: int = field(default=0, init=False)
+    rows_read: int = field(default=0, init=False)
     _stamp: Stamp | None = field(default=None, init=False)
     _begun: bool = field(default=False, init=False)
 
@@ -105,7 +106,7 @@ class FileSource:
                 as_it_was = self._stamp or stream.stamp()
                 blocks = read_blocks(self._reader(stream), self.block_bytes, self.max_line_bytes)
                 for items, lines in self.lots(self._refusing_reports(blocks)):
-                    self.position_bytes = stream.position_bytes
+                    self.position_bytes, self.rows_read = stream.position_bytes, row + len(items)
                     self._check_unchanged(stream.stamp(), as_it_was, row)
                     yield Rows(row, items, self.file, lines if self.file else ())
                     row += len(items)

@@ -55,6 +55,7 @@ class IterableSource:
     replayable = False
     size_bytes = None
     position_bytes = 0
+    rows_read = 0
 
     def __init__(self, records: Iterable[Any] | AsyncIterable[Any]) -> None:
         self._records = records

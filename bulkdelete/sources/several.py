@@ -182,6 +182,11 @@ class SeveralFiles:
         """How much of ``size_bytes`` has been read."""
         return sum(file.position_bytes for file in self._files)
 
+    @property
+    def rows_read(self) -> int:
+        """How many rows that was."""
+        return sum(file.rows_read for file in self._files)
+
     async def blocks(self) -> AsyncGenerator[Rows, None]:
         """Yield the rows of every file, numbered through."""
         row = 0

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Stamps: TypeAlias = Mapping[str, tuple[int, ...]]
 """Of each file: its size, when it was last written (ns), and which file it is."""
-_ESTIMATED_BY_BYTES: Final = 4 * 1024 * 1024
+ESTIMATED_BY_BYTES: Final = 4 * 1024 * 1024
+"""So much is read to estimate how many rows there are; a smaller source is read whole."""
 
 
 @runtime_checkable
@@ -56,6 +57,10 @@ class Source(Protocol):
     @property
     def position_bytes(self) -> int:
         """How much of ``size_bytes`` has been read; 0 where nobody knows."""
+
+    @property
+    def rows_read(self) -> int:
+        """How many rows that was, also of what is read ahead; 0 where nobody knows."""
 
     def blocks(self) -> AsyncGenerator[Rows, None]:
         """Yield the rows from row 0, in consecutive blocks; close the generator to stop earlier.
@@ -114,7 +119,7 @@ async def estimated_rows(source: Source) -> int | None:
         async with aclosing(source.blocks()) as blocks:
             async for block in blocks:
                 rows = block.first_row + len(block.items)
-                if source.size_bytes > _ESTIMATED_BY_BYTES <= source.position_bytes:
+                if source.size_bytes > ESTIMATED_BY_BYTES <= source.position_bytes:
                     break
             else:
                 return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import time
 from contextlib import suppress
@@ -95,3 +96,33 @@ async def test_the_first_lines_hold_a_forecast(tmp_path, emulator):
     forecast = next(line for line in done.stderr.splitlines() if "forecast" in line)
     assert "5,000 rows" in forecast
     assert "5 requests" in forecast
+
+
+def forecast_of(done) -> str:
+    return next(line for line in done.stderr.splitlines() if line.lstrip().startswith("forecast"))
+
+
+async def test_the_forecast_of_a_resume_is_for_what_is_left_and_knows_what_the_quota_has_spent(tmp_path, emulator):
+    quota = ("--requests-per-hour", "3", "--max-pause", "0")
+    first = await purge(tmp_path, emulator, *quota).run()
+    assert first.code == 75, first.stderr
+    assert "about 5,000 rows in 5 requests" in forecast_of(first)
+    again = await purge(tmp_path, emulator, *quota).run()
+    assert again.code == 75, again.stderr
+    assert re.search(r"about 2,000 rows left in 2 requests; (59 min|1 h 0 min)", forecast_of(again))
+    free = await purge(tmp_path, emulator, "--now").run()
+    assert free.code == 0, free.stderr
+    assert "about 2,000 rows left in 2 requests; no quota is set" in forecast_of(free)
+    complete = await purge(tmp_path, emulator, "--now").run()
+    assert complete.code == 0, complete.stderr
+    assert "forecast" not in complete.stderr
+
+
+async def test_the_forecast_of_a_resume_heeds_what_the_api_told_of_its_limits_but_for_now(tmp_path, emulator):
+    emulator.switches = Switches(requests_per_hour=3)
+    assert (await purge(tmp_path, emulator, "--max-pause", "0").run()).code == 75
+    heeded = forecast_of(await purge(tmp_path, emulator, "--max-pause", "0").run())
+    assert "about 2,000 rows left in 2 requests; " in heeded
+    assert heeded.endswith(" at least by the quotas")
+    emulator.switches = Switches()
+    assert forecast_of(await purge(tmp_path, emulator, "--now").run()).endswith("; no quota is set")

@@ -159,6 +159,15 @@ async def test_an_answer_that_is_no_refusal_makes_the_next_pause_short_again():
     assert (await refused_again(limiter, 1))[0] == pytest.approx(first)
 
 
+async def test_pauses_of_less_than_a_second_in_a_row_are_not_worth_a_word():
+    limiter = limiter_with(max_pause_seconds=900)
+    await refuse(limiter, 0.2)
+    await refuse(limiter, 2_104)
+    with pytest.raises(PauseTooLong) as refused:
+        await enter(limiter)
+    assert str(refused.value) == "the API asks for a pause of 2104 s; max_pause_seconds is 900"
+
+
 @pytest.mark.parametrize("hint", [None, 0, 0.0])
 async def test_refusals_for_ever_end_and_nobody_is_hammered(hint):
     limiter = limiter_with(max_pause_seconds=900)
@@ -173,6 +182,7 @@ async def test_a_longer_pause_than_allowed_is_refused_with_the_time_to_come_back
     await refuse(limiter, hint)
     with pytest.raises(PauseTooLong, match=f"max_pause_seconds is {longest}") as refused:
         await enter(limiter)
+    assert "of pauses in a row" not in str(refused.value)
     assert refused.value.until_unix_seconds == pytest.approx(WALL_CLOCK + hint)
     assert now() == 0
     assert limiter.in_flight == 0

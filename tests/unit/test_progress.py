@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import time
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import pytest
@@ -13,6 +14,8 @@ from rich.console import Console
 from bulkdelete.accounting import Snapshot
 from bulkdelete.cli.bar import Bar
 from bulkdelete.progress import Expected, Lines, Pace, Silent, following, phrases, why_it_waits
+from bulkdelete.settings import ReadingSettings
+from bulkdelete.sources import open_source
 
 NOW = Snapshot(
     rows=0,
@@ -33,8 +36,9 @@ BUSY = replace(NOW, rows=6_000, settled=5_000, requests=5, in_flight=4)
 
 @dataclass
 class File:
-    size_bytes: int | None = 1_000_000
-    position_bytes: int = 100_000
+    size_bytes: int | None = 100_000_000
+    position_bytes: int = 10_000_000
+    rows_read: int = 2_000
 
 
 class Scripted:
@@ -64,23 +68,36 @@ def pace(*snapshots: Snapshot) -> Pace:
 
 
 def test_the_rows_to_come_are_estimated_from_how_far_the_file_is_read():
-    assert Expected(File()).rows(2_000) == 20_000
-    assert Expected(File(position_bytes=1_000_000)).rows(2_000) == 2_000
+    assert Expected(File()).rows(100) == 20_000
+    assert Expected(File(position_bytes=100_000_000)).rows(100) == 2_000
 
 
 @pytest.mark.parametrize("source", [None, File(size_bytes=None), File(position_bytes=0)])
 def test_without_a_size_or_a_position_nobody_knows(source):
     assert Expected(source).rows(2_000) is None
+    assert Expected(source, estimated_rows=9_000).rows(2_000) == 9_000
+    assert Expected(source, estimated_rows=1_000).rows(2_000) == 2_000
 
 
-def test_a_resume_estimates_only_past_what_was_read_before():
-    expected = Expected(File(), rows_before=50_000)
-    assert expected.rows(50_000) is None
-    assert expected.rows(60_000) == 600_000
+def test_the_estimate_made_before_counts_until_more_than_that_saw_is_read():
+    assert Expected(File(position_bytes=1_000_000), estimated_rows=30_000).rows(100) == 30_000
+    assert Expected(File(), estimated_rows=30_000).rows(100) == 20_000
+
+
+def test_a_resume_estimates_never_less_than_was_read_before():
+    assert Expected(File()).rows(50_000) == 50_000
 
 
 def test_a_source_that_was_read_to_its_end_before_has_a_known_number_of_rows():
-    assert Expected(File(), rows_before=50, total_rows=70).rows(50) == 70
+    assert Expected(File(), total_rows=70).rows(50) == 70
+
+
+async def test_rows_that_are_read_ahead_of_the_sending_count_as_read(tmp_path):
+    (tmp_path / "ids.txt").write_text("541278230707963208\n" * 300_000)
+    source = open_source(tmp_path / "ids.txt", ReadingSettings())
+    async with aclosing(source.blocks()) as blocks:
+        await anext(blocks)
+        assert Expected(source).rows(100) == pytest.approx(300_000, rel=0.001)
 
 
 def test_the_rate_is_that_of_the_last_seconds_and_leaves_out_earlier_runs():
@@ -155,7 +172,7 @@ async def test_the_bar_draws_on_a_terminal_and_ends_when_it_is_cancelled():
     bar = Bar(Console(file=terminal, force_terminal=True, width=160))
     with pytest.raises(asyncio.CancelledError):
         await bar.follow(Scripted(NOW, BUSY), Expected(File()))
-    assert "5,000 of about 60,000 rows settled" in terminal.getvalue()
+    assert "5,000 of about 20,000 rows settled" in terminal.getvalue()
 
 
 async def test_the_bar_leaves_nothing_out_on_a_narrow_terminal():
