@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from bisect import bisect_left
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.channel import Channel, ChannelClosed
+from bulkdelete.deferring import GENTLY, Deferred
 from bulkdelete.errors import (
     CredentialsError,
     FatalAnswer,
@@ -20,6 +20,7 @@ from bulkdelete.errors import (
     SourceError,
 )
 from bulkdelete.records import Ended, Fate, Outcome
+from bulkdelete.splitting import OR_APPLIED_IN_PART, WHOLLY_WRONG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -39,23 +40,6 @@ _ENDINGS: Final[tuple[tuple[type[Exception], Ended], ...]] = (
     (SourceChanged, Ended.SOURCE_CHANGED),
     (SourceError, Ended.SOURCE_BROKEN),
 )
-_WHOLLY_WRONG: Final = (
-    "the API refuses whole batches, and each single record that was tried of them: probably the wrong column, the "
-    "wrong table or the wrong kind of id. What was not tried is unresolved or pending"
-)
-_OR_APPLIED_IN_PART: Final = (
-    f"{_WHOLLY_WRONG}. It looks the same where a server deletes the good records of a request that it refuses, and "
-    "then refuses them because they are gone; if yours may be such a one, look into the table, and go on with "
-    "splitting.stop_when_wholly_wrong = false"
-)
-
-
-GENTLY: Final = 4
-MOST_DEFERRED: Final = 20
-MOST_DEFERRED_SHARE: Final = 0.001
-"""So many batches that ran out of attempts, or were refused in a way that looked like a wrong file, or this share of
-all where that is more, are no failures until they were sent once more, at the end of the run. Where three tenths fail
-by chance, 8 attempts are not enough for 0.3^8 of them, 66 in a million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +76,7 @@ class Engine:
         self._crew: list[asyncio.Task[None]] = []
         self._producer: asyncio.Task[None] | None = None
         self._unsent: list[Batch] = []
-        self._deferred: dict[int, list[Batch]] = {}
-        self._is_driving_again = False
+        self._deferred = Deferred()
         self.ended = Ended.COMPLETE
         self.reason = ""
         self.problem: Exception | None = None
@@ -131,7 +114,7 @@ class Engine:
         finally:
             await self._finish()
         if self._suspicion.nothing_but_suspects:
-            self.halt(Ended.WHOLLY_WRONG, _OR_APPLIED_IN_PART)
+            self.halt(Ended.WHOLLY_WRONG, OR_APPLIED_IN_PART)
 
     def halt(self, ended: Ended, reason: str = "", problem: Exception | None = None) -> None:
         """Let nothing new be sent; what is in flight finishes. The first reason given stays."""
@@ -195,29 +178,15 @@ class Engine:
         async with aclosing(self._deleter.send(batch)) as outcomes:
             async for outcome in outcomes:
                 await self._ledger.record(outcome)
-                self._tally.settle(replace(outcome, failed=False) if self._defers(outcome) else outcome)
+                is_deferred = self._deferred.takes(outcome, self._tally.batches)
+                self._tally.settle(replace(outcome, failed=False) if is_deferred else outcome)
                 _tell(outcome)
                 self._look_at_failures()
 
-    def _defers(self, outcome: Outcome) -> bool:
-        """Return whether *outcome* is no failure yet: what ran out of attempts is sent once more at the end."""
-        row = outcome.batch.first_row
-        if not outcome.again or self._is_driving_again:
-            return False
-        if row not in self._deferred and len(self._deferred) >= self._most_deferred:
-            return False
-        self._deferred.setdefault(row, []).append(_once_more(outcome))
-        return True
-
-    @property
-    def _most_deferred(self) -> float:
-        return max(MOST_DEFERRED, MOST_DEFERRED_SHARE * self._tally.batches)
-
     async def _drive_again(self) -> None:
         """Send once more, a few at a time, what was set aside."""
-        parts = [part for parts in self._deferred.values() for part in parts]
         _log.info("%d batches are sent once more", len(self._deferred))
-        self._is_driving_again, self._deferred = True, {}
+        parts = self._deferred.give_back()
         self._channel = Channel(len(parts))
         for part in parts:
             await self._channel.put((part, self._ledger.intend(part)))
@@ -228,7 +197,7 @@ class Engine:
 
     def _look_at_failures(self) -> None:
         if self._suspicion.wholly_wrong:
-            self.halt(Ended.WHOLLY_WRONG, _WHOLLY_WRONG)
+            self.halt(Ended.WHOLLY_WRONG, WHOLLY_WRONG)
         elif self._tally.too_many_failures(self._max_failures):
             counts = f"{self._tally.failed} of {self._tally.sent} records sent are rejected or unresolved"
             most = f"more than max_failures, {self._tally.most_failures(self._max_failures)}, allows"
@@ -265,16 +234,6 @@ def _tell(outcome: Outcome) -> None:
     _log.debug("request %s: the API said %r", outcome.request_id, outcome.message)  # which may name ids
     if outcome.row_fate is not None:
         _log.debug("row %d is %r", outcome.first_row, outcome.row_fate.record)
-
-
-def _once_more(outcome: Outcome) -> Batch:
-    """Return the batch of *outcome* with what it could not resolve, as the ledger holds it."""
-    batch = outcome.batch
-    start = bisect_left(batch.rows, outcome.first_row)
-    span = range(start, start + outcome.records)
-    ambiguous = batch.ambiguous or outcome.ambiguous
-    sent = batch.sent or outcome.fate is Fate.UNRESOLVED
-    return replace(batch, spans=(span,), set_aside=(), ambiguous=ambiguous, sent=sent, stored=True, thorough=True)
 
 
 def _ending_of(problem: Exception) -> Ended:

@@ -7,7 +7,8 @@ as the reading passes it; after the last of them, cutting goes on with today's s
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceChanged
 from bulkdelete.records import Fate
@@ -19,36 +20,45 @@ if TYPE_CHECKING:
     from bulkdelete.records import Batch, Rows, StoredRange
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where the batches end before the source does; ``None`` bounds nothing.
+
+    *limit* ends them after so many records. So does *enough*, but a stored batch, never cut anew, is sent whole where
+    it is more. No batch is begun that would make more than *most_records* over the job's life, or by which the source
+    is seen to hold more rows with a record than *expected*.
+    """
+
+    limit: int | None = None
+    enough: int | None = None
+    most_records: int | None = None
+    expected: int | None = None
+
+
+UNBOUNDED: Final = Bounds()
+
+
 class Merge:
     """The batches still to be sent of the rows in *blocks*, of which *ranges* are stored already.
 
-    *limit* ends them after so many records. So does *enough*, but a stored batch, never cut anew, is sent whole
-    where it is more. ``source_rows`` is what an earlier run counted to the source's end. No batch is begun that would
-    make more than *most_records* over the job's life, or by which the source is seen to hold more rows with a record
-    than *expected*. Afterwards, :attr:`read_to_end`, :attr:`limited`, :attr:`limit_note`, :attr:`had_enough` and
-    :attr:`over_cap` say how the batches ended; :attr:`sent` how many records were to be sent, :attr:`records` how many
-    the batches and the stored ranges hold, and :attr:`found` how many rows of those cut now hold a record, also one on
-    hold or a duplicate.
+    *source_rows* is what an earlier run counted to the source's end. Afterwards, :attr:`read_to_end`, :attr:`limited`,
+    :attr:`limit_note`, :attr:`had_enough` and :attr:`over_cap` say how the batches ended; :attr:`sent` how many records
+    were to be sent, :attr:`records` how many the batches and the stored ranges hold, and :attr:`found` how many rows of
+    those cut now hold a record, also one on hold or a duplicate.
     """
 
-    def __init__(  # noqa: PLR0913 - each bound is another, and has its name at the call
+    def __init__(
         self,
         batcher: Batcher,
         ranges: AsyncGenerator[StoredRange, None],
+        bounds: Bounds = UNBOUNDED,
         *,
-        limit: int | None = None,
-        enough: int | None = None,
         source_rows: int | None = None,
-        most_records: int | None = None,
-        expected: int | None = None,
     ) -> None:
         self._batcher = batcher
         self._ranges = ranges
-        self._limit = limit
-        self._enough = enough
+        self._bounds = bounds
         self._source_rows = source_rows
-        self._most_records = most_records
-        self._expected = expected
         self.sent = 0
         self.records = 0
         self.found = 0
@@ -93,12 +103,12 @@ class Merge:
 
     @property
     def _left(self) -> int | None:
-        return None if self._limit is None else self._limit - self.sent
+        return None if self._bounds.limit is None else self._bounds.limit - self.sent
 
     @property
     def _missing(self) -> int | None:
         """How many records there are to be still until it is enough."""
-        return None if self._enough is None else max(0, self._enough - self.sent)
+        return None if self._bounds.enough is None else max(0, self._bounds.enough - self.sent)
 
     def _has(self, stored: StoredRange) -> bool:
         return self._batcher.rows_left >= stored.end_row - stored.first_row
@@ -111,9 +121,9 @@ class Merge:
         if self._missing == 0 and self._left != 0:
             self.had_enough = True
             return None
-        if self._limit is not None and batch.open_records > self._limit - self.sent:
+        if self._bounds.limit is not None and batch.open_records > self._bounds.limit - self.sent:
             self.limited = True
-            if batch.open_records > self._limit:
+            if batch.open_records > self._bounds.limit:
                 self.limit_note = (
                     f"; the batch that comes next was cut by an earlier run and holds {batch.open_records} records: "
                     "it is sent whole, by a run whose limit it fits into"
@@ -142,7 +152,7 @@ class Merge:
                 return
             self.records += len(batch.records)
             self.found += len(batch.records) + sum(one.fate is not Fate.INVALID for one in batch.set_aside)
-            if _passes(self.records, self._most_records) or _passes(self.found, self._expected):
+            if _passes(self.records, self._bounds.most_records) or _passes(self.found, self._bounds.expected):
                 self.over_cap = True
                 return
             self.sent += len(batch.records)

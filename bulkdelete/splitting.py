@@ -30,6 +30,16 @@ FEWEST_SLOW: Final = 50
 _SUSPECTS: Final = 2
 _SOUND_RECORDS: Final = 2 * PROBES
 _REQUESTS_PER_BATCH: Final = 5
+WHOLLY_WRONG: Final = (
+    "the API refuses whole batches, and each single record that was tried of them: probably the wrong column, the "
+    "wrong table or the wrong kind of id. What was not tried is unresolved or pending"
+)
+OR_APPLIED_IN_PART: Final = (
+    f"{WHOLLY_WRONG}. It looks the same where a server deletes the good records of a request that it refuses, and "
+    "then refuses them because they are gone; if yours may be such a one, look into the table, and go on with "
+    "splitting.stop_when_wholly_wrong = false"
+)
+"""What is said where :attr:`Suspicion.wholly_wrong`, and where no fresh record was left to ask."""
 
 
 def divide(span: range) -> list[range]:

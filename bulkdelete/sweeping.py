@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bulkdelete.batching import Batcher
 from bulkdelete.engine import Engine
 from bulkdelete.ledger.facts import SOURCE_ROWS
-from bulkdelete.merging import Merge
+from bulkdelete.merging import Bounds, Merge
 from bulkdelete.records import Ended
 
 if TYPE_CHECKING:
@@ -45,11 +45,8 @@ class Sweep:
         self._merge = Merge(
             Batcher(means.prepared.table_id, means.settings.batch, means.prepared.screen, means.state.cap),
             means.ledger.ranges(),
-            limit=limit,
-            enough=enough,
+            Bounds(limit, enough, stop.max_records, None if means.prepared.surveyed else stop.expect),
             source_rows=int(rows) if rows is not None and means.ledger.totals.rows else None,
-            most_records=stop.max_records,
-            expected=None if means.prepared.surveyed else stop.expect,
         )
         self.engine = Engine(means.deleter, means.ledger, means.state, crew, max_failures=stop.max_failures)
 

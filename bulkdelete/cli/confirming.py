@@ -98,22 +98,25 @@ def said_of(source: Source) -> Iterator[tuple[str, str]]:
     yield "read as", ", ".join(_read_as(source))
 
 
-def summary(  # noqa: PLR0913 - each is a line of it
-    settings: Settings,
-    source: Source,
-    first: Sequence[Item] | None,
-    ledger: Path,
-    earlier: Earlier | None,
-    *,
-    plan: Plan | None = None,
-    rows: int | None = None,
-    heeds_told: bool = True,
-) -> dict[str, str]:
-    """Return what is about to happen, by a word for each; *first* is ``None`` where no row is known before reading.
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What is known of a run beside its ledger: the *first* rows, a plan, or about how many *rows* there are.
 
-    *rows* are about how many the source has. Without *heeds_told* what the API told earlier runs of its limits counts
-    for nothing.
+    *first* is ``None`` where no row is known before reading. Without *heeds_told* what the API told earlier runs of its
+    limits counts for nothing.
     """
+
+    first: Sequence[Item] | None = None
+    plan: Plan | None = None
+    rows: int | None = None
+    heeds_told: bool = True
+
+
+def summary(
+    settings: Settings, source: Source, ledger: Path, earlier: Earlier | None, foreseen: Foreseen
+) -> dict[str, str]:
+    """Return what is about to happen, by a word for each."""
+    first, plan = foreseen.first, foreseen.plan
     lines = [
         ("table", settings.table_id),
         ("base URL", settings.base_url),
@@ -121,7 +124,7 @@ def summary(  # noqa: PLR0913 - each is a line of it
         ("holds", ", ".join(settings.holds.path) or "none"),
         *_rules(settings),
         *([] if plan is None else [("plan", f"{plan.records:,} records, made {plan.made_at}, {plan.digest}")]),
-        *_forecast(settings, _left(earlier, plan, rows), earlier, heeds_told=heeds_told),
+        *_forecast(settings, _left(earlier, plan, foreseen.rows), earlier, heeds_told=foreseen.heeds_told),
         ("ledger", f"{ledger}{'' if earlier else ' (new)'}"),
     ]
     if earlier is not None:

@@ -19,7 +19,7 @@ from bulkdelete.api import BulkDeleter, hold_sources
 from bulkdelete.cli import exits, plan_files, reporting, talking
 from bulkdelete.cli.canary import check_of
 from bulkdelete.cli.complaining import complain, message_of
-from bulkdelete.cli.confirming import confirm, default_ledger, earlier_runs, summary
+from bulkdelete.cli.confirming import Foreseen, confirm, default_ledger, earlier_runs, summary
 from bulkdelete.cli.ending import Ending, ending_of
 from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.signals import Signals
@@ -130,8 +130,8 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
         rows = None if plan is None else plan.rows
         if not (manner.quiet and manner.yes):
             rows = runner.run(interruptible(estimated_rows(source))) if rows is None else rows
-            heeds_told = not manner.now
-            _announce(summary(settings, source, first, ledger, earlier, plan=plan, rows=rows, heeds_told=heeds_told))
+            foreseen = Foreseen(first, plan, rows, heeds_told=not manner.now)
+            _announce(summary(settings, source, ledger, earlier, foreseen))
         if earlier is None or not earlier.complete:
             confirm(settings, source, yes=manner.yes)
         order = Order(

@@ -4,8 +4,8 @@ The client is saturated: there is always another batch, and ``2 * limit + 8`` of
 waiting to be sent or waiting out a backoff. It does as the product does. A failed attempt (50000, no answer within
 10 s) is made again after a random wait of up to 0.5 s, doubling to 30 s (full jitter), and 8 attempts use a batch up;
 such batches are driven again once at the end, when nothing new is sent. A refusal (429) is no attempt, nor is what is
-sent while the breaker is open. Attempts are admitted by a door: :class:`~bulkdelete.steering.Steering` itself, or, in
-the benchmark, a rival. What its own limit makes a client wait for is not on the wire, and is no latency.
+sent while the breaker is open. Attempts are admitted by a door: :class:`~bulkdelete.limiter.steering.Steering` itself,
+or, in the benchmark, a rival. What its own limit makes a client wait for is not on the wire, and is no latency.
 
 * **ideal**: the batches that a client who knows the server's every parameter and change beforehand has acknowledged
   at the end, from the first second on: the best number in flight (at most 64) at every moment, nothing in an outage,

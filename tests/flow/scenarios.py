@@ -39,10 +39,14 @@ class Scenario:
     jobs: int = 1
     late_seconds: float = 0.0
     shares_from_seconds: float = 0.0
+    fast_seconds: float = 0.0
 
     def play(self, seed: int) -> Result:
         """Run it with the product's decisions."""
-        doors: list[Door] = [Ours(Random(f"{seed} door {number}")) for number in range(self.jobs)]
+        doors: list[Door] = [
+            Ours(Random(f"{seed} door {number}"), fast_seconds=number * self.fast_seconds)
+            for number in range(self.jobs)
+        ]
         return play(self.server, doors, self.seconds, seed, Late(self.late_seconds, self.shares_from_seconds))
 
 

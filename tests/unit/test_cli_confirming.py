@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkdelete.cli.confirming import Earlier, confirm, default_ledger, earlier_runs, summary
+from bulkdelete.cli.confirming import Earlier, Foreseen, confirm, default_ledger, earlier_runs, summary
 from bulkdelete.errors import SettingsError
 from bulkdelete.ledger import Totals
 from bulkdelete.records import Defect, Filter
@@ -22,8 +22,9 @@ TABLE_ID = "673af861ed69656ac0895b07"
 SETTINGS = Settings.from_mapping({"table_id": TABLE_ID, "base_url": "http://127.0.0.1:8080"})
 
 
-def shown_summary(*about) -> str:
-    return "\n".join(f"{name} {text}" for name, text in summary(*about).items())
+def shown_summary(settings, source, first, ledger, earlier) -> str:
+    told = summary(settings, source, ledger, earlier, Foreseen(first))
+    return "\n".join(f"{name} {text}" for name, text in told.items())
 
 
 @pytest.fixture

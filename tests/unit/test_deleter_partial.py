@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkdelete.engine import _once_more
+from bulkdelete.deferring import once_more
 from bulkdelete.records import Fate
 from tests.unit.scripted import OK, REFUSED, Sending, batch_of, one_after_another, rows_of
 from tests.virtual_time import run
@@ -52,7 +52,7 @@ async def sent_as_a_job_does(sending: Sending, *batches):
         return outcomes
     for one in aside:
         outcomes.remove(one)
-        outcomes += await sending.send(_once_more(one))
+        outcomes += await sending.send(once_more(one))
     return outcomes
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bulkdelete.batching import Batcher
 from bulkdelete.errors import LedgerMismatch, SourceChanged, SourceError
 from bulkdelete.holds import Holds
-from bulkdelete.merging import Merge
+from bulkdelete.merging import Bounds, Merge
 from bulkdelete.records import Defect
 from bulkdelete.screening import Screen
 from bulkdelete.settings import BatchSettings
@@ -37,7 +37,8 @@ class Reading:
     """One reading of *items* beside *ranges*: the batches it gave before it ended, and how it ended."""
 
     def __init__(self, items, ranges=(), settings=THREES, blocks=(), *, breaks_at=None, **how) -> None:
-        self.merge = Merge(Batcher(TABLE, settings), self._ranges(ranges), **how)
+        rows, batcher = how.pop("source_rows", None), Batcher(TABLE, settings)
+        self.merge = Merge(batcher, self._ranges(ranges), Bounds(**how), source_rows=rows)
         self.items = items
         self.blocks = blocks
         self.breaks_at = breaks_at
@@ -289,6 +290,6 @@ async def test_records_on_hold_are_found_and_not_sent():
     holds.add(["1", "5"])
     batcher = Batcher(TABLE, THREES, Screen(256, holds=holds))
     reading = Reading([*TEN, "1", "1"])
-    reading.merge = Merge(batcher, reading._ranges(()), most_records=8, expected=12)
+    reading.merge = Merge(batcher, reading._ranges(()), Bounds(most_records=8, expected=12))
     merge = (await reading.to_its_end()).merge
     assert (merge.records, merge.found, merge.over_cap) == (8, 12, False)
