@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
@@ -87,7 +88,7 @@ class Attempts:
             tally.requests += 1
             request_id = f"{self._prefix}-{next(self._numbers):x}"
             try:
-                verdict, reply = await self._post(post, api_key, request_id)
+                verdict, reply = await self._post(post, api_key, request_id, partial(self._limiter.left, permit))
             except BaseException:
                 self._limiter.abandon(permit)
                 raise
@@ -122,9 +123,11 @@ class Attempts:
                 "stays acknowledged, and the same command goes on with the rest once the key can be read"
             ) from None
 
-    async def _post(self, post: Post, api_key: str, request_id: str) -> tuple[Verdict, Reply | None]:
+    async def _post(
+        self, post: Post, api_key: str, request_id: str, leaves: Callable[[], object]
+    ) -> tuple[Verdict, Reply | None]:
         try:
-            reply = await self._transport.post(post.body, api_key, request_id, post.call.path)
+            reply = await self._transport.post(post.body, api_key, request_id, post.call.path, leaves)
         except NotSent as error:
             return Verdict(VerdictKind.RETRY, message=str(error)), None
         except AnswerLost as error:

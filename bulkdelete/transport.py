@@ -6,7 +6,6 @@ translated ``from None`` and never chained or logged.
 
 from __future__ import annotations
 
-import io
 import ssl
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -17,7 +16,9 @@ from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent, Set
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from aiohttp.abc import AbstractStreamWriter
 
     from bulkdelete.settings import HttpSettings
 
@@ -26,7 +27,10 @@ MOST_ANSWER_BYTES: Final = 64 * 1024
 
 
 _MOST_BYTES_IN_ONE_WRITE: Final = 2**20
-"""aiohttp warns of larger ones; a file is written piece by piece."""
+
+
+def _nobody() -> None:
+    """Be told, and do nothing."""
 
 
 class Reply(NamedTuple):
@@ -40,8 +44,15 @@ class Reply(NamedTuple):
 class Transport(Protocol):
     """One HTTP attempt."""
 
-    async def post(self, body: bytes, api_key: str, request_id: str, path: str = protocol.PATH) -> Reply:
-        """Send *body* to *path*; return the reply.
+    async def post(
+        self,
+        body: bytes,
+        api_key: str,
+        request_id: str,
+        path: str = protocol.PATH,
+        leaves: Callable[[], object] = _nobody,
+    ) -> Reply:
+        """Send *body* to *path*; return the reply. *leaves* is called when its first byte leaves, with the headers.
 
         Raises:
             NotSent: the request never left.
@@ -56,6 +67,31 @@ class Transport(Protocol):
         ...
 
 
+class _Body(aiohttp.Payload):
+    """A body that tells when it leaves; aiohttp sends the headers with its first piece, over an open connection."""
+
+    def __init__(self, body: bytes, leaves: Callable[[], object]) -> None:
+        super().__init__(body)
+        self._size = len(body)
+        self._leaves = leaves
+        self.has_left = False
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return the body as text."""
+        return str(self._value, encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write the body, a large one piece by piece."""
+        self.has_left = True
+        self._leaves()
+        body: bytes = self._value
+        if len(body) <= _MOST_BYTES_IN_ONE_WRITE:
+            await writer.write(body)
+            return
+        for at in range(0, len(body), _MOST_BYTES_IN_ONE_WRITE):
+            await writer.write(body[at : at + _MOST_BYTES_IN_ONE_WRITE])
+
+
 class HttpTransport:
     """The real thing: one ``aiohttp.ClientSession``, made at the first attempt, for one base URL."""
 
@@ -66,12 +102,19 @@ class HttpTransport:
         self._tls = _tls(settings.ca_file) if base_url.startswith("https:") else True
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, body: bytes, api_key: str, request_id: str, path: str = protocol.PATH) -> Reply:
+    async def post(
+        self,
+        body: bytes,
+        api_key: str,
+        request_id: str,
+        path: str = protocol.PATH,
+        leaves: Callable[[], object] = _nobody,
+    ) -> Reply:
         """Send *body*; see :meth:`Transport.post`."""
         session = self._session or self._open()
         headers = {"Authorization": f"Bearer {api_key}", "X-Request-Id": request_id}
+        data = _Body(body, leaves)
         try:
-            data = io.BytesIO(body) if len(body) > _MOST_BYTES_IN_ONE_WRITE else body
             url = self._base_url + path
             async with session.post(url, data=data, headers=headers, allow_redirects=False) as response:
                 return Reply(response.status, response.headers, await _read(response))
@@ -86,8 +129,13 @@ class HttpTransport:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NotSent(f"no connection to {self._base_url}: {_said(error)}") from None
         except TimeoutError:
+            if not data.has_left:
+                seconds = self._settings.answer_timeout_seconds
+                raise NotSent(f"no connection to {self._base_url} within {seconds:g} s") from None
             raise AnswerLost(f"no answer within {self._settings.answer_timeout_seconds:g} s", timed_out=True) from None
         except (aiohttp.ClientError, OSError) as error:
+            if not data.has_left:
+                raise NotSent(f"the connection broke before the request left: {_name(error)}") from None
             raise AnswerLost(f"the connection broke: {_name(error)}") from None
 
     async def close(self) -> None:

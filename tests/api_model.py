@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import orjson
 
 from bulkdelete import protocol
 from bulkdelete.errors import AnswerLost, NotSent
 from bulkdelete.transport import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OK = Reply(200, {}, b'{"code": 0, "message": "OK"}')
 INVALID = Reply(200, {}, b'{"code": 40000, "message": "Invalid parameters"}')
@@ -33,8 +37,16 @@ class ApiModel:
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
 
-    async def post(self, body: bytes, api_key: str, request_id: str, path: str = protocol.PATH) -> Reply:
+    async def post(
+        self,
+        body: bytes,
+        api_key: str,
+        request_id: str,
+        path: str = protocol.PATH,
+        leaves: Callable[[], object] = bool,
+    ) -> Reply:
         await asyncio.sleep(0)
+        leaves()
         ids = [entry["record_id"] for entry in orjson.loads(body)["delete_data"]]
         self.requests.append(ids)
         fault = self._chance.choice(["before", "unsent", "after", "internal"]) if self._strikes() else ""

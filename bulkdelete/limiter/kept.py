@@ -28,7 +28,7 @@ class QuotaDoor:
         return self.quotas.wait_seconds(self.moment(now))
 
     def spend(self, now: float) -> None:
-        """Count one request, whose number is ``number`` then."""
+        """Count one request that may leave now, whose number is ``number`` then."""
         self.number = self.quotas.spend(self.moment(now))
 
 

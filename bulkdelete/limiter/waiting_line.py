@@ -153,11 +153,18 @@ class Limiter:
             _log.warning("the API asks for a pause: nothing is sent for %.1f s", pause)
         self._let_go()
 
+    def left(self, permit: Permit) -> None:
+        """Take note that the attempt of *permit* leaves now: until then its quotas count it, whatever the time."""
+        now = asyncio.get_running_loop().time()
+        if self._quota.quotas.left(permit.number, self._quota.moment(now)):
+            self._spent.set()
+
     def heard(self, permit: Permit, told: Told | None, *, left: bool = True) -> None:
         """Take note, before *permit* is given back, of what the answer's headers say of the API's limits, if anything.
 
         Unless it *left*, the API has certainly not counted the request.
         """
+        self.left(permit)
         now = asyncio.get_running_loop().time()
         self._quota.quotas.ended(permit.number, told, self._quota.moment(now), left=left)
 
@@ -258,7 +265,6 @@ class Limiter:
             self._lines.take(waiter, as_probe=in_outage)
             alone = self.in_flight == 1 and not self.waiting
             waiter.turn.set_result(Permit(now, self._quota.number, in_outage, alone))
-            self._spent.set()
         return math.inf
 
     @property

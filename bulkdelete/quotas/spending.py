@@ -24,7 +24,8 @@ class Quotas:
     """*limits* (requests by "second", "minute", "hour" and "day"), and the limits that the server's answers tell of.
 
     No window of such a length, wherever it begins, ever holds more requests than its limit, counted when
-    :meth:`spend` says that they leave; at least 1 / (1 + 1/128 + 1 ms) of a limit can be used.
+    :meth:`left` says that they leave, and from :meth:`spend` until then; where nothing takes long to leave, at least
+    1 / (1 + 1/128 + 10 ms) of a limit can be used.
 
     After a crash, what left since the last durable snapshot is unknown; at most *allowance* requests do, because
     none leaves before a first snapshot is durable (:meth:`saved`), nor while ``unsaved`` has reached *allowance*.
@@ -46,6 +47,7 @@ class Quotas:
         if limits:  # a limit that only a later run sets counts what this one spent
             self._windows.setdefault(_LONGEST_DAY, Window(SECONDS[_LONGEST_DAY], UNLIMITED))
         self._counting = tuple(self._windows.values())
+        self._leaving: set[int] = set()
         self._telling = Telling()
         self._now = float("-inf")
         self._offset = 0.0
@@ -83,19 +85,31 @@ class Quotas:
         """
         at = self._look(now)
         wait = self._telling.wait_seconds(at)
+        leaving = len(self._leaving)
         for window in self._counting:
-            if window.spent >= window.limit:
-                wait = max(wait, window.wait_seconds(at))
+            if window.spent + leaving >= window.limit:
+                wait = max(wait, window.wait_seconds(at, leaving))
         return wait if self.unsaved < self._most_unsaved else max(wait, WHILE_SAVING_SECONDS)
 
     def spend(self, now: Moment) -> int:
-        """Count one request that leaves now; return its number, for :meth:`ended`."""
+        """Count one request that leaves at any time from now on; return its number, for :meth:`left`."""
+        self._look(now)
+        number = self._telling.sent()
+        if self._counting:
+            self._leaving.add(number)
+        self._requests += 1
+        self.unsaved += 1
+        return number
+
+    def left(self, number: int, now: Moment) -> bool:
+        """Note that request *number* leaves now; return whether that is news, of which a snapshot should tell."""
+        if number not in self._leaving:
+            return False
+        self._leaving.remove(number)
         at = self._look(now)
         for window in self._counting:
             window.add(at, self._offset)
-        self._requests += 1
-        self.unsaved += 1
-        return self._telling.sent()
+        return True
 
     def ended(self, number: int, told: Told | None, now: Moment, *, left: bool = True) -> None:
         """Note that request *number* ended: its answer *told* of a limit, or it did not, or it was given up.
@@ -103,8 +117,10 @@ class Quotas:
         To be said of every request once, whatever became of it; one that is never said to have ended is taken to be
         in flight for ever. Of ``told.remaining`` requests until the reset, those in flight and those that ended
         without a word on it may have been used. A request that ended before another was sent is taken to have been
-        counted by the server before that one, and one that certainly never *left* not at all; our own limits count it.
+        counted by the server before that one, and one that certainly never *left* not at all; our own limits count it,
+        as one that leaves now.
         """
+        self.left(number, now)
         self._telling.ended(number, told, self._look(now), left=left)
 
     def forget_told(self) -> None:
@@ -120,9 +136,11 @@ class Quotas:
     def snapshot(self, *, clean: bool = False) -> dict[str, Any]:
         """Return what was spent, as plain JSON values: at most 130 pairs of a Unix time and a count for each window.
 
-        With *clean* it is the last one of this process: no request leaves after it, until a newer one is saved.
+        With *clean* it is the last one of this process: no request leaves after it, until a newer one is saved. What
+        is leaving is in none, as if it were to leave after it.
         """
         self._snapshots += 1
+        clean = clean and not self._leaving
         if clean:
             self._void_snapshots = self._snapshots
             self.unsaved = max(self.unsaved, self._allowance or 0)
@@ -136,7 +154,7 @@ class Quotas:
                 if promise.ends > self._now
             ],
         )
-        return snapshots.write(kept, self._snapshots, self._requests)
+        return snapshots.write(kept, self._snapshots, self._requests - len(self._leaving))
 
     def saved(self, snapshot: Mapping[str, Any]) -> None:
         """Note that *snapshot*, one of this object's, is durable, and that a crash leaves it or a newer one behind."""
@@ -152,7 +170,8 @@ class Quotas:
         at, seconds = self._look(now), SECONDS[unit]
         window = self._windows.get(unit) or self._windows.get(_LONGEST_DAY)
         parts = window.parts(at) if window else ()
-        return [(left + seconds - at, requests) for left, requests in parts if left + seconds > at]
+        counting = [(left + seconds - at, requests) for left, requests in parts if left + seconds > at]
+        return [*counting, (float(seconds), len(self._leaving))] if self._leaving else counting
 
     def told_seconds(self, requests: int, now: Moment) -> float:
         """Return for how many seconds the server's word keeps the last of *requests* back."""

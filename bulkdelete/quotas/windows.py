@@ -13,6 +13,8 @@ SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 UNLIMITED: Final = 2**63
 SUB_WINDOWS: Final = 128
 """A window is counted in so many parts, which costs at most 1/128 of its length."""
+JITTER_SECONDS: Final = 0.009
+"""How much longer than its window a request counts: two on one wire do not take equally long."""
 WAIT_MARGIN_SECONDS: Final = 0.001
 FREE_MARGIN_SECONDS: Final = 0.0005
 """Less than the margin of a wait, so that whoever waited is let through whatever the floats are rounded to."""
@@ -33,13 +35,14 @@ class Window:
     """What was spent in the last *seconds*, of at most *limit* requests. Times are monotonic seconds.
 
     Requests are counted in parts of 1/128 of the window, each as if all its requests had left with its last one:
-    a request may count for 1/128 of the window (and 1 ms) too long, and never for too short.
+    a request may count for 1/128 of the window (and 10 ms) too long, and never for too short.
     """
 
-    __slots__ = ("_parts", "_parts_until", "limit", "seconds", "spent")
+    __slots__ = ("_counts_seconds", "_parts", "_parts_until", "limit", "seconds", "spent")
 
     def __init__(self, seconds: int, limit: int) -> None:
         self.seconds = seconds
+        self._counts_seconds = seconds + JITTER_SECONDS
         self.limit = limit
         self.spent = 0
         """Requests that count now; those whose time is over may still be among them."""
@@ -65,23 +68,23 @@ class Window:
     def forget(self, now: float) -> None:
         """Stop counting what left longer ago than the window is long."""
         parts = self._parts
-        since = now - self.seconds - FREE_MARGIN_SECONDS
+        since = now - self._counts_seconds - FREE_MARGIN_SECONDS
         while parts and parts[0][0] <= since:
             self.spent -= int(parts.popleft()[1])
         if not parts:
             self._parts_until = float("-inf")
 
-    def wait_seconds(self, now: float) -> float:
-        """Return in how many seconds one more request may leave."""
+    def wait_seconds(self, now: float, leaving: int) -> float:
+        """Return in how many seconds one more request may leave, beside those that are *leaving* and not added yet."""
         self.forget(now)
-        too_many = self.spent - self.limit + 1
+        too_many = self.spent + leaving - self.limit + 1
         for at, requests in self._parts:
             if too_many <= 0:
                 break
             too_many -= int(requests)
             if too_many <= 0:
-                return at + self.seconds + WAIT_MARGIN_SECONDS - now
-        return 0.0
+                return at + self._counts_seconds + WAIT_MARGIN_SECONDS - now
+        return self._counts_seconds + WAIT_MARGIN_SECONDS if too_many > 0 else 0.0
 
     def parts(self, now: float) -> Iterator[tuple[float, int]]:
         """Give the parts that count now, each as its last request's time and its requests, in order."""

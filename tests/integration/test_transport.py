@@ -26,9 +26,14 @@ class Server:
 
     def __init__(self, reply):
         self.requests: list[tuple[bytes, bytes]] = []
+        self.connections: set[asyncio.Task[None]] = set()
         self._reply = reply
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.connections.add(task)
+        task.add_done_callback(self.connections.discard)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -57,6 +62,8 @@ async def serving(reply, tls: ssl.SSLContext | None = None):
         yield server, f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     finally:
         listening.close()
+        if server.connections:
+            await asyncio.wait(server.connections, timeout=5)
 
 
 @asynccontextmanager

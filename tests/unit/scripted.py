@@ -74,11 +74,19 @@ class ScriptedTransport:
         self.in_flight = 0
         self.most_in_flight = 0
 
-    async def post(self, body: bytes, api_key: str, request_id: str, path: str = protocol.PATH) -> Reply:
+    async def post(
+        self,
+        body: bytes,
+        api_key: str,
+        request_id: str,
+        path: str = protocol.PATH,
+        leaves: Callable[[], object] = bool,
+    ) -> Reply:
         request = Request(
             len(self.requests), _records(body), api_key, request_id, asyncio.get_running_loop().time(), body
         )
         self.requests.append(request)
+        leaves()
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:

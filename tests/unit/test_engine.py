@@ -138,7 +138,7 @@ async def test_a_source_that_breaks_is_raised_after_what_was_read_is_settled():
 
 async def test_a_fatal_answer_is_raised_with_the_report_so_far():
     class Gone(ApiModel):
-        async def post(self, body, api_key, request_id, path):
+        async def post(self, body, api_key, request_id, path, leaves):
             self.requests.append([])
             return Reply(200, {}, b'{"code": 403106, "message": "Table not found"}')
 
@@ -161,9 +161,9 @@ class Always(ApiModel):
         self.answer = Reply(200, {}, answer)
         self.after = after
 
-    async def post(self, body, api_key, request_id, path):
+    async def post(self, body, api_key, request_id, path, leaves):
         if len(self.requests) < self.after:
-            return await super().post(body, api_key, request_id, path)
+            return await super().post(body, api_key, request_id, path, leaves)
         self.requests.append([])
         await asyncio.sleep(0.1)
         return self.answer
@@ -191,11 +191,11 @@ class Odd(ApiModel):
         super().__init__()
         self.record, self.times = record, times
 
-    async def post(self, body, api_key, request_id, path):
+    async def post(self, body, api_key, request_id, path, leaves):
         if self.times and self.record.encode() in body:
             self.times -= 1
             return Reply(200, {}, UNHEARD_OF)
-        return await super().post(body, api_key, request_id, path)
+        return await super().post(body, api_key, request_id, path, leaves)
 
 
 @pytest.mark.parametrize(("times", "left"), [(3, 0), (6, 1_000)])
@@ -279,7 +279,7 @@ async def test_a_few_refused_records_are_no_wholly_wrong_file():
 
 async def test_a_fault_of_ours_ends_the_job_and_is_raised_and_the_ledger_can_go_on(tmp_path):
     class Faulty(ApiModel):
-        async def post(self, body, api_key, request_id, path):
+        async def post(self, body, api_key, request_id, path, leaves):
             raise ZeroDivisionError("a fault")
 
     records = [f"{number + 10**17}" for number in range(3_000)]
@@ -336,11 +336,11 @@ class Large(ApiModel):
         super().__init__()
         self.bodies: list[int] = []
 
-    async def post(self, body, api_key, request_id, path):
+    async def post(self, body, api_key, request_id, path, leaves):
         self.bodies.append(len(body))
         if len(body) > self.most_bytes:
             return Reply(413, {}, b"<html>Request Entity Too Large</html>")
-        return await super().post(body, api_key, request_id, path)
+        return await super().post(body, api_key, request_id, path, leaves)
 
 
 async def test_a_body_that_is_too_large_makes_later_ones_smaller_and_is_no_poison():
@@ -357,11 +357,11 @@ class Slow(ApiModel):
 
     most_records = 300
 
-    async def post(self, body, api_key, request_id, path):
+    async def post(self, body, api_key, request_id, path, leaves):
         if body.count(b"record_id") > self.most_records:
             self.requests.append([])
             raise AnswerLost("no answer within 60 s", timed_out=True)
-        return await super().post(body, api_key, request_id, path)
+        return await super().post(body, api_key, request_id, path, leaves)
 
 
 async def test_a_batch_that_times_out_again_and_again_is_sent_in_smaller_parts_and_is_no_poison():

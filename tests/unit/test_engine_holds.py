@@ -180,11 +180,11 @@ class Sabotage(ApiModel):
         self.late = late
         self.job: Job | None = None
 
-    async def post(self, body, api_key, request_id, path) -> Reply:
+    async def post(self, body, api_key, request_id, path, leaves) -> Reply:
         assert self.job is not None
         assert self.job._engine is not None
         self.job._engine._deleter._holds.add([self.late])
-        return await super().post(body, api_key, request_id, path)
+        return await super().post(body, api_key, request_id, path, leaves)
 
 
 async def test_the_last_look_stops_the_job_when_a_request_would_hold_a_record_on_hold(tmp_path):

@@ -212,9 +212,9 @@ class Counted(ApiModel):
     records = 1_000
     answer: Reply | None = None
 
-    async def post(self, body, api_key, request_id, path=""):
+    async def post(self, body, api_key, request_id, path, leaves):
         if not path.endswith("/records/page"):
-            return await super().post(body, api_key, request_id, path)
+            return await super().post(body, api_key, request_id, path, leaves)
         counted = b'{"table_info": {}, "records": [], "total_count": %d}' % (self.records - len(self.applied))
         return self.answer or Reply(200, {}, counted)
 

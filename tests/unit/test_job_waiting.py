@@ -23,7 +23,7 @@ class Answers:
     def __init__(self, *first: Reply) -> None:
         self._first = list(first)
 
-    async def post(self, body: bytes, api_key: str, request_id: str, path: str = "") -> Reply:
+    async def post(self, body, api_key, request_id, path, leaves) -> Reply:
         await asyncio.sleep(0)
         return self._first.pop(0) if len(self._first) > 1 else self._first[0]
 

@@ -362,6 +362,6 @@ def test_no_headers_whatever_break_anything_or_let_more_leave_than_none_would(an
         for _ in range(requests):
             assert deaf.wait_seconds(now) <= heeding.wait_seconds(now) <= 367 * 86_400
             number = heeding.spend(now)
-            deaf.spend(now)
+            deaf.left(deaf.spend(now), now)
             heeding.ended(number, told(headers, now.unix), now)
         Quotas.restored({"minute": 20}, None, heeding.snapshot(clean=True), now)
