@@ -270,8 +270,6 @@ class Job:
     async def _account_for(self, ledger: Ledger, sweep: Sweep) -> tuple[Report, Exception | None]:
         engine = sweep.engine
         problem, resume_at = engine.problem, engine.resume_at_unix_seconds
-        if resume_at is not None:
-            await self._remember(ledger, RESUME_AT, repr(resume_at))
         if isinstance(problem, PauseTooLong | OutageTooLong):
             problem = None
         try:
@@ -281,6 +279,8 @@ class Job:
         ended, reason = engine.ended, engine.reason
         if ended in _VERDICTS_ON_THE_REST and sweep.read_to_end and not (totals.unresolved or totals.pending):
             ended, reason = Ended.COMPLETE, ""
+        if resume_at is not None or (ended is Ended.COMPLETE and RESUME_AT in ledger.facts):
+            await self._remember(ledger, RESUME_AT, repr(resume_at or 0.0))
         return self._account.report(totals, ended, reason, resume_at), problem
 
     async def _remember(self, ledger: Ledger, key: str, value: str) -> None:

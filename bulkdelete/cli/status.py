@@ -51,7 +51,7 @@ def _status(ledger: Path, reader: LedgerReader) -> dict[str, Any]:
         "batches": totals.batches,
         "remaining": totals.unresolved + totals.pending,
         "running_pid": reader.running(),
-        "resume_at_unix_seconds": None if resume_at is None else float(resume_at),
+        "resume_at_unix_seconds": float(resume_at or 0) or None,
         "last_run": _last_run(reader),
     }
 

@@ -47,6 +47,8 @@ async def test_a_quota_that_is_used_up_says_when_and_how_to_go_on(tmp_path, emul
     now = await purge(tmp_path, emulator, "--now").run()
     assert now.code == 0, now.stderr
     assert emulator.count(TABLE_ID) == 0
+    done = await purge(tmp_path, emulator, "--json").run()
+    assert (done.code, done.report["ended"]) == (0, "complete"), done.stderr
 
 
 async def test_our_own_quota_holds_over_a_kill(tmp_path, emulator):
