@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulkdelete.emulator import Emulator, Faults
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, fates, finished, purge, write, write_csv
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, write, write_csv
 from tests.crashes import oracle
 from tests.crashes.launcher import ONLY_IN_A_NEW_LEDGER, STEPS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.acceptance.command import Command, Finished
+    from tests.acceptance.command import Finished
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 LIFE_SECONDS = 1.0
@@ -62,67 +62,91 @@ class Figures:
         )
 
 
+def job_of(folder: Path, base_url: str, *program: object) -> Command:
+    """The command of the campaign's job in *folder*; *program* launches it."""
+    job = ("ids.csv", "--table-id", TABLE_ID, "--base-url", base_url, "--ledger", "purge.db", "--yes", "--json")
+    more = ("--holds", "held.txt", "--batch-size", oracle.BATCH_SIZE, "--concurrency", oracle.CONCURRENCY)
+    return Command(folder, "run", *job, *more, "-c", "purge.toml", program=program or ("-m", "bulkdelete"))
+
+
+def lay_out(folder: Path, emulator: Emulator) -> None:
+    """Write the files of the job to *folder*, and its records to *emulator*."""
+    write_csv(folder / "ids.csv", oracle.SOURCE)
+    write(folder / "held.txt", [oracle.SOURCE[row] for row in oracle.HELD])
+    (folder / "purge.toml").write_text(RETRIES)
+    emulator.add_key(CANARY_KEY)
+    emulator.load(TABLE_ID, {*oracle.SOURCE, *oracle.SURVIVORS})
+    emulator.poison(TABLE_ID, oracle.REJECTED)
+
+
 class Job:
     """One job in *folder* against *emulator*, under faults."""
 
     def __init__(self, folder: Path, emulator: Emulator, figures: Figures) -> None:
-        self._folder, self._emulator, self._figures = folder, emulator, figures
+        self.folder, self.emulator, self._figures = folder, emulator, figures
         self._logged = 0
         self.done = False
 
-    def command(self, at: At | None = None) -> Command:
-        program = ("-m", "bulkdelete") if at is None else (LAUNCHER, *at)
-        words = ("ids.csv", "--holds", "held.txt", "--batch-size", oracle.BATCH_SIZE)
-        more = ("--concurrency", oracle.CONCURRENCY, "-c", "purge.toml")
-        return purge(self._folder, self._emulator, *words, *more, program=program)
+    def command(self, *program: object) -> Command:
+        return job_of(self.folder, self.emulator.base_url, *program)
 
     async def is_killed_after(self, seconds: float, requests: int = 0) -> bool:
         """Kill a run so many *seconds* after its start, or after the emulator got so many *requests* of it."""
-        requests += self._emulator.requests
         async with self.command().started() as process:
+            await self.sends(requests, process)
             ending = asyncio.ensure_future(finished(process))
-            while self._emulator.requests < requests and not ending.done():
-                await asyncio.sleep(0.001)
             await asyncio.wait({ending}, timeout=seconds)
             if process.returncode is None:
                 process.kill()
-            return await self._looked_at(await ending)
+            return await self.looked_at(await ending)
 
     async def is_killed_at(self, at: At) -> bool:
-        return await self._looked_at(await self.command(at).run())
+        return await self.looked_at(await self.command(LAUNCHER, *at).run())
 
     async def ends(self) -> None:
         for _ in range(MOST_TRIES):
             if self.done:
                 break
-            await self._looked_at(await self.command().run())
+            await self.looked_at(await self.command().run())
         assert self.done, "the job does not come to its end"
 
-    async def _looked_at(self, ended: Finished) -> bool:
+    async def looked_at(self, ended: Finished) -> bool:
         """Check what the run left; return whether it was killed."""
+        seen = await self.checked()
         if ended.code == 75:  # unresolved rows, as no retry helped: the same command goes on
             return False
-        await self._answered()
-        seen = oracle.look(self._folder / "purge.db")
         if ended.code == -9:
-            oracle.check(seen, self._emulator)
             self._count(seen)
             return True
         assert ended.code == 1, ended.everything
         counts = Counter(oracle.FATES.values())
         assert fates(ended.report) == {"acknowledged": oracle.ROWS - counts.total(), **counts}
-        oracle.check_end(seen, self._emulator)
+        oracle.check_end(seen, self.emulator)
         self.done = True
         return False
+
+    async def checked(self) -> oracle.Seen:
+        """Check what must hold whenever nothing runs, and return what there is."""
+        await self._answered()
+        seen = oracle.look(self.folder / "purge.db")
+        oracle.check(seen, self.emulator)
+        return seen
+
+    async def sends(self, requests: int, process: asyncio.subprocess.Process) -> None:
+        """Wait until the emulator got so many more *requests*."""
+        requests += self.emulator.requests
+        async with asyncio.timeout(30):
+            while self.emulator.requests < requests and process.returncode is None:
+                await asyncio.sleep(0.001)
 
     async def _answered(self) -> None:
         """Wait until the emulator has done what it was asked, but for requests that were killed half way out."""
         until = time.monotonic() + LONGEST_ANSWER_SECONDS
-        while self._emulator.answers.total() < self._emulator.requests and time.monotonic() < until:
+        while self.emulator.answers.total() < self.emulator.requests and time.monotonic() < until:
             await asyncio.sleep(0.002)
 
     def _count(self, seen: oracle.Seen) -> None:
-        log = self._emulator.log
+        log = self.emulator.log
         twice = {record for request in log[self._logged :] for record in request.applied} - seen.acknowledged
         self._logged = len(log)
         assert len(twice) <= MOST_TWICE, f"{len(twice)} rows are sent twice because of one crash"
@@ -145,13 +169,8 @@ async def job(figures: Figures, seed: int) -> AsyncIterator[Job]:
     )
     with tempfile.TemporaryDirectory(prefix="bulkdelete-crashes-") as name:
         folder = Path(name)
-        write_csv(folder / "ids.csv", oracle.SOURCE)
-        write(folder / "held.txt", [oracle.SOURCE[row] for row in oracle.HELD])
-        (folder / "purge.toml").write_text(RETRIES)
         async with Emulator(folder / "emulator.db", faults, record_requests=True) as emulator:
-            emulator.add_key(CANARY_KEY)
-            emulator.load(TABLE_ID, {*oracle.SOURCE, *oracle.SURVIVORS})
-            emulator.poison(TABLE_ID, oracle.REJECTED)
+            lay_out(folder, emulator)
             one = Job(folder, emulator, figures)
             yield one
             await one.ends()

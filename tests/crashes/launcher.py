@@ -11,6 +11,7 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from typing import Any
 
 from bulkdelete.ledger import durable, events, opening, runs, sealing, writer, writes
@@ -43,6 +44,8 @@ STATEMENTS = {
     "PRAGMA wal_checkpoint(TRUNCATE)": "checkpoint",
 }
 STEPS = (*FUNCTIONS, *STATEMENTS.values(), "close")
+HEAD_START_SECONDS = 0.03
+"""So long may what must wait for a step go ahead of it, if it does not wait."""
 ONLY_IN_A_NEW_LEDGER = frozenset({"make", "sync folder"})
 
 
@@ -56,6 +59,7 @@ class Strike:
         if (step, when) == (self._step, self._when):
             self._left -= 1
             if not self._left:
+                time.sleep(HEAD_START_SECONDS)
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def wrap(self, step: str, function: Any) -> Any:
