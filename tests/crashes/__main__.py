@@ -24,7 +24,7 @@ async def campaign(kills: int, seed: int, figures: Figures) -> int:
         await killed_at_every_step(figures, seed)
     except AssertionError:
         traceback.print_exc()
-        again = f"--seed {seed} --kills 0" if step else f"--seed {number - 1} --kills 1"
+        again = f"--seed {seed} --kills 0" if step else f"--seed {number - 1} --kills 30"
         sys.stdout.write(f"{figures}\nand then it failed; again: python -m tests.crashes {again}\n")
         return 1
     return 0
