@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bulkdelete.emulator import Emulator
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
 TABLE_ID = "673af861ed69656ac0895b07"
@@ -39,12 +39,18 @@ class Finished:
 
 
 class Command:
-    """``bulkdelete`` with *words*, run in *folder* with the canary key in its environment."""
+    """``bulkdelete`` with *words*, run in *folder* with the canary key in its environment; *program* launches it."""
 
     def __init__(
-        self, folder: Path, *words: object, key: str | None = CANARY_KEY, most_file_bytes: int | None = None
+        self,
+        folder: Path,
+        *words: object,
+        key: str | None = CANARY_KEY,
+        most_file_bytes: int | None = None,
+        program: Sequence[object] = ("-m", "bulkdelete"),
     ) -> None:
         self.folder = folder
+        self._program = [str(word) for word in program]
         self._most_file_bytes = most_file_bytes
         self.words = [str(word) for word in words]
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("BULKDELETE_")}
@@ -57,8 +63,7 @@ class Command:
     async def started(self, stdin: bytes | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "bulkdelete",
+            *self._program,
             *self.words,
             cwd=self.folder,
             env=self.env,

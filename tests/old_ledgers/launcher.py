@@ -1,0 +1,13 @@
+"""Launches bulkdelete as somebody somewhere, whose names may stand in a kept file; kills it where it is told."""
+
+from __future__ import annotations
+
+import platform
+import pwd
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+platform.node = lambda: "somewhere"
+pwd.getpwuid = lambda uid: SimpleNamespace(pw_name="somebody")  # type: ignore[assignment,return-value]  # all it needs
+runpy.run_path(str(Path(__file__).parents[1] / "crashes" / "launcher.py"), run_name="__main__")
