@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -13,13 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulkdelete.emulator import Emulator, Faults
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, killed, write_csv
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, write_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS = 40_000
-KILLS = 30
 
 
 def purge(folder: Path, emulator: Emulator, *more: object) -> Command:
@@ -84,43 +82,6 @@ async def test_a_second_sigint_ends_it_at_once_and_the_same_command_goes_on(tmp_
 
 async def slow_down(emulator: Emulator, latency_seconds: float = 20.0) -> None:
     emulator.faults = Faults(latency_seconds=latency_seconds)
-
-
-async def test_sigkill_at_thirty_random_moments_loses_and_repeats_nothing_that_matters(tmp_path):
-    faults = Faults(
-        seed=3,
-        latency_seconds=0.01,
-        latency_spread=0.5,
-        internal_error_rate=0.05,
-        drop_before_rate=0.02,
-        drop_after_rate=0.02,
-    )
-    rows, survivors = ids(60_000), ids(500, first=700_000_000_000_000_000)
-    poisoned = [rows[17_171], rows[42_042]]
-    chance = random.Random(20_261_124)
-    async with Emulator(faults=faults) as emulator:
-        emulator.add_key(CANARY_KEY)
-        emulator.load(TABLE_ID, rows + survivors)
-        emulator.poison(TABLE_ID, poisoned)
-        write_csv(tmp_path / "ids.csv", rows)
-        (tmp_path / "purge.toml").write_text("[retry]\nfirst_backoff_seconds = 0.01\nmax_attempts = 20\n")
-        command = purge(tmp_path, emulator, "-c", "purge.toml")
-        kills = 0
-        while kills < KILLS:
-            before = emulator.requests
-            async with command.started() as process:
-                await until_it_sends(emulator, process, before + chance.randrange(0, 6))
-                await asyncio.sleep(chance.random() * 0.02)
-                kills += process.returncode is None
-                done = process.returncode is not None
-                await killed(process)
-            if done:
-                break
-        last = await command.run()
-        assert kills == KILLS, "the job was done before it could be killed often enough"
-        assert last.code == 1, last.stderr
-        assert fates(last.report) == {"acknowledged": 59_998, "rejected": 2}
-        assert sorted(emulator.remaining(TABLE_ID)) == sorted(survivors + poisoned)
 
 
 async def test_a_second_process_on_the_same_ledger_is_refused(tmp_path, slow):

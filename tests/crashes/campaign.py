@@ -18,7 +18,7 @@ from tests.crashes import oracle
 from tests.crashes.launcher import ONLY_IN_A_NEW_LEDGER, STEPS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from tests.acceptance.command import Finished
 
@@ -201,10 +201,10 @@ async def killed_at_random_moments(figures: Figures, seed: int, most: int) -> No
                 await one.is_killed_after(0.03 * chance.random(), chance.randint(1, MOST_REQUESTS))
 
 
-async def killed_at_every_step(figures: Figures, seed: int) -> None:
-    """Kill jobs before and after every step, each at some hit of it."""
+async def killed_at_every_step(figures: Figures, seed: int, steps: Collection[str] = STEPS) -> None:
+    """Kill jobs before and after every one of *steps*, each at some hit of it."""
     chance = random.Random(seed)
-    left = [At(step, when, chance.randint(1, MOST_HITS)) for step in STEPS for when in ("before", "after")]
+    left = [At(step, when, chance.randint(1, MOST_HITS)) for step in steps for when in ("before", "after")]
     chance.shuffle(left)
     tries: Counter[tuple[str, str]] = Counter()
     while left:

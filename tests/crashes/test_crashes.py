@@ -7,21 +7,23 @@ import itertools
 import pytest
 
 from tests.crashes.campaign import Figures, killed_at_every_step, killed_at_random_moments, uninterrupted
+from tests.crashes.launcher import STEPS
 
-KILLS = 60
+KILLS = 15
+PARTS = 4
 
 
-@pytest.mark.timeout(300)
-async def test_sigkill_at_sixty_random_moments_loses_nothing_and_acknowledges_nothing_false():
+@pytest.mark.parametrize("seed", range(0, 400, 100))
+async def test_sigkill_at_sixty_random_moments_loses_nothing_and_acknowledges_nothing_false(seed):
     figures = Figures()
-    await uninterrupted(figures, 0)
-    for seed in itertools.count(1):
-        await killed_at_random_moments(figures, seed, KILLS - figures.crashes)
+    await uninterrupted(figures, seed)
+    for later in itertools.count(seed + 1):
+        await killed_at_random_moments(figures, later, KILLS - figures.crashes)
         if figures.crashes >= KILLS:
             break
     assert figures.crashes == KILLS
 
 
-@pytest.mark.timeout(300)
-async def test_sigkill_before_and_after_every_step_of_the_write_path_loses_nothing():
-    await killed_at_every_step(Figures(), 1)
+@pytest.mark.parametrize("part", range(PARTS))
+async def test_sigkill_before_and_after_every_step_of_the_write_path_loses_nothing(part):
+    await killed_at_every_step(Figures(), part, list(STEPS)[part::PARTS])
