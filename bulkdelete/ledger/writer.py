@@ -66,8 +66,10 @@ class Writer:
         """
         self._last = self._last or last
         self._put(None)
-        found: T | None = await to_its_end(self._ended)
-        self._thread.shutdown()
+        try:
+            found: T | None = await to_its_end(self._ended)
+        finally:
+            self._thread.shutdown()
         return found
 
     def _put(self, queued: _Queued | None) -> None:
