@@ -25,6 +25,7 @@ KEY = "sk-canary-0123456789"
 MOST_RECORDS = 1000
 TIMEOUT_SECONDS = 60.0
 LONG_PAUSE_SECONDS = 3600
+TOO_LARGE = Reply(413, {}, b"<html>Request Entity Too Large</html>")
 LATENCIES = (0.0, 0.02, 0.05, 0.05, 0.1, 0.2, 1.0)
 
 
@@ -73,6 +74,9 @@ FAULTS = {
     "no key": Fault(_said(40127, 401)),
     "certificate": Fault(lambda: ConnectionRefusedForGood("the certificate does not verify"), arrives=False),
 }
+HARD = frozenset({"no table", "no key", "certificate", "unknown code", "40008 for an hour"})
+"""Faults that end a run, or may leave a batch unresolved after few attempts."""
+MILD_RATE = 0.1
 
 
 @dataclass
@@ -134,9 +138,7 @@ class Api:
         said = self._delete(ids) if applies else INVALID
         await asyncio.sleep(self.dice.choice(LATENCIES) if fault is None or not fault.seconds else fault.seconds)
         if fault is not None and fault.answer() is not OK:
-            said = fault.answer()
-            if said is INVALID and len(ids) == 1:  # a flaky refusal of a single record would be its fate
-                said = INTERNAL
+            said = self._instead(ids, fault)
         if self.is_dead:
             await asyncio.Event().wait()
         if isinstance(said, Exception):
@@ -147,6 +149,12 @@ class Api:
             self.refused_singly.add(ids[0])
         return said
 
+    def _instead(self, ids: Ids, fault: Fault) -> Reply | Exception:
+        said = fault.answer()
+        if said is INVALID and len(ids) > self.most_records:
+            return TOO_LARGE
+        return INTERNAL if said is INVALID and len(ids) == 1 else said  # such a refusal would be a record's fate
+
     def _applies(self, fault: Fault) -> bool:
         if fault.answer() is INVALID:
             return self.in_part  # one server does alike with all that it refuses
@@ -154,7 +162,7 @@ class Api:
 
     def _delete(self, ids: Ids) -> Reply:
         if len(ids) > self.most_records:
-            return Reply(413, {}, b"<html>Request Entity Too Large</html>")
+            return TOO_LARGE
         gone = self.applied if self.once else frozenset()
         refused = [one for one in ids if one in self.poisoned or one in gone]
         if not self.is_dead and (not refused or self.in_part):
@@ -167,6 +175,10 @@ class Api:
             if self.dice.random() < 0.5:
                 self._delete(ids)
         self.is_dead = True
+
+    def calm_down(self, faults: tuple[str, ...]) -> None:
+        """Let nothing strike any more but *faults*, and those seldom."""
+        self.faults, self.fault_rate = faults, min(self.fault_rate, MILD_RATE)
 
     async def close(self) -> None:
         """Nothing to close."""

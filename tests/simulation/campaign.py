@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +15,16 @@ from tests.simulation.loop import Trace
 from tests.simulation.scenario import scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+@contextmanager
+def fresh_folder() -> Iterator[Path]:
+    """An empty folder for as long as it is needed, in memory where there is such a place."""
+    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="simulation-") as folder:
+        yield Path(folder)
 
 
 @dataclass(frozen=True)
@@ -37,11 +45,11 @@ class Played:
 
 
 def play_seed(seed: int, *, kept: bool = False) -> Played:
-    """Play one history in a folder of its own, in memory where there is such a place."""
+    """Play one history in a folder of its own."""
     trace = Trace(kept=kept)
-    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="simulation-") as folder:
+    with fresh_folder() as folder:
         try:
-            return Played(trace, play(scenario(seed), Path(folder), trace))
+            return Played(trace, play(scenario(seed), folder, trace))
         except Exception:  # noqa: BLE001 - whatever it is, the seed replays it
             return Played(trace, Failure(seed, traceback.format_exc()))
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal
 
 from bulkdelete.settings import Settings
-from tests.simulation.api import FAULTS, LONG_PAUSE_SECONDS, MOST_RECORDS
+from tests.simulation.api import FAULTS, HARD, LONG_PAUSE_SECONDS, MOST_RECORDS, TIMEOUT_SECONDS
 
 INVALID = ("5.4e+17", "a b")
 FIRST_ID = 541_278_230_707_963_208
@@ -18,11 +18,15 @@ WINDOW_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 @dataclass(frozen=True)
 class Blow:
-    """What befalls a run: *act* before the step that lies at *share* of the steps of the undisturbed run."""
+    """What befalls a run: *act* before the step that lies at *share* of the steps of the undisturbed run.
+
+    It is cancelled *again* so many steps later, where that is not 0.
+    """
 
     act: Act
     share: float
     holds_more: tuple[str, ...] = ()
+    again: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,14 @@ class Scenario:
 
     @cached_property
     def patient_settings(self) -> Settings:
-        """Those of a run that waits for whatever it must."""
-        return Settings.from_mapping({**self.sections, "flow": {**self.sections["flow"], "wait": True}})
+        """Those of a run that waits for whatever it must, and tries often enough."""
+        flow, retry = {**self.sections["flow"], "wait": True}, {**self.sections["retry"], "max_attempts": 8}
+        return Settings.from_mapping({**self.sections, "flow": flow, "retry": retry})
+
+    @property
+    def mild_faults(self) -> tuple[str, ...]:
+        """Those that retries alone get over."""
+        return tuple(fault for fault in self.faults if fault not in HARD)
 
     @property
     def quotas(self) -> dict[str, int]:
@@ -68,14 +78,14 @@ class Scenario:
         requests = 30 + len(self.rows) * 3
         quota = sum((requests // limit + 2) * WINDOW_SECONDS[unit] for unit, limit in self.quotas.items())
         pause = LONG_PAUSE_SECONDS if "40008 for an hour" in self.faults else 0
-        return 600 + 2 * quota + pause
+        return 600 + 2 * quota + pause + (requests * TIMEOUT_SECONDS if self.faults else 0)
 
 
 def scenario(seed: int) -> Scenario:
     dice = Random(f"{seed} scenario")
     size = dice.choice((1, 2, 3, 4, 5, 8))
     count = dice.randrange(1, 9 * size + 4)
-    once, grows = dice.random() < 0.15, dice.random() < 0.2
+    once, grows = dice.random() < 0.2, dice.random() < 0.2
     rows = [str(FIRST_ID + 37 * number) for number in range(count)]
     for at in range(1, count):
         if dice.random() < 0.04:
@@ -84,7 +94,7 @@ def scenario(seed: int) -> Scenario:
             rows[at] = rows[at - dice.randrange(1, min(at, 4) + 1)]
     records = sorted({row for row in rows if row not in INVALID})
     held = _some(dice, records, dice.choice((0, 0, 0.1)))
-    poisoned = _some(dice, records, dice.choice((0, 0.02, 0.1)))
+    poisoned = _some(dice, records, dice.choice((0.1, 0.3) if once else (0, 0.02, 0.1)))
     faults = dice.sample(sorted(FAULTS), dice.randrange(1, 8))
     rate = dice.choice((0, 0.05, 0.05, 0.1, 0.2, 0.4))
     blows = tuple(_blow(dice, records if grows else ()) for _ in range(dice.choice((1, 1, 2, 3))))
@@ -98,7 +108,7 @@ def scenario(seed: int) -> Scenario:
         tuple(sorted(faults)),
         rate,
         dice.choice((MOST_RECORDS, MOST_RECORDS, MOST_RECORDS, 3)),
-        dice.random() < 0.15,
+        dice.random() < (0.6 if once else 0.1),
         once,
         dice.random() < 0.2,
         blows,
@@ -125,7 +135,8 @@ def _sections(dice: Random, size: int) -> dict[str, dict[str, object]]:
 
 def _blow(dice: Random, records: list[str] | tuple[()]) -> Blow:
     act: Act = dice.choice(("cut", "cut", "cut", "cut", "cancel", "cancel", "stop", "none"))
-    return Blow(act, dice.random() * 1.3, tuple(_some(dice, records, 0.1)))
+    again = dice.choice((0, 0, 1, 5, 40)) if act == "cancel" else 0
+    return Blow(act, dice.random() * 1.3, tuple(_some(dice, records, 0.1)), again)
 
 
 def _some(dice: Random, records: list[str] | tuple[()], share: float) -> list[str]:
