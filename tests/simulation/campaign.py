@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import traceback
@@ -44,10 +45,22 @@ class Played:
     outcome: Figures | Failure
 
 
+@contextmanager
+def _garbage_kept() -> Iterator[None]:
+    """Let no collector interfere: when it comes depends on what was before, and it closes generators."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def play_seed(seed: int, *, kept: bool = False) -> Played:
     """Play one history in a folder of its own."""
     trace = Trace(kept=kept)
-    with fresh_folder() as folder:
+    with fresh_folder() as folder, _garbage_kept():
         try:
             return Played(trace, play(scenario(seed), folder, trace))
         except Exception:  # noqa: BLE001 - whatever it is, the seed replays it
