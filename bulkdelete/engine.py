@@ -75,6 +75,7 @@ class Engine:
         self._channel: Channel[tuple[Batch, asyncio.Future[None]]] = Channel(crew.waiting)
         self._crew: list[asyncio.Task[None]] = []
         self._producer: asyncio.Task[None] | None = None
+        self._grace: asyncio.Task[None] | None = None
         self._unsent: list[Batch] = []
         self._deferred = Deferred()
         self.ended = Ended.COMPLETE
@@ -105,11 +106,8 @@ class Engine:
                 await self._drive_again()
         except asyncio.CancelledError:
             self.halt(Ended.CANCELLED, "the awaiting task was cancelled")
-            drained = asyncio.create_task(self._drained(), name="bulkdelete grace")
-            try:
-                await asyncio.wait({drained}, timeout=cancel_grace_seconds)
-            finally:
-                drained.cancel()
+            self._grace = asyncio.create_task(self._drained(), name="bulkdelete grace")
+            await asyncio.wait({self._grace}, timeout=cancel_grace_seconds)
             raise
         finally:
             await self._finish()
@@ -214,7 +212,7 @@ class Engine:
 
     async def _finish(self) -> None:
         """End what is left, and write down what was certainly not sent in this run."""
-        tasks = [*self._crew, *([self._producer] if self._producer is not None else [])]
+        tasks = [*self._crew, *(task for task in (self._producer, self._grace) if task is not None)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

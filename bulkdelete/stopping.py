@@ -20,7 +20,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
-        self._waiting: set[asyncio.Future[Any]] = set()
+        self._waiting: dict[asyncio.Future[Any], None] = {}  # in the order of asking
 
     @property
     def asked(self) -> bool:
@@ -37,11 +37,11 @@ class Stop:
 
     def wake(self, future: asyncio.Future[Any]) -> None:
         """Let *future* fail with :class:`StopAsked` when the job is asked to stop; :meth:`forget` takes that back."""
-        self._waiting.add(future)
+        self._waiting[future] = None
 
     def forget(self, future: asyncio.Future[Any]) -> None:
         """Leave *future* alone from now on."""
-        self._waiting.discard(future)
+        self._waiting.pop(future, None)
 
     def check(self) -> None:
         """Raise :class:`StopAsked` if the job was asked to stop."""

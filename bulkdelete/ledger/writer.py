@@ -1,5 +1,7 @@
 """The one thread that writes: it commits whatever is queued, and takes the next that came meanwhile.
 
+The event loop is asked for each of its turns with ``run_in_executor``, so that the loop decides where they run.
+
 What comes after a pause is committed at once. While writes come one upon another, it lets them gather for four
 milliseconds: a commit costs the same CPU time whatever it holds, and the workers are twice as many as the permits, so
 that nobody's request waits for it.
@@ -10,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import queue
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -43,8 +45,9 @@ class Writer:
         self._last: Operation[Any] | None = None
         self._committed_at = float("-inf")
         self._ended: asyncio.Future[Any] = self._loop.create_future()
-        self._thread = threading.Thread(target=self._run, name="bulkdelete ledger", daemon=True)
-        self._thread.start()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulkdelete ledger")
+        self._turn: asyncio.Future[None] | None = None
+        self._is_closed = False
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
         """Queue *operation*; the future is done when its effect is on disk. It is committed even if that is cancelled.
@@ -52,7 +55,7 @@ class Writer:
         Operations are for :meth:`close` to wait for: none may be submitted after it.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put((operation, future))
+        self._put((operation, future))
         return future
 
     async def close(self, last: Operation[T] | None = None) -> T | None:
@@ -62,17 +65,40 @@ class Writer:
         before or meanwhile, or where the closing had begun without it.
         """
         self._last = self._last or last
-        self._queue.put(None)
-        found: T | None = await to_its_end(self._ended)
-        self._thread.join()
+        self._put(None)
+        try:
+            found: T | None = await to_its_end(self._ended)
+        finally:
+            self._thread.shutdown()
         return found
 
+    def _put(self, queued: _Queued | None) -> None:
+        self._queue.put(queued)
+        self._take_turn()
+
+    def _take_turn(self) -> None:
+        """Begin a turn of the thread, unless it is in one: that ends only when it finds nothing queued."""
+        if self._turn is None and not self._queue.empty() and not self._is_closed:
+            self._turn = self._loop.run_in_executor(self._thread, self._run)
+            self._turn.add_done_callback(self._end_turn)
+
+    def _end_turn(self, turn: asyncio.Future[None]) -> None:
+        self._turn = None
+        turn.result()
+        self._take_turn()  # with what was queued since it found nothing
+
     def _run(self) -> None:
-        going_on = True
-        while going_on:
+        """Commit group after group until nothing is queued."""
+        while not self._queue.empty():
             group, going_on = self._next_group()
             if group and not self._commit(group):
                 self._queue.put(None)  # the loop is gone, and close() with it: commit what is queued, and end
+            if not going_on:
+                self._close()
+                return
+
+    def _close(self) -> None:
+        self._is_closed = True
         found = None
         with suppress(sqlite3.Error):
             if self._error is None and self._last is not None:

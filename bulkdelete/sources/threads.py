@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
-    from concurrent.futures import Future
 
 T = TypeVar("T")
 END_WITHIN_SECONDS: Final = 2.0
@@ -19,22 +18,25 @@ _END: Final = object()
 
 
 class OneThread:
-    """One thread, for blocking calls one after another; it starts with the first call."""
+    """One thread, for blocking calls one after another; it starts with the first call.
+
+    Each call is the event loop's ``run_in_executor``, so that the loop decides where it runs.
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulkdelete-source")
 
-    def begin(self, function: Callable[..., T], *args: object) -> Future[T]:
+    def begin(self, function: Callable[..., T], *args: object) -> asyncio.Future[T]:
         """Begin a call, after those begun before."""
-        return self._pool.submit(function, *args)
+        return asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
 
     async def call(self, function: Callable[..., T], *args: object) -> T:
         """Return what the call returns, or raise what it raises."""
-        return await asyncio.wrap_future(self.begin(function, *args))
+        return await self.begin(function, *args)
 
     async def end(self, last: Callable[[], None]) -> None:
         """Let the thread finish the call it is in, make the call *last*, and end; what *last* raises is dropped."""
-        ending = asyncio.wrap_future(self._pool.submit(_quietly, last))
+        ending = self.begin(_quietly, last)
         self._pool.shutdown(wait=False)
         done, _ = await asyncio.wait({ending}, timeout=END_WITHIN_SECONDS)
         if done:
@@ -52,12 +54,13 @@ async def from_thread(read: Callable[[Event], Generator[T, None, None]]) -> Asyn
     thread = OneThread()
     try:
         ahead = thread.begin(next, reader, _END)
-        while (step := await asyncio.wrap_future(ahead)) is not _END:
+        while (step := await ahead) is not _END:
             ahead = thread.begin(next, reader, _END)
             yield cast("T", step)
     finally:
         stop.set()
-        ahead.cancel()
+        if not ahead.cancel() and not ahead.cancelled():
+            ahead.exception()  # what was read ahead is not wanted any more, nor what went wrong in it
         await thread.end(reader.close)
 
 

@@ -1,0 +1,62 @@
+"""A job cancelled at every step of its event loop, each in a world of its own, and then run again."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from bulkdelete.records import FATES
+from tests.simulation import oracle
+from tests.simulation.history import World
+from tests.simulation.loop import Trace, simulated_time
+from tests.simulation.scenario import Blow, Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+AGAIN = (0, 0, 1, 2, 7, 30)
+
+
+def steps_of(scenario: Scenario, folder: Path, *, durable: bool) -> int:
+    """Return how many steps the job of *scenario* takes where nobody cancels it."""
+    world = _world(scenario, folder / "whole", durable=durable)
+    with simulated_time(world.clock):
+        world.run(patient=True)
+    return world.steps
+
+
+def cancel_at(scenario: Scenario, folder: Path, steps: Iterable[int], *, durable: bool) -> int:
+    """Cancel the job at each of *steps*, perhaps twice, and run it again to its end; return how many were cancelled."""
+    cancelled = 0
+    for step in steps:
+        world = _world(scenario, folder / f"{step}", durable=durable)
+        again = scenario.dice(f"again {step}").choice(AGAIN)
+        try:
+            with simulated_time(world.clock):
+                world.run(Blow("cancel", 0.0, again=again), step, patient=True)
+                world.api.calm_down(())
+                _check_end(world)
+        except Exception as error:
+            error.add_note(f"cancelled at step {step} of seed {scenario.seed}, and {again} steps later")
+            raise
+        cancelled += world.figures.acts["cancel"]
+    return cancelled
+
+
+def _check_end(world: World) -> None:
+    scenario, report = world.scenario, world.run_to_end()
+    wanted = oracle.expected(scenario)
+    if world.ledger.exists():
+        oracle.check_same(oracle.read(world.ledger, scenario.rows), wanted, scenario, world.api, frozenset())
+    elif not scenario.once:  # without a ledger nobody knows what is gone
+        counted = Counter(wanted)
+        assert {fate: getattr(report, fate) for fate in FATES} == {fate: counted[fate] for fate in FATES}
+
+
+def _world(scenario: Scenario, folder: Path, *, durable: bool) -> World:
+    """Return a world in *folder* that goes like every other of *scenario* until something befalls it."""
+    random.seed(scenario.seed)
+    folder.mkdir()
+    return World(scenario, folder, "cancelled", Trace(), faults=True, durable=durable)

@@ -1,0 +1,137 @@
+"""The same at the public door, with real sockets, threads and files: nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections import deque
+from pathlib import Path
+
+import pytest
+
+from bulkdelete import BulkDeleter
+from bulkdelete.emulator import Emulator
+from bulkdelete.emulator.faults import Faults
+from bulkdelete.ledger import read_ledger
+from bulkdelete.settings import Settings
+from tests.acceptance.command import TABLE_ID, ids
+
+RECORDS = ids(60)
+POISONED = RECORDS[7:9]
+EVERY = 9
+IN_JOB = contextvars.ContextVar("in the job", default=False)
+
+
+class _Counted(deque["asyncio.Handle"]):
+    """A loop's ready callbacks, of which those of the job are counted; before one of them *act* is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps, self.at, self.act = 0, 0, lambda: None
+
+    def popleft(self) -> asyncio.Handle:
+        handle = super().popleft()
+        if handle._context.get(IN_JOB):
+            self.steps += 1
+            if self.steps == self.at:
+                self.act()
+        return handle
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        super().__init__()
+        self._ready = _Counted()
+
+
+def run(main) -> None:
+    with asyncio.Runner(loop_factory=CountingLoop) as runner:
+        runner.run(main)
+
+
+def settings(**flow: object) -> Settings:
+    plain = {"sanity_check": False}
+    flow = {"concurrency": 3, "cancel_grace_seconds": 0.02, **flow}
+    retry = {"first_backoff_seconds": 0.001}
+    return Settings.from_mapping({"batch": {"size": 7}, "flow": flow, "source": plain, "retry": retry})
+
+
+def emulated(**faults: object) -> Emulator:
+    return Emulator(faults=Faults(seed=5, **faults))
+
+
+def leftovers(before: set[asyncio.Task[object]]) -> tuple[list[str], list[str], int]:
+    """Return the names of the tasks and threads of ours that are there, and how many files are open."""
+    tasks = [task.get_name() for task in asyncio.all_tasks() - before if task.get_name().startswith("bulkdelete")]
+    threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("bulkdelete")]
+    return tasks, threads, sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+async def deleted(emulator: Emulator, ledger, step: int = 0) -> tuple[object, int]:
+    """Delete everything, cancelled at *step* where that is not 0; return the report, if any, and the steps taken."""
+    loop = asyncio.get_running_loop()
+    ready = loop._ready
+    ready.steps = 0
+    before = asyncio.all_tasks()
+    async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key, settings=settings()) as deleter:
+        context = contextvars.copy_context()
+        context.run(lambda: IN_JOB.set(True))
+        call = deleter.delete(TABLE_ID, RECORDS, ledger=ledger)
+        task = loop.create_task(call, name="bulkdelete call", context=context)
+        ready.at, ready.act = step, task.cancel
+        await asyncio.wait({task})
+        tasks, threads, _ = leftovers(before)
+        assert not tasks
+        assert not threads
+    if 0 < step <= ready.steps:
+        assert task.cancelled(), "the cancellation is swallowed"
+        return None, ready.steps
+    return task.result(), ready.steps
+
+
+@pytest.mark.parametrize("durable", [True, False], ids=["with a ledger", "without a ledger"])
+def test_a_call_may_be_cancelled_at_any_step_and_leaves_nothing_behind(durable, tmp_path):
+    run(_cancel_at_steps(durable, tmp_path))
+
+
+async def _cancel_at_steps(durable, tmp_path):
+    async with emulated(internal_error_rate=0.05, drop_after_rate=0.05) as emulator:
+        emulator.load(TABLE_ID, RECORDS)
+        emulator.poison(TABLE_ID, POISONED)
+        _, steps = await deleted(emulator, tmp_path / "whole.db" if durable else None)
+        open_files, cancelled = leftovers(set())[2], 0
+        for step in range(1, steps, EVERY):
+            emulator.load(TABLE_ID, RECORDS)
+            emulator.poison(TABLE_ID, POISONED)
+            ledger = tmp_path / f"{step}.db" if durable else None
+            report, _ = await deleted(emulator, ledger, step)
+            cancelled += report is None
+            if report is None:
+                report, _ = await deleted(emulator, ledger)
+            assert (report.acknowledged, report.rejected, report.rows) == (58, 2, 60)
+            assert list(emulator.remaining(TABLE_ID)) == POISONED
+            if ledger is not None:
+                with read_ledger(ledger) as reader:
+                    assert {one.record for one in reader.failures()} == set(POISONED)
+        assert cancelled > 10
+        assert leftovers(set())[2] <= open_files + 3  # the emulator's end of a connection may close a little later
+
+
+@pytest.mark.parametrize("durable", [True, False], ids=["with a ledger", "without a ledger"])
+async def test_a_second_cancel_ends_the_grace_and_its_task(durable, tmp_path):
+    async with emulated(latency_seconds=0.5) as emulator:
+        emulator.load(TABLE_ID, RECORDS)
+        chosen = settings(cancel_grace_seconds=60)
+        async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key, settings=chosen) as deleter:
+            call = deleter.delete(TABLE_ID, RECORDS, ledger=tmp_path / "purge.db" if durable else None)
+            task = asyncio.create_task(call)
+            while emulator.requests < 3:
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.sleep(0.05)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            left = [one.get_name() for one in asyncio.all_tasks() if one.get_name().startswith("bulkdelete")]
+            assert not left

@@ -1,0 +1,57 @@
+"""``python -m tests.simulation --seeds 100000``: so many histories; exit code 1 where a promise is broken."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from multiprocessing import get_context
+
+from tests.simulation.campaign import Failure, play_seed, play_seeds
+from tests.simulation.history import Figures
+
+MOST_SHOWN = 5
+SHARE = 50
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2000, help="how many histories")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--seed", type=int, help="replay this one, and print all that happens")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    options = parser.parse_args()
+    if options.seed is not None:
+        return _replay(options.seed)
+    began = time.monotonic()
+    total, failures = Figures(), []
+    shares = [
+        range(first, min(first + SHARE, options.first + options.seeds))
+        for first in range(options.first, options.first + options.seeds, SHARE)
+    ]
+    with get_context("spawn").Pool(options.jobs) as pool:
+        for figures, found in pool.imap_unordered(play_seeds, shares):
+            total.add(figures)
+            for failure in found[: MOST_SHOWN - len(failures)]:
+                print(failure, flush=True)
+            failures += found
+    seconds = time.monotonic() - began
+    print(f"{total.histories} histories in {seconds:.1f} s with {options.jobs} processes: {total.told()}")
+    print(f"{len(failures)} seeds broke a promise: {' '.join(str(one.seed) for one in failures[:50])}")
+    return 1 if failures else 0
+
+
+def _replay(seed: int) -> int:
+    played = play_seed(seed, kept=True)
+    for line in played.trace.lines or ():
+        print(line)
+    print(f"trace {played.trace.digest}")
+    if isinstance(played.outcome, Failure):
+        print(played.outcome)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

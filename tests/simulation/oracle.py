@@ -1,0 +1,128 @@
+"""What must be true of a ledger, of a report and of what the API saw, at the end of every run and in every image."""
+
+from __future__ import annotations
+
+import sqlite3
+from bisect import bisect_right
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulkdelete.ledger.schema import ACKNOWLEDGED, PENDING, SETTLED
+from bulkdelete.records import FATES
+from tests.simulation.scenario import INVALID, WINDOW_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bulkdelete.records import Report
+    from tests.simulation.api import Api
+    from tests.simulation.scenario import Scenario
+
+DOUBT = "may already be deleted"
+ROUNDING_SECONDS = 1e-5
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a ledger's file says: the fate of each row that it has, the reasons, and each span said to be acknowledged.
+
+    The fate of what is open is ``unresolved``, as it is for everybody who reads the ledger.
+    """
+
+    fates: list[str]
+    reasons: dict[int, str]
+    acknowledged: list[tuple[str, ...]]
+
+
+def read(ledger: Path, rows: Sequence[str]) -> Image:
+    """Read *ledger* by its documented tables alone."""
+    if not ledger.exists():
+        return Image([], {}, [])
+    with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as connection:
+        batches = connection.execute("SELECT first_row, end_row, state FROM batch ORDER BY first_row").fetchall()
+        parts = connection.execute("SELECT first_row, end_row, fate FROM part ORDER BY first_row").fetchall()
+        set_aside = connection.execute("SELECT row, fate, reason, record FROM row").fetchall()
+    fates: list[str] = []
+    for first_row, end_row, state in batches:
+        assert first_row == len(fates) < end_row, f"the ranges have a gap, or overlap, at row {first_row}"
+        name = {ACKNOWLEDGED: "acknowledged", PENDING: "pending", SETTLED: "?"}.get(state, "unresolved")
+        fates += [name] * (end_row - first_row)
+    aside = {row for row, *_ in set_aside}
+    for first_row, end_row, fate in parts:
+        for row in set(range(first_row, end_row)) - aside:
+            assert fates[row] != "acknowledged", f"row {row} is settled twice"
+            fates[row] = fate
+    for row, fate, _, record in set_aside:
+        assert rows[row] == record, f"row {row} is {rows[row]}, and the ledger says {record}"
+        fates[row] = fate
+    assert "?" not in fates, f"row {fates.index('?')} of a settled batch has no fate"
+    spans = [(first, end) for first, end, state in batches if state == ACKNOWLEDGED]
+    spans += [(first, end) for first, end, fate in parts if fate == "acknowledged"]
+    sent = [tuple(rows[row] for row in range(*span) if row not in aside) for span in spans]
+    return Image(fates, {row: reason for row, _, reason, _ in set_aside}, sent)
+
+
+def check_image(image: Image, scenario: Scenario, api: Api) -> None:
+    """What is acknowledged was acknowledged, what is rejected was refused alone, and nothing left without an intent."""
+    rows, known = scenario.rows, set(scenario.rows[: len(image.fates)])
+    for span in image.acknowledged:
+        assert span in api.acknowledged, f"the ledger calls acknowledged what the API did not: {span}"
+    assert api.seen <= known, f"sent without an intent in the ledger: {sorted(api.seen - known)}"
+    often = Counter(rows)
+    for row, fate in enumerate(image.fates):
+        if fate == "pending":
+            assert rows[row] not in api.seen or often[rows[row]] > 1, f"row {row} is pending, and was sent"
+        if fate == "rejected":
+            assert rows[row] in api.refused_singly, f"row {row} is rejected, and was never refused alone"
+            is_sound = rows[row] not in api.applied or DOUBT in image.reasons[row] or often[rows[row]] > 1
+            assert is_sound, f"row {row} is rejected without a doubt, and is deleted"
+
+
+def check_report(report: Report, image: Image) -> None:
+    """The report balances, and is what the ledger says."""
+    assert report.balanced, f"the fates do not add up: {report}"
+    counted = Counter(image.fates)
+    assert report.rows == len(image.fates), f"{report.rows} rows reported, {len(image.fates)} in the ledger"
+    for fate in FATES:
+        assert getattr(report, fate) == counted[fate], f"{fate}: {getattr(report, fate)} reported, {counted}"
+
+
+def check_requests(api: Api, quotas: dict[str, int]) -> None:
+    """No rule of what may be sent was broken, and no quota was overrun in any window, wherever it begins."""
+    assert not api.broken_rules, api.broken_rules
+    for unit, limit in quotas.items():
+        for at, arrived in enumerate(api.arrivals):
+            since = arrived - WINDOW_SECONDS[unit] + ROUNDING_SECONDS
+            requests = at + 1 - bisect_right(api.arrivals, since)
+            assert requests <= limit, f"{requests} requests within a {unit}, at most {limit} are allowed"
+
+
+def expected(scenario: Scenario) -> list[str]:
+    """Return the fate that each row must end with, by the documented rules alone."""
+    fates, batch = [], set()
+    for row in scenario.rows:
+        if row in INVALID:
+            fates.append("invalid")
+        elif row in scenario.held:
+            fates.append("held")
+        elif row in batch:
+            fates.append("duplicate")
+        else:
+            batch.add(row)
+            fates.append("rejected" if row in scenario.poisoned else "acknowledged")
+            if len(batch) == scenario.size:
+                batch = set()
+    return fates
+
+
+def check_same(image: Image, wanted: list[str], scenario: Scenario, api: Api, held_later: frozenset[str]) -> None:
+    """Each row ended as it had to, save what came to be on hold on the way, or was gone when it was asked for again."""
+    assert len(image.fates) == len(wanted)
+    for row, (fate, other) in enumerate(zip(image.fates, wanted, strict=True)):
+        record = scenario.rows[row]
+        is_doubted = fate == "rejected" and scenario.once and DOUBT in image.reasons[row] and record in api.applied
+        is_held_later = fate == "held" and record in held_later
+        assert fate == other or is_doubted or is_held_later, f"row {row} is {fate}, and had to be {other}"
