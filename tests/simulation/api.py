@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulkdelete import protocol
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
 from bulkdelete.transport import Reply
 from tests.api_model import INTERNAL, INVALID, OK
@@ -26,6 +25,7 @@ MOST_RECORDS = 1000
 TIMEOUT_SECONDS = 60.0
 LONG_PAUSE_SECONDS = 3600
 TOO_LARGE = Reply(413, {}, b"<html>Request Entity Too Large</html>")
+OPENING_SECONDS = (0.0, 0.0, 0.0, 0.4)
 LATENCIES = (0.0, 0.02, 0.05, 0.05, 0.1, 0.2, 1.0)
 
 
@@ -107,10 +107,13 @@ class Api:
     refused_singly: set[str] = field(default_factory=set)
     in_flight: list[Ids] = field(default_factory=list)
 
-    async def post(self, body: bytes, api_key: str, request_id: str, path: str = protocol.PATH) -> Reply:
+    async def post(self, body: bytes, api_key: str, request_id: str, path: str, leaves: Callable[[], object]) -> Reply:
+        ids = tuple(entry["record_id"] for entry in orjson.loads(body)["delete_data"])
+        if opening := self.dice.choice(OPENING_SECONDS):
+            await asyncio.sleep(opening)
         if self.is_dead:
             await asyncio.Event().wait()
-        ids = tuple(entry["record_id"] for entry in orjson.loads(body)["delete_data"])
+        leaves()
         self._receive(ids)
         name = self.dice.choice(self.faults) if self.faults and self.dice.random() < self.fault_rate else ""
         self.trace.add(f"{len(self.arrivals)}: {len(ids)} from {ids[0]} {name or 'well'}")
