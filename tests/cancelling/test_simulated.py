@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from tests.cancelling.every_step import cancel_at, steps_of
-from tests.simulation.campaign import fresh_folder
-from tests.simulation.scenario import scenario
+from tests.campaigning import campaign
 
 SEEDS = (0, 9, 51)
 
 
-@pytest.mark.parametrize("durable", [True, False], ids=["with a ledger", "without a ledger"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_job_may_be_cancelled_at_every_step(seed, durable):
-    plain = scenario(seed)
-    with fresh_folder() as folder:
-        steps = steps_of(plain, folder, durable=durable)
-        cancelled = cancel_at(plain, folder, range(1, steps + 1), durable=durable)
-    assert cancelled == steps
-    assert steps > 50
+def test_a_job_with_a_ledger_and_without_one_may_be_cancelled_at_every_step(seed):
+    said = campaign("cancelling", "--first", seed, "--seeds", 1, "--jobs", 1)
+    assert int(re.search(r"1 jobs, (\d+) times cancelled", said)[1]) > 100

@@ -20,10 +20,15 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=2000, help="how many histories")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="replay this one, and print all that happens")
+    parser.add_argument("--digests", type=int, nargs="+", help="only print the digests of what happens with these")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     options = parser.parse_args()
     if options.seed is not None:
         return _replay(options.seed)
+    if options.digests is not None:
+        for seed in options.digests:
+            print(play_seed(seed).trace.digest)
+        return 0
     began = time.monotonic()
     total, failures = Figures(), []
     shares = [
