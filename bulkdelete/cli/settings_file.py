@@ -19,6 +19,7 @@ _COMMANDS: Final = (("canary", "check_command"), ("api_key_command",))
 is the same however the configuration is named, as a plan holds it."""
 _SECRETS: Final = frozenset({"api_key", "apikey", "api_token", "key", "token", "password", "authorization", "bearer"})
 _STDIN: Final = "-"
+_TOO_DEEP: Final = "it is too deeply nested. Nothing was sent"
 
 
 def load(path: str) -> dict[str, Any]:
@@ -38,7 +39,14 @@ def load(path: str) -> dict[str, Any]:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: {error}: this is not TOML. Nothing was sent") from None
-    _refuse_secrets(values, path)
+    except ValueError:  # Python's own limit, which guards against numbers that take minutes
+        raise SettingsError(f"{path}: a number has too many digits. Nothing was sent") from None
+    except RecursionError:
+        raise SettingsError(f"{path}: {_TOO_DEEP}") from None
+    try:
+        _refuse_secrets(values, path)
+    except RecursionError:
+        raise SettingsError(f"{path}: {_TOO_DEEP}") from None
     for keys in _PATHS:
         _take_from(values, keys, partial(_taken_from, Path(path).parent))
     for keys in _COMMANDS:
