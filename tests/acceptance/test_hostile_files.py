@@ -13,8 +13,10 @@ from bulkdelete.errors import PlanRefused
 from bulkdelete.planning import Plan
 from bulkdelete.sources.json_values import Unfit, parsed
 from tests.acceptance.command import TABLE_ID, Command, fates, ids, purge, serving, write_csv
+from tests.acceptance.measuring import measured
 from tests.unit import sound_ledger
 
+MOST_KIBIBYTES = 200 * 1024
 LEADING_BACK = Path(__file__).parents[1] / "fuzzing" / "corpus" / "ledger" / "rows_lead_back.db"
 
 
@@ -116,3 +118,13 @@ def test_a_line_of_brackets_and_quotes_that_do_not_end_costs_no_more_than_its_le
     with pytest.raises(Unfit, match="invalid JSON"):
         parsed("[]" * 450 + '\\"' * 500_000)  # a megabyte: a look back from each quote takes hours
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("line", ['a","', 'a","x', '"", "'], ids=["open at every end", "and malformed", "even"])
+async def test_a_csv_with_a_quote_open_at_every_line_s_end_costs_no_more_than_its_length(tmp_path, emulator, line):
+    (tmp_path / "ids.csv").write_text(f"record_id,b\n{ids(1)[0]},b\n" + f"{line}\n" * 100_000)
+    done, usage = await measured(purge(tmp_path, emulator, "ids.csv"))
+    assert (done.code, done.report["acknowledged"]) == (1, 1), done.everything
+    assert done.report["invalid"] > 80_000
+    assert usage.ru_utime + usage.ru_stime < 20
+    assert usage.ru_maxrss < MOST_KIBIBYTES
