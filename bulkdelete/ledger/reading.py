@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager, suppress
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -159,7 +160,7 @@ class LedgerReader:
     def _ranges_after(self, row: int) -> list[StoredRange]:
         with self._at_one_moment() as connection:
             return [
-                StoredRange(first_row, end_row, records, digest, finished=True)
+                StoredRange(index(first_row), index(end_row), index(records), digest, finished=True)
                 for first_row, end_row, records, digest in connection.execute(_RANGES, (row,))
             ]
 
