@@ -89,13 +89,14 @@ class Plan(BaseModel):
             digest = values.pop("digest")
             plan = cls.model_validate(values)
             is_whole = type(plan.settings["batch"]["size"]) is int
+            found = plan.digest
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError, ValidationError):
             raise PlanRefused(f"{name} is no plan that this bulkdelete made. Nothing was sent") from None
         if not is_whole:
             raise PlanRefused(f"{name} is no plan that this bulkdelete made: it has no batch size. Nothing was sent")
-        if digest != plan.digest:
+        if digest != found:
             raise PlanRefused(
-                f"{name} was changed after it was made: its digest is {plan.digest}, and it says {digest}. Nothing was "
+                f"{name} was changed after it was made: its digest is {found}, and it says {digest}. Nothing was "
                 "sent. Make a new plan"
             )
         return plan

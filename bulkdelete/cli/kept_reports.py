@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bulkdelete.ledger.totals import Totals
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_MOST_REPORT_BYTES: Final = 16 * 1024 * 1024
 _MOST_RUNS: Final = 5
 _LONGEST_VALUE: Final = 100
 
@@ -52,7 +53,8 @@ def kept(digest: str | None, report: Path | None) -> Kept | None:
 
 def _from_report(path: Path) -> Kept:
     try:
-        values = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            values = json.loads(file.read(_MOST_REPORT_BYTES))
     except OSError as error:
         raise SettingsError(f"{path}: the report cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):

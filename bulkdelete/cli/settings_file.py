@@ -19,6 +19,8 @@ _COMMANDS: Final = (("canary", "check_command"), ("api_key_command",))
 is the same however the configuration is named, as a plan holds it."""
 _SECRETS: Final = frozenset({"api_key", "apikey", "api_token", "key", "token", "password", "authorization", "bearer"})
 _STDIN: Final = "-"
+_MOST_BYTES: Final = 16 * 1024 * 1024
+_TOO_DEEP: Final = "it is too deeply nested. Nothing was sent"
 
 
 def load(path: str) -> dict[str, Any]:
@@ -29,7 +31,11 @@ def load(path: str) -> dict[str, Any]:
 
     """
     try:
-        text = Path(path).read_text("utf-8")
+        with open(path, "rb") as file:  # noqa: PTH123 - reads no more than a configuration may have
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise SettingsError(f"{path}: a configuration has at most {_MOST_BYTES:,} bytes. Nothing was sent")
+        text = data.decode().replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise SettingsError(f"{path}: the configuration cannot be read: {error.strerror}. Nothing was sent") from None
     except UnicodeDecodeError:
@@ -38,7 +44,14 @@ def load(path: str) -> dict[str, Any]:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: {error}: this is not TOML. Nothing was sent") from None
-    _refuse_secrets(values, path)
+    except ValueError:  # Python's own limit, which guards against numbers that take minutes
+        raise SettingsError(f"{path}: a number has too many digits. Nothing was sent") from None
+    except RecursionError:
+        raise SettingsError(f"{path}: {_TOO_DEEP}") from None
+    try:
+        _refuse_secrets(values, path)
+    except RecursionError:
+        raise SettingsError(f"{path}: {_TOO_DEEP}") from None
     for keys in _PATHS:
         _take_from(values, keys, partial(_taken_from, Path(path).parent))
     for keys in _COMMANDS:

@@ -33,8 +33,10 @@ def command(ledger: Path, *, as_json: bool, events: bool) -> None:
         if events:
             click.echo("".join(f"{json.dumps(asdict(event))}\n" for event in reader.events()), nl=False)
             return
-        status = _status(ledger, reader)
-    click.echo(json.dumps(status) if as_json else "\n".join(_lines(status)))
+        with reader.reading_values():
+            status = _status(ledger, reader)
+            told = json.dumps(status) if as_json else "\n".join(_lines(status))
+    click.echo(told)
 
 
 def _status(ledger: Path, reader: LedgerReader) -> dict[str, Any]:

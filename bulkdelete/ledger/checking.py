@@ -80,7 +80,7 @@ class _Checking:
         for key, value in self._connection.execute("SELECT key, value FROM job ORDER BY key"):
             try:
                 self.found.facts[key] = texts.given(value)
-            except (ValueError, AttributeError):
+            except (ValueError, TypeError):
                 self.say(f"the fact {key} cannot be read")
         missing = [key for key in _IDENTITY if key not in self.found.facts]
         if missing:

@@ -132,8 +132,9 @@ def _open(path: Path, identity: Mapping[str, str], synchronous: str, version: st
         opening.check_only_name(file)
         connection = opening.connect(file, synchronous)
         try:
-            run = _begin(connection, path, identity, version)
-            return _Opened(lock, connection, run, totals.count(connection), writes.facts(connection))
+            with opening.reading_values(path):
+                run = _begin(connection, path, identity, version)
+                return _Opened(lock, connection, run, totals.count(connection), writes.facts(connection))
         except sqlite3.Error as error:
             connection.close()
             raise LedgerStorageError(f"{path}: the ledger cannot be used: {error}. Nothing was sent") from None

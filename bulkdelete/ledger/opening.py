@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
@@ -15,7 +15,7 @@ from bulkdelete.ledger import runs, schema, texts, writes
 from bulkdelete.settings import with_default_column
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _OLDEST_SQLITE: Final = (3, 37, 0)  # STRICT tables
@@ -78,7 +78,8 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
         _make(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
     try:
-        _prepare(connection, path, synchronous)
+        with reading_values(path):  # SQLite's own words may quote what was damaged, and be no text
+            _prepare(connection, path, synchronous)
     except sqlite3.Error as error:
         connection.close()
         raise unreadable(path, error, ". Nothing was sent") from None
@@ -102,7 +103,8 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)
         connection.execute("PRAGMA busy_timeout=5000")
-        _check_version(connection, path)
+        with reading_values(path):
+            _check_version(connection, path)
     except BaseException as error:
         if connection is not None:
             connection.close()
@@ -226,17 +228,27 @@ def check_whole(connection: sqlite3.Connection, path: Path) -> None:
     except sqlite3.Error as error:
         raise unreadable(path, error) from None
     if found != "ok":
-        raise _damaged(path, found.splitlines()[-1])
+        raise damaged(path, found.splitlines()[-1])
 
 
 def unreadable(path: Path, error: sqlite3.Error, hint: str = "") -> LedgerStorageError:
     """Return what is said where SQLite cannot read the ledger at *path*, with a *hint* where it is not damaged."""
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return _damaged(path, str(error))
+        return damaged(path, str(error))
     return LedgerStorageError(f"{path}: the ledger cannot be read: {error}{hint}")
 
 
-def _damaged(path: Path, said: str) -> LedgerStorageError:
+@contextmanager
+def reading_values(path: Path) -> Iterator[None]:
+    """While entered, a value that no ledger holds is damage, as a page is: a changed byte may make it."""
+    try:
+        yield
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise damaged(path, f"a value in it is none that a ledger holds: {error}") from None
+
+
+def damaged(path: Path, said: str) -> LedgerStorageError:
+    """Return what is said of a damaged ledger, and what to do; *said* is what was found."""
     return LedgerStorageError(
         f"{path}: the ledger cannot be read to its end, as it is damaged ({said}). Nothing was sent. Copy it away "
         "before anything else, with its -wal file if there is one; bulkdelete verify says what of it can be read. "

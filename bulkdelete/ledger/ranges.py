@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.ledger import schema
@@ -28,6 +29,7 @@ def read_page(first_row: int, connection: sqlite3.Connection) -> list[StoredRang
 def stored_range(connection: sqlite3.Connection, columns: tuple[Any, ...]) -> StoredRange:
     """Return a row of ``batch`` as a value, with its parts and set-aside rows where it is not finished."""
     first_row, end_row, records, digest, state, ambiguous, set_aside = columns
+    end_row, records = index(end_row), index(records)  # TypeError, where a damaged page has none
     if state in _FINISHED:
         return StoredRange(first_row, end_row, records, digest, finished=True, ambiguous=ambiguous > 0)
     within = (first_row, end_row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager, suppress
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -15,6 +16,7 @@ from bulkdelete.records import Fate, StoredRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
 
@@ -111,12 +113,16 @@ class LedgerReader:
         if opening.is_soon_checked(self.path):
             self.check_whole()
 
+    def reading_values(self) -> AbstractContextManager[None]:
+        """While entered, a value that no ledger holds raises :class:`LedgerStorageError`."""
+        return opening.reading_values(self.path)
+
     def ranges(self) -> Iterator[StoredRange]:
         """Yield every range in the order of its first row, without its parts."""
         after = -(2**63)
         while page := self._ranges_after(after):
             yield from page
-            after = page[-1].first_row
+            after = self._onward(after, page[-1].first_row)
 
     def running(self) -> int | None:
         """Return the id of the process that writes the ledger now, 0 where it is not known, or ``None``."""
@@ -127,7 +133,7 @@ class LedgerReader:
         after = -1
         while page := self._failures_after(after):
             yield from page
-            after = page[-1].row
+            after = self._onward(after, page[-1].row)
 
     def readable_failures(self) -> Iterator[RowFate]:
         """Yield the same of a ledger that may be damaged, without those that cannot be read."""
@@ -136,24 +142,31 @@ class LedgerReader:
             for columns in page:
                 with suppress(ValueError, TypeError, AttributeError):
                     yield texts.from_row(columns)
-            after = page[-1][0]
+            after = self._onward(after, page[-1][0])
 
     def open_ranges(self) -> Iterator[Left]:
         """Yield every range with rows left, with what came of them so far."""
         first_row = 0
         while page := self._open_ranges_from(first_row):
             yield from page
-            first_row = page[-1].stored.end_row
+            first_row = self._onward(first_row, page[-1].stored.end_row)
+
+    def _onward(self, before: int, after: int) -> int:
+        """Return *after*, where the next page begins; raise where a damaged one would be read again and again."""
+        if after <= before:
+            raise opening.damaged(self.path, f"what stands before row {before} comes after it again")
+        return after
 
     def _ranges_after(self, row: int) -> list[StoredRange]:
         with self._at_one_moment() as connection:
             return [
-                StoredRange(first_row, end_row, records, digest, finished=True)
+                StoredRange(index(first_row), index(end_row), index(records), digest, finished=True)
                 for first_row, end_row, records, digest in connection.execute(_RANGES, (row,))
             ]
 
     def _failures_after(self, row: int) -> list[RowFate]:
-        return [texts.from_row(columns) for columns in self._rows_after(row)]
+        with self.reading_values():
+            return [texts.from_row(columns) for columns in self._rows_after(row)]
 
     def _rows_after(self, row: int) -> list[tuple[Any, ...]]:
         with self._at_one_moment() as connection:
@@ -178,7 +191,8 @@ class LedgerReader:
         try:
             self._connection.execute("BEGIN")
             try:
-                yield self._connection
+                with self.reading_values():
+                    yield self._connection
             finally:
                 self._connection.execute("ROLLBACK")  # a COMMIT fails where a damaged page was read before
         except sqlite3.Error as error:

@@ -26,6 +26,8 @@ def kept(text: str) -> str | bytes:
 
 def given(stored: str | bytes) -> str:
     """Return what :func:`kept` was given."""
+    if not isinstance(stored, str | bytes):
+        raise TypeError(f"a text is {stored!r}, which is none")
     return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
 
 

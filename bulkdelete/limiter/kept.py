@@ -36,7 +36,7 @@ def loaded(snapshot: str) -> object:
     """Return what was kept as JSON; ``None`` where it cannot be read."""
     try:
         return json.loads(snapshot)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

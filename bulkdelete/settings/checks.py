@@ -67,8 +67,10 @@ def check_pattern(pattern: str) -> str:
     """Return *pattern*; raise ``ValueError`` unless it is a regular expression."""
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError) as error:
         raise ValueError(f"is no regular expression: {error}") from None
+    except RecursionError:
+        raise ValueError("is too deeply nested for a regular expression") from None
     return pattern
 
 

@@ -67,7 +67,7 @@ class IdentifierSettings(Section):
     """What the record ids of one table look like; a row that does not is set aside as invalid."""
 
     pattern: Pattern = ""
-    """A regular expression that matches the whole id."""
+    """A regular expression that matches the whole id. One that backtracks for ever, as (a+)+ may, is not stopped."""
     lengths: tuple[int, ...] = ()
     """The numbers of characters that an id may have."""
     prefixes: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from io import StringIO
-from itertools import chain, compress
+from itertools import accumulate, chain, compress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bulkdelete.records import Defect
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bulkdelete.sources.lines import Block
 
 _ENDLESS: Final = "a quoted field that does not end"
+_TOO_LARGE: Final = "field larger than field limit"  # the csv module's own, which a row that begins later may keep
 _RETURN: Final = "\r"
 _STANDS_FOR_A_RETURN: Final = "\udc0d"  # the csv module ends a line at a lone one; no decoder gives this
 
@@ -41,6 +42,29 @@ class ParsedRows(NamedTuple):
     lines: Sequence[int]
 
 
+class _Ahead(NamedTuple):
+    """What became of a row of several lines that is none: where each of its lines ended, a quoted field was open.
+
+    A row that begins in a later one of them and has such a field open at that line's end comes to the same: it need not
+    be read to there again, which would make the work grow with the square of the lines. *sizes* are bytes, from *first*
+    on to before each line and to *end*; *reason* says why it is malformed, where it is, and *asked* that it goes on.
+    """
+
+    first: int
+    end: int
+    sizes: Sequence[int]
+    asked: bool
+    reason: str
+
+    def holds_for(self, start: int) -> bool:
+        """Return whether a quoted field was open at the end of the line *start*: in the last one, something came."""
+        return start < (self.end if self.asked else self.end - 1)
+
+    def bytes_from(self, start: int) -> int:
+        """Return how many bytes there are from the line *start* to the end."""
+        return self.sizes[-1] - self.sizes[start - self.first]
+
+
 class Cells:
     """Reads the rows of one file, whose fields stand between *delimiter*.
 
@@ -58,6 +82,7 @@ class Cells:
         self._rows: list[list[str] | Defect] = []
         self._raws: list[str] = []
         self._lines: list[int] = []
+        self._ahead: _Ahead | None = None
 
     def rows(self, blocks: Iterable[Block | Defect]) -> Iterator[PlainLines | ParsedRows]:
         """Yield the rows of *blocks*."""
@@ -94,6 +119,7 @@ class Cells:
         while start < len(self._held) and not waits:
             start, waits = self._parse_from(start, at_end=at_end)
         del self._held[:start]
+        self._ahead = None
         self._line += start
         self._clean = self._clean or not self._held
         if self._rows:
@@ -118,6 +144,34 @@ class Cells:
 
     def _parse_from(self, start: int, *, at_end: bool) -> tuple[int, bool]:
         """Parse the lines held from *start* on; return where to go on, and whether more lines are needed for that."""
+        if self._ahead is not None and self._ahead.holds_for(start):
+            return self._parse_line(start, self._ahead, at_end=at_end)
+        return self._parse_anew(start, at_end=at_end)
+
+    def _parse_line(self, start: int, ahead: _Ahead, *, at_end: bool) -> tuple[int, bool]:
+        """Do the same of one line; where it leaves a quoted field open, *ahead* says what comes of that."""
+        asked = list[bool]()
+        lines = chain((self._held[start],), _noting_that_it_is_asked(asked))
+        try:
+            fields = next(csv.reader(lines, delimiter=self._delimiter, strict=True))
+        except csv.Error as error:
+            if not asked:
+                endless = self._is_too_long(self._held[start])
+                self._mend(start, _ENDLESS if endless else _malformed(error))
+            elif ahead.bytes_from(start) > self._max_row_bytes or (ahead.asked and at_end):
+                self._mend(start, _ENDLESS)
+            elif ahead.asked:
+                return start, True
+            elif ahead.reason:
+                self._mend(start, ahead.reason)
+            else:
+                return self._parse_anew(start, at_end=at_end)
+            return start + 1, False
+        if fields:
+            self._take(start, fields, self._held[start])
+        return start + 1, False
+
+    def _parse_anew(self, start: int, *, at_end: bool) -> tuple[int, bool]:
         held, asked = self._held, list[bool]()
         lines = chain(map(held.__getitem__, range(start, len(held))), _noting_that_it_is_asked(asked))
         reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
@@ -128,6 +182,7 @@ class Cells:
                 raw = held[first] if end == first + 1 else "".join(held[first:end])
                 if end > first + 1 and self._is_too_long(raw):
                     self._set_aside(first, _ENDLESS)
+                    self._look_ahead(first, end)
                     return first + 1, False
                 if fields:
                     self._take(first, fields, raw)
@@ -137,9 +192,16 @@ class Cells:
             if asked and not at_end and not self._is_too_long(read):
                 return first, True
             endless = asked or self._is_too_long(read)
-            self._mend(first, _ENDLESS if endless else f"not well-formed: {error}")
+            self._mend(first, _ENDLESS if endless else _malformed(error))
+            reason = "" if asked or _TOO_LARGE in str(error) else _malformed(error)
+            self._look_ahead(first, start + reader.line_num, asked=bool(asked), reason=reason)
             return first + 1, False
         return first, False
+
+    def _look_ahead(self, first: int, end: int, *, asked: bool = False, reason: str = "") -> None:
+        """Keep what became of the lines from *first* to *end*, if they are several."""
+        sizes = accumulate(map(_bytes_of, self._held[first:end]), initial=0)
+        self._ahead = _Ahead(first, end, [*sizes], asked, reason) if end > first + 1 else None
 
     def _take(self, first: int, fields: list[str], raw: str) -> None:
         if not self._clean and is_escaped(raw):
@@ -167,12 +229,20 @@ class Cells:
         self._lines.append(self._line + first)
 
     def _is_too_long(self, raw: str) -> bool:
-        return len(raw) > self._max_row_bytes or len(raw.encode("utf-8", "surrogatepass")) > self._max_row_bytes
+        return len(raw) > self._max_row_bytes or _bytes_of(raw) > self._max_row_bytes
 
 
 def unmarked(raw: str) -> str:
     """Return the *raw* text of a row of :class:`ParsedRows` as it stood in the file, without the last line's end."""
     return raw.removesuffix("\n").replace(_STANDS_FOR_A_RETURN, _RETURN)
+
+
+def _bytes_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _malformed(error: csv.Error) -> str:
+    return f"not well-formed: {error}"
 
 
 def as_range(lines: list[int]) -> Sequence[int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 RECORD_ID: Final = "record_id"
 _DIGITS_OF_AN_ID: Final = 6
 _MOST_COLUMNS_NAMED: Final = 40
+_MOST_DIGITS_OF_A_COLUMN: Final = 9
 _MOST_NAME_CHARACTERS: Final = 60
 
 
@@ -112,12 +113,13 @@ def columns_by_number(where: str, settings: ReadingSettings, delimiter: str) -> 
             f"{where}: a filter needs the column's name, and without a header there is none. Nothing was sent. "
             "Give the file a header, or use the record ids"
         )
-    if not settings.column.isdecimal() or not settings.column.isascii() or int(settings.column) < 1:
+    number = _number(settings.column)
+    if not number:
         raise SourceRefused(
             f"{where}: without a header, columns are numbers from 1, and {settings.column!r} is none. Nothing was "
             "sent. Say which column holds the record ids, as in --column 1"
         )
-    return Columns(int(settings.column) - 1, None, "", delimiter, measure="the first row")
+    return Columns(number - 1, None, "", delimiter, measure="the first row")
 
 
 def columns_of(where: str, header: list[str], settings: ReadingSettings, delimiter: str) -> Columns:
@@ -146,15 +148,22 @@ def _position(where: str, header: list[str], column: str) -> int:
         )
     if times == 1:
         return header.index(column)
-    if column.isdecimal() and column.isascii() and 1 <= int(column) <= len(header):
-        named = header[int(column) - 1]
+    number = _number(column)
+    if 1 <= number <= len(header):
+        named = header[number - 1]
         if len(named) >= _DIGITS_OF_AN_ID and named.isdecimal():
             raise SourceRefused(
                 f"{where}: the first line holds {named!r} where a column's name would stand: it looks like a record. "
                 "Nothing was sent. If the file has no header, say so with --no-header"
             )
-        return int(column) - 1
+        return number - 1
     raise _missing_column(where, header, column)
+
+
+def _number(column: str) -> int:
+    """Return the number of a column; 0 where *column* is none, or one that no file has."""
+    is_number = column.isdecimal() and column.isascii() and len(column) <= _MOST_DIGITS_OF_A_COLUMN
+    return int(column) if is_number else 0
 
 
 def _missing_column(where: str, header: list[str], column: str) -> SourceRefused:

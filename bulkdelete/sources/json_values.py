@@ -8,7 +8,9 @@ from decimal import Decimal
 from typing import Final, NoReturn
 
 _MOST_DEPTH: Final = 400
-_STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_STRING_OR_BRACKET: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]'
+)  # one that does not end is no JSON: no going back
 
 
 class Unfit(Exception):

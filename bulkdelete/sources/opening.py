@@ -104,6 +104,8 @@ def _look(path: Path) -> int | None:
         found = path.stat()
         if stat.S_ISDIR(found.st_mode):
             raise SourceRefused(f"{path} is a directory. Nothing was sent. Name the files that hold the records")
+        if _is_endless(found) and not str(path).startswith(_OPEN_FILES):
+            raise SourceRefused(f"{path} is a device, which may never end. Nothing was sent. Name a file, or a FIFO")
         if not os.access(path, os.R_OK):
             raise PermissionError(0, "it may not be read")
     except FileNotFoundError:
@@ -120,6 +122,12 @@ def _look(path: Path) -> int | None:
             "that hold the records, with a glob such as '*.csv' where there are many"
         )
     return found.st_size if regular else None
+
+
+def _is_endless(found: os.stat_result) -> bool:
+    """Return whether it is a device, but not the one that is empty."""
+    is_device = stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
+    return is_device and found.st_rdev != os.stat(os.devnull).st_rdev  # noqa: PTH116 - its number
 
 
 def _kind_by_name(path: Path | None) -> str:

@@ -59,7 +59,7 @@ def _item(line: str) -> Item:
                 return Filter(column, value)
             case [str(reason), str(text), str(fingerprint), 0]:
                 return Defect(reason, text, bytes.fromhex(fingerprint))
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     raise _damaged()
 

@@ -44,7 +44,7 @@ def transcoded(read: Callable[[int], bytes], encoding: str, name: str) -> Callab
             except UnicodeError as error:
                 raise SourceRefused(_refusal(name, encoding, error)) from None
             if text:
-                return text.encode("utf-8", "surrogateescape")
+                return text.encode("utf-8", _UNDECODABLE)
         return b""
 
     return read_utf_8
@@ -61,7 +61,10 @@ def _refusal(name: str, encoding: str, error: UnicodeError) -> str:
     )
 
 
-def _never_utf_8(error: UnicodeError) -> tuple[str, int]:
+def _never_utf_8(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Stand for bytes that do not decode, and for lone surrogates, which some codecs give: UTF-7, for one."""
+    if isinstance(error, UnicodeEncodeError):
+        return b"\xff" * (error.end - error.start), error.end
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return "\udcff" * max(1, error.end - error.start), error.end

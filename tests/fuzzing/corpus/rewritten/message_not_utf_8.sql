@@ -1,0 +1,1 @@
+UPDATE batch SET state=3,message=x'ff'

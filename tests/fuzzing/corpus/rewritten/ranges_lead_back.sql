@@ -1,0 +1,1 @@
+UPDATE batch SET end_row = 0, state = 3 WHERE first_row = 4

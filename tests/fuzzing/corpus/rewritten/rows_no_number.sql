@@ -1,0 +1,1 @@
+UPDATE job SET value = '2x' WHERE key = 'source_rows'

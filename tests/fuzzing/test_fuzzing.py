@@ -1,0 +1,80 @@
+"""Every target keeps what it promises, with its corpus and with a second of fresh inputs; and a breach is seen."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.fuzzing.campaign import CORPUS, Trial, corpus_of, minimised, run
+from tests.fuzzing.mutating import MOST_BYTES, Mutator
+from tests.fuzzing.targets import TARGETS, Target
+
+SECONDS = 1.2
+pytestmark = pytest.mark.filterwarnings("ignore:Possible (nested set|set difference):FutureWarning")  # of a pattern
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_whatever_it_is_fed_it_reads_or_refuses_in_bounded_time_and_memory(name):
+    figures = run(name, SECONDS, seed=1)
+    assert not figures.fault, f"{figures.fault}\n{figures}\npython -m tests.fuzzing --target {name} --seconds {SECONDS}"
+    assert figures.inputs > len(corpus_of(TARGETS[name]))
+
+
+def target(read):
+    return Target("x", read, (), list)
+
+
+def test_a_crash_is_seen_and_its_input_made_small(tmp_path):
+    def crashing(data, folder):
+        assert b"!" not in data
+
+    trial = Trial(target(crashing), tmp_path)
+    assert trial.fault_of(b"fine") == ""
+    assert "AssertionError" in trial.fault_of(b"fine" * 100 + b"!" + b"fine" * 100)
+    assert minimised(trial, b"fine" * 100 + b"!" + b"fine" * 100) == b"!"
+
+
+def test_what_takes_too_long_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.fuzzing.campaign.MOST_CPU_SECONDS", 0.1)
+
+    def slow(data, folder):
+        until = time.process_time() + 0.1
+        while time.process_time() <= until:
+            pass
+
+    assert "CPU seconds" in Trial(target(slow), tmp_path).fault_of(b"")
+
+
+def test_what_takes_too_much_memory_is_seen(monkeypatch):
+    def greedy(data, folder):
+        assert bytearray(300 * 2**20) != data
+
+    greedy_one = Target("greedy", greedy, (), lambda: [b""])
+    monkeypatch.setitem(TARGETS, "greedy", greedy_one)
+    monkeypatch.setattr("tests.fuzzing.campaign.Trial.fault_of", after_the_first(Trial.fault_of))
+    assert "grew by" in run("greedy", 1, seed=1).fault
+
+
+def after_the_first(fault_of):
+    calls = []
+
+    def fault_of_all_but_the_first(self, data):
+        calls.append(data)
+        return fault_of(self, data) if len(calls) > 1 else ""
+
+    return fault_of_all_but_the_first
+
+
+def test_a_seed_makes_the_same_inputs_again_and_none_is_too_large():
+    def first(seed):
+        inputs = Mutator(seed, [b"541278230707963208\n" * 100], [b'"', b","]).inputs()
+        return [next(inputs) for _ in range(300)]
+
+    assert first(7) == first(7) != first(8)
+    assert max(map(len, first(7))) <= MOST_BYTES
+    assert len(set(first(7))) > 150
+
+
+def test_the_corpus_is_of_targets_that_are_there():
+    assert {path.name for path in CORPUS.iterdir()} <= set(TARGETS)
