@@ -93,7 +93,7 @@ class _Checking:
             if number not in known:
                 self.say(f"run {number} is missing")
         if not known:
-            self.say("no run is on record, and only a run makes a ledger")
+            self.say("no run is on record: the first was cut off before it began, or its rows were taken away")
         for run in self.found.runs:
             fault = _fault_of(run)
             if fault:
