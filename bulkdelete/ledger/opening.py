@@ -180,10 +180,15 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _make(path: Path) -> None:
-    """Make the ledger's file, whole or not at all: beside its place, synced, then moved there."""
+    """Make the ledger's file, whole or not at all: beside its place, synced, then moved there.
+
+    It has its write-ahead log from the first moment on: a change to it later would leave a journal behind where it is
+    cut off, and whoever may only read cannot undo that.
+    """
     new = path.with_name(f"{path.name}.new")
     try:
-        new.unlink(missing_ok=True)
+        for suffix in ("", "-wal", "-shm"):
+            new.with_name(new.name + suffix).unlink(missing_ok=True)
         descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(descriptor, 0o600)
@@ -192,7 +197,8 @@ def _make(path: Path) -> None:
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.executescript(
                 f"PRAGMA journal_mode=MEMORY; PRAGMA synchronous=FULL; PRAGMA fullfsync=1; BEGIN; {schema.TABLES} "
-                f"PRAGMA application_id={schema.APPLICATION_ID}; PRAGMA user_version={schema.SCHEMA_VERSION}; COMMIT;"
+                f"PRAGMA application_id={schema.APPLICATION_ID}; PRAGMA user_version={schema.SCHEMA_VERSION}; COMMIT; "
+                "PRAGMA journal_mode=WAL;"
             )
         new.rename(path)
     except (OSError, sqlite3.Error) as error:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -174,9 +175,25 @@ async def test_a_folder_that_cannot_be_written_is_refused_and_can_be_read(tmp_pa
 
 async def test_what_a_killed_creation_left_is_no_obstacle(tmp_path):
     (tmp_path / "a.db.new").write_bytes(b"half a file")
+    (tmp_path / "a.db.new-wal").write_bytes(b"half a log")
     async with opened(tmp_path / "a.db"):
         pass
-    assert not (tmp_path / "a.db.new").exists()
+    assert {file.name for file in tmp_path.iterdir()} == {"a.db", "a.db.lock"}
+
+
+async def test_a_new_ledger_comes_to_its_place_with_its_log_so_that_no_journal_is_left_by_whatever_cuts_it_off(
+    tmp_path, monkeypatch
+):
+    versions, rename = [], os.rename
+
+    def watched(old, new):
+        versions.append(Path(old).read_bytes()[18:20])
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", watched)
+    async with opened(tmp_path / "a.db"):
+        pass
+    assert versions == [b"\x02\x02"]  # SQLite's: to be read and written with a write-ahead log
 
 
 async def test_a_damaged_ledger_of_a_killed_run_is_refused(tmp_path):

@@ -195,6 +195,14 @@ async def test_a_row_removed_added_changed_or_moved_is_refused_with_its_rows_nam
     assert reading.batches == []
 
 
+@pytest.mark.parametrize("is_finished", [True, False])
+@pytest.mark.parametrize("other", [Defect("too long", "", b"5"), "another space"])
+async def test_a_row_that_is_never_sent_is_known_again_like_any_other(other, is_finished):
+    before, after = ([*TEN[:4], row, *TEN[5:]] for row in (Defect("too long", "", b"4"), other))
+    reading = Reading(after, [stored(batch, finished=is_finished) for batch in cut_all(before, THREES)])
+    await refusal(reading, "rows 3 to 6 ")
+
+
 @pytest.mark.parametrize("at", range(10))
 async def test_nothing_of_the_range_that_changed_or_past_it_is_given(at):
     changed = [*TEN[:at], "x", *TEN[at + 1 :]]

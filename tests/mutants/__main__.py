@@ -1,0 +1,45 @@
+"""Every mutant against its own tests, and where those let it pass, against all others: ``python -m tests.mutants``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from tests.mutants.campaign import THE_REST, DoesNotApplyError, Mutant, NotRunError, every, failing, tree
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("names", nargs="*", help="only these mutants")
+    names = parser.parse_args().names
+    mutants = [mutant for mutant in every() if not names or mutant.name in names]
+    began = time.monotonic()
+    with tree() as sound:
+        wrong = failing(sound, [test for mutant in mutants for test in mutant.tests])
+    if wrong is not None:
+        print(f"{wrong} fails without any mutant: it catches nothing")
+        return 1
+    caught = sum([_is_caught(mutant) for mutant in mutants])
+    print(f"{caught} of {len(mutants)} mutants caught in {time.monotonic() - began:.0f} s")
+    return caught != len(mutants) or not mutants
+
+
+def _is_caught(mutant: Mutant) -> bool:
+    print(f"{mutant.name}: {mutant.says}", flush=True)
+    try:
+        with tree(mutant) as copy:
+            test, unnamed = failing(copy, mutant.tests), ""
+            if test is None:
+                print("  its own tests let it pass; all others are run", flush=True)
+                test, unnamed = failing(copy, THE_REST), ": name it in the patch"
+    except (DoesNotApplyError, NotRunError) as error:
+        print(f"  {error}")
+        return False
+    again = f"SURVIVES. Write the test that catches it, then: python -m tests.mutants {mutant.name}"
+    print(f"  caught by {test}{unnamed}" if test is not None else f"  {again}", flush=True)
+    return test is not None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

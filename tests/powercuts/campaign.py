@@ -1,0 +1,265 @@
+"""Histories recorded, cut anywhere, and opened again with the ledger's own code on the standard library's SQLite.
+
+An image is sound where the ledger opens, holds exactly what the operations up to some point of their order left, that
+point not before the last one that was acknowledged nor behind the last one submitted, and can be gone on with until
+every row is settled and a check finds nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import pickle
+import sqlite3
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.errors import BulkDeleteError
+from bulkdelete.ledger import open_ledger, read_ledger
+from bulkdelete.ledger.sealing import COLUMNS
+from bulkdelete.records import Ended
+from bulkdelete.settings import Settings
+from tests.powercuts import histories
+from tests.powercuts.disk import Disk
+from tests.powercuts.histories import Begin, End, Intend
+from tests.powercuts.recording import recorded
+from tests.unit.test_ledger import IDENTITY, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bulkdelete.ledger import DurableLedger
+    from tests.powercuts.disk import Event
+    from tests.powercuts.histories import Operation
+
+LEDGER: Final = "a.db"
+FULL: Final = Settings.from_mapping({}).ledger.synchronous
+MEMORY: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where files are synced in no time: what a sync is worth is the disk's model here."""
+_AT_ONCE: Final = 8
+_OF_BATCHES: Final = COLUMNS["batch"].replace("changed_ms, ", "").replace("ambiguous, ", "")
+_CONTENT: Final = (
+    "SELECT key, value FROM job WHERE key NOT LIKE 'identity.%' ORDER BY key",
+    "SELECT id, ended, reason, requests, retries FROM run WHERE id < (SELECT max(id) FROM run) OR ? ORDER BY id",
+    "SELECT id, run, kind, detail FROM event ORDER BY id",
+    f"SELECT {_OF_BATCHES} FROM batch ORDER BY first_row",
+    "SELECT * FROM part ORDER BY first_row",
+    "SELECT * FROM row ORDER BY row",
+)
+"""Everything that a ledger holds but the times, its identity, and what the beginning of a run makes of doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What a power cut left, after so many operations were acknowledged and so many submitted."""
+
+    files: Mapping[str, bytes]
+    acknowledged: int
+    submitted: int
+
+
+@dataclass(slots=True)
+class Found:
+    """What came of images: ``faults`` says what is wrong with those that are not sound."""
+
+    images: int = 0
+    acknowledged: int = 0
+    lost: int = 0
+    faults: list[tuple[str, Image, History]] = field(default_factory=list)
+
+    def add(self, other: Found) -> None:
+        self.images += other.images
+        self.acknowledged += other.acknowledged
+        self.lost += other.lost
+        self.faults += other.faults
+
+
+class History:
+    """Operations at a ledger's door, those of a burst submitted at once, and what it holds after each of them."""
+
+    def __init__(self, bursts: Sequence[Sequence[Operation]]) -> None:
+        self.bursts = bursts
+        self.operations = [one for burst in bursts for one in burst]
+        intents = [one.batch for one in self.operations if isinstance(one, Intend)]
+        self.batches = {batch.first_row: batch for batch in intents if not batch.stored}
+        self.states: list[bytes] = []
+
+    async def play_one_by_one(self, begun_with: Mapping[str, bytes], states: Sequence[bytes]) -> None:
+        """Find what the ledger holds after each operation, without a power cut; *states* are known already."""
+        self.states = [*states]
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+            path = Path(folder) / LEDGER
+            write(begun_with, path.parent)
+            ledger = None
+            for operation in self.operations[len(states) - 1 :]:
+                ledger = await _done(path, ledger, [operation], FULL)
+                self.states.append(content(path, whole=True))
+            if ledger is not None:
+                await ledger.close(None)
+
+    async def record(self, begun_with: Mapping[str, bytes], done: int, synchronous: str) -> list[Event]:
+        """Play it on from a disk that holds the first *done* operations; return what was done to the disk."""
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+            write(begun_with, Path(folder))
+            with recorded(Path(folder)) as recorder:
+                ledger, at = None, 0
+                for burst in self.bursts:
+                    at += len(burst)
+                    if at <= done:
+                        continue
+                    recorder.note("submit", at)
+                    ledger = await _done(Path(folder) / LEDGER, ledger, burst, synchronous)
+                    recorder.note("acknowledge", at)
+                if ledger is not None:
+                    await ledger.close(None)
+        return recorder.events
+
+    async def judge(self, image: Image) -> Found:
+        """Open *image* as a run after the power cut does, compare it, and go on to the end."""
+        found = Found(images=1, acknowledged=image.acknowledged)
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+            path = Path(folder) / LEDGER
+            write(image.files, path.parent)
+            try:
+                fault, found.lost = await self._fault(path, image)
+            except BulkDeleteError as error:
+                fault = f"it cannot be gone on with: {error}"
+        found.faults = [(fault, image, self)] if fault else []
+        return found
+
+    async def operations_on(self, image: Image) -> int:
+        """Return how many operations the ledger holds that a sound *image* is of."""
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+            write(image.files, Path(folder))
+            ledger = await open_ledger(Path(folder) / LEDGER, IDENTITY)
+            try:
+                return self.operations_in(content(Path(folder) / LEDGER), image) or 0
+            finally:
+                await ledger.close(None)
+
+    def operations_in(self, state: bytes, image: Image) -> int | None:
+        """Return how many operations led to *state*: of those that may be, the most; ``None`` where no number did."""
+        at = [count for count, one in enumerate(self.states) if one == state]
+        return max([count for count in at if count <= image.submitted], default=None)
+
+    async def _fault(self, path: Path, image: Image) -> tuple[str, int]:
+        ledger = await open_ledger(path, IDENTITY)
+        try:
+            count = self.operations_in(content(path), image)
+            if count is None:
+                return "it holds what no number of operations left", 0
+            if count < image.acknowledged:
+                lost = image.acknowledged - count
+                return f"{lost} of {image.acknowledged} acknowledged operations are lost", lost
+            await self._go_on(ledger, count)
+        finally:
+            await ledger.close(Ended.COMPLETE)
+        with read_ledger(path) as reader:
+            findings = reader.check()
+        return "; ".join(findings.problems.shown), 0
+
+    async def _go_on(self, ledger: DurableLedger, count: int) -> None:
+        rest = histories.whole_rest(self.batches, await stored(ledger))
+        await asyncio.gather(*(one.submit(ledger) for one in rest))
+        totals = await ledger.count()
+        rows = max((batch.end_row for batch in self.batches.values()), default=0)
+        assert (totals.rows, totals.unresolved, totals.pending) == (rows, 0, 0), totals
+
+
+async def _done(
+    path: Path, ledger: DurableLedger | None, burst: Sequence[Operation], synchronous: str
+) -> DurableLedger | None:
+    first = burst[0]
+    if isinstance(first, Begin):
+        if ledger is not None:  # the run before ended by a power cut
+            await ledger.close(None)
+        return await open_ledger(path, IDENTITY, synchronous=synchronous)
+    assert ledger is not None
+    if isinstance(first, End):
+        await ledger.close(first.ended)
+        return None
+    await asyncio.gather(*(one.submit(ledger) for one in burst))  # type: ignore[union-attr]
+    return ledger
+
+
+def content(path: Path, *, whole: bool = False) -> bytes:
+    """Return what stands for all that the ledger holds, but for the run that looks at it, unless *whole*."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        return _digest([connection.execute(sql, (whole,) if "?" in sql else ()).fetchall() for sql in _CONTENT])
+
+
+def _digest(tables: list[list[tuple]]) -> bytes:
+    return hashlib.blake2b(repr(tables).encode(), digest_size=16).digest()
+
+
+EMPTY: Final = _digest([[] for _ in _CONTENT])
+"""What stands for a ledger that no operation was done to."""
+
+
+def write(files: Mapping[str, bytes], folder: Path) -> None:
+    """Put *files* into *folder*."""
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+
+def images(disk: Disk, events: Sequence[Event], dice: Random, count: int) -> Iterator[Image]:
+    """Yield *count* images of *disk*, cut after any of *events*."""
+    done = 0
+    for cut in sorted(dice.randint(0, len(events)) for _ in range(count)):
+        for event in events[done:cut]:
+            disk.do(event)
+        done = cut
+        yield Image(disk.after_cut(dice), disk.acknowledged, disk.submitted)
+
+
+def played(seed: int, number: int, synchronous: str = FULL) -> Found:
+    """Play history *number* of *seed* on a loop of its own."""
+    return asyncio.run(play(seed, number, synchronous))
+
+
+async def play(seed: int, number: int, synchronous: str = FULL) -> Found:
+    """Record one history, and then another one that goes on with what a power cut left; judge the images of both."""
+    count = histories.images_of(number)
+    found = Found()
+    dice = Random(f"{seed} {number} cuts")
+    history, files, states = History(histories.begun(seed, number)), {}, [EMPTY]
+    for part in (count - count // 2, count // 2):
+        await history.play_one_by_one(files, states)
+        done = len(states) - 1
+        events = await history.record(files, done, synchronous)
+        cut = [*images(Disk(files, done), events, dice, part)]
+        found.add(await judge_all(history, cut))
+        if found.faults:
+            break
+        image = dice.choice(cut)
+        files, states = image.files, history.states[: await history.operations_on(image) + 1]
+        operations = history.operations[: len(states) - 1]
+        history = History([operations, *histories.gone_on(dice, operations)])
+    return found
+
+
+async def judge_all(history: History, cut: Sequence[Image]) -> Found:
+    """Judge every image of *history*, some at once."""
+    found = Found()
+    for some in range(0, len(cut), _AT_ONCE):
+        for one in await asyncio.gather(*map(history.judge, cut[some : some + _AT_ONCE])):
+            found.add(one)
+    return found
+
+
+def kept(history: History, image: Image) -> Path:
+    """Keep *image*, and what it is judged by."""
+    path = Path(tempfile.mkdtemp(prefix="powercut-")) / "image.pickle"
+    path.write_bytes(pickle.dumps((history, image)))
+    return path
+
+
+def judged_again(path: Path) -> str:
+    """Return what is wrong with an image that was kept."""
+    history, image = pickle.loads(path.read_bytes())
+    return "; ".join(fault for fault, *_ in asyncio.run(history.judge(image)).faults)
