@@ -17,6 +17,9 @@ MOST_SHARE: Final = 0.001
 """So many batches that ran out of attempts, or were refused in a way that looked like a wrong file, or this share of
 all where that is more, are no failures until they were sent once more. Where three tenths fail by chance, 8 attempts
 are not enough for 0.3^8 of them, 66 in a million."""
+MOST_RECORDS: Final = 100_000
+"""While two thirds of the batches do not run out of attempts, so many records may wait for that: a part of the server
+was down. They take some 15 MB of memory."""
 
 
 class Deferred:
@@ -24,6 +27,7 @@ class Deferred:
 
     def __init__(self) -> None:
         self._parts: dict[int, list[Batch]] = {}
+        self._records = 0
         self._is_over = False
 
     def __len__(self) -> int:
@@ -34,10 +38,16 @@ class Deferred:
         row = outcome.batch.first_row
         if not outcome.again or self._is_over:
             return False
-        if row not in self._parts and len(self._parts) >= max(MOST, MOST_SHARE * batches):
+        if row not in self._parts and not self._has_room(outcome.records, batches):
             return False
         self._parts.setdefault(row, []).append(once_more(outcome))
+        self._records += outcome.records
         return True
+
+    def _has_room(self, records: int, batches: int) -> bool:
+        if len(self) < max(MOST, MOST_SHARE * batches):
+            return True
+        return 3 * len(self) < batches and self._records + records <= MOST_RECORDS
 
     def give_back(self) -> list[Batch]:
         """Return what was taken; nothing is taken any more."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import resource
 import tempfile
+from collections import Counter
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -210,6 +212,28 @@ async def test_a_batch_out_of_attempts_is_sent_once_more_at_the_end(tmp_path, du
     if durable:
         again = await job(ApiModel(), records, ledger).run()
         assert (again.ended, again.acknowledged) == (Ended.COMPLETE, 5_000)
+
+
+class OneShardDown(ApiModel):
+    """Answers what nobody has heard of to the first three requests for each fifth batch of 100."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = Counter()
+
+    async def post(self, body, api_key, request_id, path, leaves):
+        first = orjson.loads(body)["delete_data"][0]["record_id"]
+        self.times[first] += 1
+        if int(first) // 100 % 5 == 4 and self.times[first] <= 3:
+            return Reply(200, {}, UNHEARD_OF)
+        return await super().post(body, api_key, request_id, path, leaves)
+
+
+@pytest.mark.virtual_time
+async def test_where_a_part_of_the_server_is_down_for_a_while_all_its_batches_are_sent_once_more():
+    records = [f"{number + 10**17}" for number in range(40_000)]
+    report = await job(OneShardDown(), records, batch={"size": 100}, flow={"concurrency": 16}).run()
+    assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 40_000)
 
 
 @pytest.mark.virtual_time
