@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import LedgerError
 from bulkdelete.ledger.facts import LIMIT, SPENT
@@ -43,12 +43,13 @@ async def keeping(limiter: Limiter, ledger: Ledger, *, heeds_told: bool) -> Asyn
 
 async def _keep_on(limiter: Limiter, ledger: Ledger) -> None:
     while True:
-        await _keep(limiter, ledger)
-        await (limiter.until_spent() if limiter.has_quotas else asyncio.sleep(KEEP_SECONDS))
+        spent = await _keep(limiter, ledger)
+        await (limiter.until_spent(spent) if limiter.has_quotas else asyncio.sleep(KEEP_SECONDS))
 
 
-async def _keep(limiter: Limiter, ledger: Ledger, *, clean: bool = False) -> None:
+async def _keep(limiter: Limiter, ledger: Ledger, *, clean: bool = False) -> dict[str, Any]:
     spent = limiter.spent_so_far(clean=clean)
     await ledger.remember(SPENT, json.dumps(spent))
     limiter.keep(spent)
     await ledger.remember(LIMIT, repr(round(limiter.last_good_limit, 2)))
+    return spent

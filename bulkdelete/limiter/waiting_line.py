@@ -17,7 +17,7 @@ from bulkdelete.limiter.fixed import Fixed
 from bulkdelete.limiter.kept import QuotaDoor, loaded, number
 from bulkdelete.limiter.lines import Lines, Waiter
 from bulkdelete.limiter.steering import Steering
-from bulkdelete.quotas import Quotas
+from bulkdelete.quotas import WHILE_SAVING_SECONDS, Quotas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,6 +158,7 @@ class Limiter:
         now = asyncio.get_running_loop().time()
         if self._quota.quotas.left(permit.number, self._quota.moment(now)):
             self._spent.set()
+            self._spent = asyncio.Event()
 
     def heard(self, permit: Permit, told: Told | None, *, left: bool = True) -> None:
         """Take note, before *permit* is given back, of what the answer's headers say of the API's limits, if anything.
@@ -178,27 +179,21 @@ class Limiter:
         """Begin where an earlier process was, which kept its *limit* and what it had *spent* of its quotas.
 
         From then on little leaves that is not in what :meth:`spent_so_far` gives and :meth:`keep` confirms, until
-        :meth:`keep_no_more`. A limiter that was used already knows better than an earlier process. Without
-        *heeds_told* what the API told that process of its limits is forgotten.
+        :meth:`keep_no_more`. A limiter that was used already knows a better limit; what was spent counts in any case.
+        Without *heeds_told* what the API told that process of its limits is forgotten.
         """
-        limits, allowance = self._settings.quotas, max(LEAST_ALLOWANCE, self._settings.ceiling)
         self._keepers += 1
-        if not self._is_fresh:
-            self._quota.quotas.keep(allowance)
-            return
-        loop_time = asyncio.get_running_loop().time()
-        kept = Quotas(limits, allowance)
+        quotas = self._quota.quotas
+        quotas.keep(max(LEAST_ALLOWANCE, self._settings.ceiling))
         if spent is not None:
-            kept = Quotas.restored(limits, allowance, loaded(spent), self._quota.moment(loop_time))
-        if not heeds_told:
-            kept.forget_told()
-        self._quota = QuotaDoor(kept, self._wall_clock)
-        self._steering = self._steering_from(number(limit))
+            now = self._quota.moment(asyncio.get_running_loop().time())
+            quotas.take_in(loaded(spent), now, heeds_told=heeds_told)
+        if self._is_fresh and limit is not None:
+            self._steering = self._steering_from(number(limit))
 
     def spent_so_far(self, *, clean: bool = False) -> dict[str, Any]:
-        """Return what was spent of the quotas, to be kept; *clean*: nothing is sent any more."""
-        self._spent.clear()
-        return self._quota.quotas.snapshot(clean=clean)
+        """Return what was spent of the quotas, to be kept; *clean*: whoever keeps it sends no more."""
+        return self._quota.quotas.snapshot(clean=clean and self._keepers == 1)
 
     def keep(self, snapshot: dict[str, Any]) -> None:
         """Take note that *snapshot* is durable."""
@@ -212,9 +207,10 @@ class Limiter:
             self._quota.quotas.keep(None)
             self._let_go()
 
-    async def until_spent(self) -> None:
-        """Return when something was spent since :meth:`spent_so_far`."""
-        await self._spent.wait()
+    async def until_spent(self, snapshot: dict[str, Any]) -> None:
+        """Return when something was spent that *snapshot*, of :meth:`spent_so_far`, does not tell of."""
+        while self._quota.quotas.left_so_far <= snapshot["requests"]:
+            await self._spent.wait()
 
     @property
     def last_good_limit(self) -> float:
@@ -288,7 +284,7 @@ class Limiter:
             return None
         so_far = 0.0 if since is None else now - since
         asked = max(self._steering.pause_seconds(now), self._quota.wait_seconds(now))
-        if asked <= 0 or so_far + asked <= most:
+        if asked <= WHILE_SAVING_SECONDS or so_far + asked <= most:
             return None
         who = "the API asks for" if self._steering.pause_seconds(now) >= asked else "the quota wants"
         after = f", after {so_far:.0f} s of pauses in a row" if so_far >= 1 else ""

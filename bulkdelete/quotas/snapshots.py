@@ -16,20 +16,26 @@ _MOST_ROWS: Final = 1000
 
 
 class Kept(NamedTuple):
-    """A snapshot that could be read. Times are Unix seconds."""
+    """A snapshot that could be read. Times are Unix seconds.
+
+    *origin* names the process that wrote it, in which *requests* were counted by then; old ones name none.
+    """
 
     allowance: int | None
     clean: bool
     spent: dict[str, list[tuple[float, int]]]
     told: list[tuple[float, float, int, int]]
+    origin: str = ""
+    requests: int = 0
 
 
-def write(kept: Kept, number: int, requests: int) -> dict[str, Any]:
-    """Return the plain form of *kept*: *number* and *requests* are for the process that wrote it."""
+def write(kept: Kept, number: int) -> dict[str, Any]:
+    """Return the plain form of *kept*: *number* is for the process that wrote it."""
     return {
         "version": VERSION,
         "number": number,
-        "requests": requests,
+        "origin": kept.origin,
+        "requests": kept.requests,
         "allowance": kept.allowance,
         "clean": kept.clean,
         "spent": {unit: [list(part) for part in parts] for unit, parts in kept.spent.items()},
@@ -52,13 +58,18 @@ def read(snapshot: object) -> Kept:
         (_time(reset), _time(ends), _count(left, 0), _count(limit, 0))
         for reset, ends, left, limit in _rows(snapshot.get("told"), 4)
     ]
-    kept = Kept(allowance, clean, parts, told)
+    origin, requests = snapshot.get("origin", ""), snapshot.get("requests")
+    if not isinstance(origin, str):
+        raise ValueError("this snapshot of quotas is damaged: its origin is none")  # noqa: TRY004 - as all of it
+    kept = Kept(allowance, clean, parts, told, origin, _count(requests, 0))
     if snapshot.get("sum") != _sum(kept):
         raise ValueError("this snapshot of quotas is damaged: its sum is another")
     return kept
 
 
 def _sum(kept: Kept) -> int:
+    if kept.origin:
+        return zlib.crc32(f"{kept.origin} {kept.requests}".encode("utf-8", "replace"), _sum(kept._replace(origin="")))
     numbers: list[float] = [-1 if kept.allowance is None else kept.allowance, kept.clean, len(kept.told)]
     for promise in kept.told:
         numbers += promise

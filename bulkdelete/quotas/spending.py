@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,11 +52,18 @@ class Quotas:
         self._telling = Telling()
         self._now = float("-inf")
         self._offset = 0.0
+        self._origin = secrets.token_hex(8)
+        self._taken: dict[str, tuple[int, int]] = {}
         self._requests = 0
         self._snapshots = 0
         self._void_snapshots = 0
         self.unsaved = allowance or 0
         """Requests that no durable snapshot holds; *allowance* while there is none that a crash may leave behind."""
+
+    @property
+    def left_so_far(self) -> int:
+        """Requests that this process counted and that are not leaving any more: what a snapshot tells of."""
+        return self._requests - len(self._leaving)
 
     @classmethod
     def restored(cls, limits: Mapping[str, int], allowance: int | None, snapshot: object, now: Moment) -> Quotas:
@@ -67,15 +75,23 @@ class Quotas:
         asked: one that was set back makes what was spent count longer, one set forward meanwhile cannot be seen.
         """
         quotas = cls(limits, allowance)
-        quotas._look(now)
+        quotas.take_in(snapshot, now)
+        return quotas
+
+    def take_in(self, snapshot: object, now: Moment, *, heeds_told: bool = True) -> None:
+        """Count what *snapshot* says was spent as well, as :meth:`restored` does; without *heeds_told*, only that.
+
+        Nothing counts twice that this object has written or taken in already, from another snapshot of one process.
+        """
+        self._look(now)
         try:
             kept = snapshots.read(snapshot)
         except ValueError as error:
             _log.warning("%s; every quota counts as used up", error)
-            quotas._fill()
+            self._fill()
         else:
-            quotas._restore(kept)
-        return quotas
+            if kept.origin != self._origin:
+                self._take_in(kept, heeds_told=heeds_told)
 
     def wait_seconds(self, now: Moment) -> float:
         """Return 0.0 where one more request may leave now, else in how many seconds it is worth asking again.
@@ -153,8 +169,10 @@ class Quotas:
                 for promise in self._telling.promises
                 if promise.ends > self._now
             ],
+            self._origin,
+            self.left_so_far,
         )
-        return snapshots.write(kept, self._snapshots, self._requests - len(self._leaving))
+        return snapshots.write(kept, self._snapshots)
 
     def saved(self, snapshot: Mapping[str, Any]) -> None:
         """Note that *snapshot*, one of this object's, is durable, and that a crash leaves it or a newer one behind."""
@@ -201,19 +219,38 @@ class Quotas:
         for window in self._counting:
             window.add(self._now, self._offset, window.limit if window.limit < UNLIMITED else max(limits))
 
-    def _restore(self, kept: snapshots.Kept) -> None:
+    def _take_in(self, kept: snapshots.Kept, *, heeds_told: bool) -> None:
         if kept.allowance is None and not kept.clean and kept.spent:
             _log.warning("nobody knows what was sent since the quotas were last written; they count as used up")
             self._fill()
             return
-        added = 0 if kept.clean else kept.allowance or 0
+        unknown = 0 if kept.clean else kept.allowance or 0
+        before, unknown_before = self._taken.get(kept.origin, (0, 0))
+        news = kept.requests - before if kept.origin in self._taken else sys.maxsize
+        added = max(0, unknown - unknown_before)
+        if kept.origin:
+            self._taken[kept.origin] = max(before, kept.requests), max(unknown_before, unknown)
+        most = 0
         for unit, window in self._windows.items():
-            for unix, requests in kept.spent.get(unit, kept.spent.get(_LONGEST_DAY, ())):
-                window.add(min(unix - self._offset, self._now), self._offset, requests)
-            if added:
-                window.add(self._now, self._offset, added)
+            parts = _latest(kept.spent.get(unit, kept.spent.get(_LONGEST_DAY, [])), news)
+            dated = [(min(unix - self._offset, self._now), requests) for unix, requests in parts]
+            window.take_in([*dated, (self._now, added)] if added else dated, self._offset)
             window.forget(self._now)
-        for reset, unix, left, limit in kept.told:
+            most = max(most, added + sum(requests for _, requests in dated))
+        self._requests += most  # of which a later process knows then that they are no news
+        self.unsaved += most
+        for reset, unix, left, limit in kept.told if heeds_told else ():
             ends = min(unix - self._offset, self._now + _LONGEST_TOLD_SECONDS)
-            told = Told(max(0, left - added), limit or None, reset, ends - self._now, dated=False)
-            self._telling.promises.append(Promise(told, ends, 0))
+            told = Told(max(0, left - unknown), limit or None, reset, ends - self._now, dated=False)
+            self._telling.take_in(Promise(told, ends, 0))
+
+
+def _latest(parts: list[tuple[float, int]], most: int) -> list[tuple[float, int]]:
+    """Return the latest *most* requests of *parts*, which are in the order of time."""
+    found: list[tuple[float, int]] = []
+    for unix, requests in reversed(parts):
+        if most <= 0:
+            break
+        found.append((unix, min(requests, most)))
+        most -= requests
+    return found

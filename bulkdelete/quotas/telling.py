@@ -133,6 +133,16 @@ class Telling:
             if spoken is not None and number > expected.known_at:
                 self._expected = None
 
+    def take_in(self, kept: Promise) -> None:
+        """Hold *kept* too, which an earlier process was told."""
+        for promise in self.promises:
+            if promise.reset == kept.reset:
+                promise.take_in(kept)
+                return
+        self.promises.append(kept)
+        if len(self.promises) > MOST_PROMISES:
+            self._lay_two_together()
+
     def wait_seconds(self, now: float) -> float:
         """Return in how many seconds one more request may leave, should nothing be heard until then."""
         if not self.promises and self._expected is None:

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 """The length of each window in seconds."""
@@ -64,6 +64,15 @@ class Window:
         width = self.seconds / SUB_WINDOWS
         self._parts_until = ((at + offset) // width + 1) * width - offset
         self._parts.append([at, requests])
+
+    def take_in(self, parts: Iterable[tuple[float, int]], offset: float) -> None:
+        """Count *parts* too, that left before now: each as the time of its last request and its requests."""
+        together = sorted([*((at, int(requests)) for at, requests in self._parts), *parts])
+        self._parts.clear()
+        self._parts_until = float("-inf")
+        self.spent = 0
+        for at, requests in together:
+            self.add(at, offset, requests)
 
     def forget(self, now: float) -> None:
         """Stop counting what left longer ago than the window is long."""
