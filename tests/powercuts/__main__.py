@@ -12,7 +12,7 @@ from itertools import count, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.powercuts.campaign import FULL, Found, judged_again, kept, played
+from tests.powercuts.campaign import AS_SET, Found, judged_again, kept, played
 from tests.powercuts.histories import images_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--synchronous", choices=("full", "normal"), default=FULL)
+    parser.add_argument("--synchronous", choices=("full", "normal"), default=AS_SET)
     parser.add_argument("--judge", type=Path, help="judge again an image that an earlier campaign kept")
     given = parser.parse_args()
     if given.judge is not None:

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 LARGE: Final = 8
 """One history in so many writes more than SQLite keeps in its log before it copies it into the file."""
-IMAGES: Final = 277
-IMAGES_OF_A_LARGE_ONE: Final = 61
+IMAGES: Final = 280
+IMAGES_OF_A_LARGE_ONE: Final = 40
 """A round of histories, the last one large, is 2000 images."""
 _MOST_AT_ONCE: Final = 12
+_MOST_AT_ONCE_OF_A_LARGE_ONE: Final = 3
 _FINAL: Final = (Fate.ACKNOWLEDGED, Fate.REJECTED)
 
 
@@ -102,9 +103,10 @@ class Author:
         reopened = [self._again(batch, indexes) for batch, indexes in [*self.left.values()]]
         self._take_in_all(reopened)
         made: list[Sequence[Operation]] = [[Begin()], *([reopened] if reopened else [])]
+        most = _MOST_AT_ONCE_OF_A_LARGE_ONE if self.large else _MOST_AT_ONCE
         for _ in range(bursts):
             known = dict(self.left)
-            burst = [self._think_of_one(known) for _ in range(self.dice.randint(1, _MOST_AT_ONCE))]
+            burst = [self._think_of_one(known) for _ in range(self.dice.randint(1, most))]
             made.append(burst)
         return [*made, [End(self.dice.choice(endings))]]
 
@@ -128,7 +130,7 @@ class Author:
         kinds = "".join(self.dice.choices("rihd", (12, 1, 1, 1), k=self.dice.randint(1, 20)))
         if not self.large:
             return batch_of(self.rows, kinds)
-        batch = batch_of(self.rows, kinds + "i" * 60)
+        batch = batch_of(self.rows, kinds + "i" * 200)
         return replace(batch, set_aside=tuple(replace(aside, reason="a reason " * 340) for aside in batch.set_aside))
 
     def _answer(self, batch: Batch, indexes: list[int]) -> Record:
