@@ -19,12 +19,15 @@ from bulkdelete.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiohttp.connector import Connection
+
     from bulkdelete.settings import HttpSettings
 
 MOST_ANSWER_BYTES: Final = 64 * 1024
 """A longer answer is not read to its end and counts as unreadable."""
 
 
+_OK_STATUSES: Final = range(200, 300)
 _MOST_BYTES_IN_ONE_WRITE: Final = 2**20
 """aiohttp warns of larger ones; a file is written piece by piece."""
 
@@ -74,6 +77,8 @@ class HttpTransport:
             data = io.BytesIO(body) if len(body) > _MOST_BYTES_IN_ONE_WRITE else body
             url = self._base_url + path
             async with session.post(url, data=data, headers=headers, allow_redirects=False) as response:
+                if response.status in _OK_STATUSES and _is_early(response, data, len(body)):
+                    raise AnswerLost("an answer came before the request had left as a whole: it is none to all of it")
                 return Reply(response.status, response.headers, await _read(response))
         except aiohttp.ClientConnectorCertificateError:
             raise ConnectionRefusedForGood(
@@ -106,6 +111,7 @@ class HttpTransport:
             cookie_jar=None if settings.keep_cookies else aiohttp.DummyCookieJar(),
             trust_env=settings.use_environment_proxies,
             auto_decompress=False,
+            response_class=_Answer,
             headers={
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
@@ -114,6 +120,27 @@ class HttpTransport:
             },
         )
         return self._session
+
+
+class _Answer(aiohttp.ClientResponse):
+    """An answer that knows whether it can be one to its request: aiohttp takes for it whatever it reads next."""
+
+    is_early = False
+    """It came while the request was still leaving, as a refusal may."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Wait for the answer's head; raise :class:`AnswerLost` where something had come before the request."""
+        transport, protocol = connection.transport, connection.protocol
+        if protocol is not None and protocol.is_connected() and protocol.should_close:
+            raise AnswerLost("something came on the connection before the request left: it is no answer to it")
+        await super().start(connection)
+        self.is_early = transport is not None and transport.get_write_buffer_size() > 0
+        return self
+
+
+def _is_early(response: aiohttp.ClientResponse, data: io.BytesIO | bytes, size: int) -> bool:
+    unread = isinstance(data, io.BytesIO) and data.tell() < size
+    return unread or (isinstance(response, _Answer) and response.is_early)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
