@@ -14,6 +14,7 @@ import aiohttp
 
 from bulkdelete import protocol
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent, SettingsError
+from bulkdelete.masking import masked
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    def __repr__(self) -> str:  # some servers echo the key
+        return f"<Reply {self.status}, {len(self.body)} bytes>"
 
 
 class Transport(Protocol):
@@ -72,7 +76,7 @@ class HttpTransport:
     async def post(self, body: bytes, api_key: str, request_id: str, path: str = protocol.PATH) -> Reply:
         """Send *body*; see :meth:`Transport.post`."""
         session = self._session or self._open()
-        headers = {"Authorization": f"Bearer {api_key}", "X-Request-Id": request_id}
+        headers = {"Authorization": masked(f"Bearer {api_key}"), "X-Request-Id": request_id}
         try:
             data = io.BytesIO(body) if len(body) > _MOST_BYTES_IN_ONE_WRITE else body
             url = self._base_url + path
