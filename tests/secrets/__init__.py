@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import io
 import traceback
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from rich.console import Console
 from rich.traceback import Traceback
 
 if TYPE_CHECKING:
@@ -38,10 +36,12 @@ def as_told(error: BaseException) -> Iterator[str]:
     yield repr(error)
     yield repr(vars(error))
     yield "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
-    out = io.StringIO()
-    shown = Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True, locals_max_string=1_000)
-    Console(file=out, width=400, color_system=None).print(shown)
-    yield out.getvalue()
+    cut = {"locals_max_length": 100, "locals_max_string": 80}
+    for stack in Traceback.extract(type(error), error, error.__traceback__, show_locals=True, **cut).stacks:
+        yield stack.exc_value
+        for frame in stack.frames:
+            for name, seen in (frame.locals or {}).items():
+                yield f"{name} = {seen.render(max_width=400)}"
 
 
 def _forms(key: str) -> Iterator[bytes]:

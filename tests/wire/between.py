@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from tests.wire.listening import ended, listening
@@ -32,7 +32,8 @@ class Odd:
     """An odd answer: *reply* gets the connection and the emulator's answer, or, not *forwarded*, what looks like it.
 
     What is not forwarded is not applied: no answer to it may acknowledge anything. ``early``: it is answered when its
-    head has come. ``ends``: why the job ends where every answer is so, and is not tried again.
+    head has come. ``ends``: why the job ends where every answer is so, and is not tried again. ``written``: how many
+    bytes were taken of each answer that nobody needs to read to its end.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Odd:
     forwarded: bool = False
     early: bool = False
     ends: str = ""
+    written: list[int] = field(default_factory=list)
 
 
 class Between:

@@ -13,6 +13,7 @@ from tests.wire.bytewise import Bytewise, How, Strike, Way
 from tests.wire.job import (
     BYSTANDERS,
     ENDED_BY_ITSELF,
+    MOST_TAKEN,
     RECORDS,
     check_after_chaos,
     check_resumed,
@@ -94,6 +95,7 @@ async def play(case: Case, folder: Path) -> Played:
         assert wrong is None or not wrong.requests, "a request went to a server whose certificate does not verify"
         await check_after_chaos(emulator, ledger, told)
         assert not heard, f"another host heard {heard}"
+        assert odd is None or max(odd.written, default=0) < MOST_TAKEN, f"so much was read: {odd.written}"
         played = Played(bool(wire.struck or between.struck or wrong), report.ended, dict(wire.passed))
         wire.strike, between.odd, wire.upstream = None, None, between.port
         await check_resumed(url, emulator, ledger, told, **http)

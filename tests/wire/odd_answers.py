@@ -31,15 +31,16 @@ def odd_answers(elsewhere: str) -> Iterator[Odd]:
         location = f"Location: {elsewhere}/v2/database/delete/record\r\n"
         yield Odd(f"redirect {status[:3]}", _then(whole(status=status, headers=location)), ends="fatal_answer")
     yield from _true_but_odd()
-    yield Odd("a gibibyte, its length said", _flood(_OK + b"Content-Length: %d\r\n\r\n" % GIBIBYTE + TRUE_BODY))
-    yield Odd("a gibibyte without a length", _flood(_OK + b"\r\n" + TRUE_BODY))
-    yield Odd("a gibibyte in chunks", _flood(_CHUNKED + b"1c\r\n" + TRUE_BODY + b"\r\n", b"10000\r\n%b\r\n" % _BLOCK))
-    yield Odd("a gibibyte in one header", _flood(_OK + b"X-Long: ", b"y" * 65_536))
-    yield Odd("headers without an end", _flood(_OK, b"X-Many: yes\r\n" * 5_000))
-    yield Odd("1xx without an end", _flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000))
-    yield Odd("a chunk size without an end", _flood(_CHUNKED, b"0" * 65_536))
-    yield Odd("trailers without an end", _flood(_CHUNKED + b"1c\r\n" + TRUE_BODY + b"\r\n0\r\n", b"X-T: 1\r\n" * 5_000))
-    yield Odd("chunk extensions without an end", _flood(_CHUNKED + b"1c;x=", b"y" * 65_536))
+    chunk = b"10000\r\n%b\r\n" % _BLOCK
+    yield _flood("a gibibyte, its length said", _OK + b"Content-Length: %d\r\n\r\n" % GIBIBYTE + TRUE_BODY)
+    yield _flood("a gibibyte without a length", _OK + b"\r\n" + TRUE_BODY)
+    yield _flood("a gibibyte in chunks", _CHUNKED + b"1c\r\n" + TRUE_BODY + b"\r\n", chunk)
+    yield _flood("a gibibyte in one header", _OK + b"X-Long: ", b"y" * 65_536)
+    yield _flood("headers without an end", _OK, b"X-Many: yes\r\n" * 5_000)
+    yield _flood("trailers without an end", _CHUNKED + b"1c\r\n" + TRUE_BODY + b"\r\n0\r\n", b"X-T: 1\r\n" * 5_000)
+    yield _flood("1xx without an end", b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000, until_timeout=True)
+    yield _flood("a chunk size without an end", _CHUNKED, b"0" * 65_536, until_timeout=True)
+    yield _flood("chunk extensions without an end", _CHUNKED + b"1c;x=", b"y" * 65_536, until_timeout=True)
 
 
 def _broken() -> Iterator[tuple[str, bytes]]:
@@ -159,14 +160,20 @@ def _then(raw: bytes, after=go_on) -> Reply:
     return reply
 
 
-def _flood(first: bytes, block: bytes = _BLOCK) -> Reply:
-    """Return a reply of a gibibyte: *first*, and then *block* again and again, as long as somebody reads it."""
+def _flood(name: str, first: bytes, block: bytes = _BLOCK, *, until_timeout: bool = False) -> Odd:
+    """Return an answer of a gibibyte: *first*, and then *block* again and again, as long as somebody reads it.
+
+    *until_timeout*: it may be read, and forgotten, for as long as an answer may take.
+    """
+    written: list[int] = []
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, real: bytes) -> None:
+        written.append(len(first))
         writer.write(first)
         for _ in range(GIBIBYTE // len(block)):
             writer.write(block)
             await writer.drain()
+            written[-1] += len(block)
         writer.close()
 
-    return reply
+    return Odd(name, reply, written=[] if until_timeout else written)
