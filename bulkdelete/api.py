@@ -12,6 +12,7 @@ from bulkdelete.errors import HoldsRefused, SettingsError, SourceRefused
 from bulkdelete.holding import unreadable
 from bulkdelete.job import Job
 from bulkdelete.limiter import Limiter
+from bulkdelete.masking import masked
 from bulkdelete.orders import Order
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable, is_source, open_source, passed_over
@@ -60,6 +61,7 @@ class BulkDeleter:
         api_key: str | SecretStr | ReadKey | Credentials | None = None,
         settings: Settings | None = None,
     ) -> None:
+        api_key = masked(api_key)
         settings = settings or Settings()
         if base_url is not None:
             settings = Settings.from_mapping({**settings.model_dump(), "base_url": base_url})
@@ -72,6 +74,8 @@ class BulkDeleter:
         self._attempts = Attempts(self._transport, self._limiter, api_key, codes)
 
     def __repr__(self) -> str:
+        if "_limiter" not in vars(self):  # its settings were refused
+            return "<BulkDeleter>"
         return f"<BulkDeleter {self._settings.base_url} in flight {self._limiter.in_flight}>"
 
     async def __aenter__(self) -> Self:

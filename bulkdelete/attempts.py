@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bulkdelete import protocol
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, CredentialsError, NotSent
 from bulkdelete.limiter.gauging import SampleKind
+from bulkdelete.masking import without
 from bulkdelete.records import Verdict, VerdictKind
 from bulkdelete.retry import Attempted
 from bulkdelete.waiting import told
@@ -136,8 +137,9 @@ class Attempts:
             return Verdict(VerdictKind.FATAL, message=str(error)), None
         now = self._wall_clock()
         verdict = post.call.classify(reply.status, reply.headers, reply.body, self._codes, now)
-        if api_key in verdict.message:  # some servers echo what they were sent
-            verdict = replace(verdict, message=verdict.message.replace(api_key, "***"))
+        said = without(api_key, verdict.message)
+        if said != verdict.message:  # some servers echo what they were sent
+            verdict = replace(verdict, message=said)
         return verdict, reply
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from bulkdelete.errors import CredentialsError
+from bulkdelete.masking import masked
 from bulkdelete.settings import ApiKey
 
 if TYPE_CHECKING:
@@ -35,11 +36,12 @@ class Credentials:
     """One API key, read when it is first needed and, if it can be, again when the API no longer takes it."""
 
     def __init__(self, key: str | SecretStr | ReadKey) -> None:
+        key = masked(key)
         self._read = key if callable(key) else None
         self._key = None
         if not callable(key):
             with _nothing_sent_yet():
-                self._key = _checked(key if isinstance(key, str) else key.get_secret_value())
+                self._key = _checked(key if isinstance(key, str) else masked(key.get_secret_value()))
         self._reading: asyncio.Task[str] | None = None
         self._read_again_in_vain = ""
 
@@ -81,8 +83,8 @@ class Credentials:
     async def _fresh(self) -> str:
         assert self._read is not None  # noqa: S101 - both callers have looked
         try:
-            key = self._read()
-            key = key if isinstance(key, str) else await key
+            key = masked(self._read())
+            key = masked(key if isinstance(key, str) else await key)
         except CredentialsError:
             raise
         except Exception as error:  # noqa: BLE001 - the caller's function may raise any, with the key in its text
@@ -168,6 +170,7 @@ def _from_pipe(descriptor: int, path: str, stop: threading.Event) -> str:
         key += more
         if not more or len(key) > _MOST_KEY_BYTES:
             return key.decode("utf-8", "replace")
+    key = more = b""  # a traceback may show them
     raise CredentialsError(f"{path}: nobody wrote the API key into this pipe within {_PIPE_SECONDS:.0f} s")
 
 
@@ -203,12 +206,14 @@ async def run_key_command(words: tuple[str, ...]) -> str:
             process.kill()
             await process.wait()
     if process.returncode:
+        printed = b""  # a traceback may show it
         raise CredentialsError(f"api_key_command: {words[0]} ended with exit code {process.returncode}")
     return printed.decode("utf-8", "replace")
 
 
 def _checked(raw: object) -> str:
-    key = raw.strip() if isinstance(raw, str) else ""
+    key = masked(raw.strip() if isinstance(raw, str) else "")
+    del raw
     if not key:
         raise CredentialsError("the API key is empty")
     if not key.isascii() or not key.isprintable() or " " in key or len(key) > _MOST_KEY_BYTES:

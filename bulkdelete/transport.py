@@ -7,18 +7,21 @@ translated ``from None`` and never chained or logged.
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import aiohttp
 
 from bulkdelete import protocol
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent, SettingsError
+from bulkdelete.masking import masked
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.connector import Connection
 
     from bulkdelete.settings import HttpSettings
 
@@ -26,6 +29,7 @@ MOST_ANSWER_BYTES: Final = 64 * 1024
 """A longer answer is not read to its end and counts as unreadable."""
 
 
+_OK_STATUSES: Final = range(200, 300)
 _MOST_BYTES_IN_ONE_WRITE: Final = 2**20
 
 
@@ -39,6 +43,9 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    def __repr__(self) -> str:  # some servers echo the key
+        return f"<Reply {self.status}, {len(self.body)} bytes>"
 
 
 class Transport(Protocol):
@@ -75,6 +82,7 @@ class _Body(aiohttp.Payload):
         self._size = len(body)
         self._leaves = leaves
         self.has_left = False
+        self.is_whole = False
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return the body as text."""
@@ -85,11 +93,9 @@ class _Body(aiohttp.Payload):
         self.has_left = True
         self._leaves()
         body: bytes = self._value
-        if len(body) <= _MOST_BYTES_IN_ONE_WRITE:
-            await writer.write(body)
-            return
         for at in range(0, len(body), _MOST_BYTES_IN_ONE_WRITE):
             await writer.write(body[at : at + _MOST_BYTES_IN_ONE_WRITE])
+        self.is_whole = True
 
 
 class HttpTransport:
@@ -112,11 +118,13 @@ class HttpTransport:
     ) -> Reply:
         """Send *body*; see :meth:`Transport.post`."""
         session = self._session or self._open()
-        headers = {"Authorization": f"Bearer {api_key}", "X-Request-Id": request_id}
+        headers = {"Authorization": masked(f"Bearer {api_key}"), "X-Request-Id": request_id}
         data = _Body(body, leaves)
         try:
             url = self._base_url + path
             async with session.post(url, data=data, headers=headers, allow_redirects=False) as response:
+                if response.status in _OK_STATUSES and _is_early(response, data):
+                    raise AnswerLost("an answer came before the request had left as a whole: it is none to all of it")
                 return Reply(response.status, response.headers, await _read(response))
         except aiohttp.ClientConnectorCertificateError:
             raise ConnectionRefusedForGood(
@@ -154,6 +162,7 @@ class HttpTransport:
             cookie_jar=None if settings.keep_cookies else aiohttp.DummyCookieJar(),
             trust_env=settings.use_environment_proxies,
             auto_decompress=False,
+            response_class=_Answer,
             headers={
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
@@ -162,6 +171,27 @@ class HttpTransport:
             },
         )
         return self._session
+
+
+class _Answer(aiohttp.ClientResponse):
+    """An answer that knows whether it can be one to its request: aiohttp takes for it whatever it reads next."""
+
+    is_early = False
+    """It came while the request was still leaving, as a refusal may."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Wait for the answer's head; raise :class:`AnswerLost` where something had come before the request."""
+        transport, protocol = connection.transport, connection.protocol
+        if protocol is not None and protocol.is_connected() and protocol.should_close:
+            raise AnswerLost("something came on the connection before the request left: it is no answer to it")
+        await super().start(connection)
+        with suppress(AttributeError):  # of a TLS connection that is closed already, asyncio knows nothing any more
+            self.is_early = transport is not None and transport.get_write_buffer_size() > 0
+        return self
+
+
+def _is_early(response: aiohttp.ClientResponse, data: _Body) -> bool:
+    return not data.is_whole or (isinstance(response, _Answer) and response.is_early)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

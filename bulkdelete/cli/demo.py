@@ -129,7 +129,7 @@ def _folder(keep: str | None) -> Iterator[Path]:
         return
     kept = Path(keep)
     try:
-        kept.mkdir(parents=True, exist_ok=True)
+        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(kept.iterdir()):
             raise SettingsError(f"{keep}: the folder is not empty; name a new one")
     except OSError as error:

@@ -80,7 +80,8 @@ def as_cells(row_fate: RowFate) -> tuple[str, ...]:
     record = row_fate.record
     text = f"{record.column}={record.value}" if isinstance(record, Filter) else record
     text = harmless(text.encode("utf-8", "backslashreplace").decode(), most=_MOST_OF_A_CELL)
-    cells = (row_fate.row, row_fate.fate.value, harmless(row_fate.reason), text, row_fate.file, row_fate.line)
+    file = harmless(row_fate.file, most=_MOST_OF_A_CELL)
+    cells = (row_fate.row, row_fate.fate.value, harmless(row_fate.reason), text, file, row_fate.line)
     return tuple(_inert(cell) for cell in (*cells, row_fate.code))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SettingsError
@@ -55,6 +56,8 @@ def open_database(path: str | Path) -> sqlite3.Connection:
         SettingsError: the file cannot be opened, or is not an emulator's; it is left as it was.
 
     """
+    if path != ":memory:":
+        _make_for_its_owner_only(path)
     try:
         database = sqlite3.connect(path, isolation_level=None)
     except sqlite3.Error as error:
@@ -68,6 +71,12 @@ def open_database(path: str | Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _make_for_its_owner_only(path: str | Path) -> None:
+    """Make the file where there is none: it will hold keys; whatever is wrong with *path*, SQLite says next."""
+    with suppress(OSError, ValueError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _prepare(database: sqlite3.Connection, path: str | Path) -> None:

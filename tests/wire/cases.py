@@ -1,0 +1,151 @@
+"""The cases: what strikes, where, how often; and how one is played."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulkdelete.emulator import Emulator
+from tests.acceptance.command import CANARY_KEY, TABLE_ID
+from tests.wire.between import Between
+from tests.wire.bytewise import Bytewise, How, Strike, Way
+from tests.wire.job import (
+    BYSTANDERS,
+    ENDED_BY_ITSELF,
+    MOST_TAKEN,
+    RECORDS,
+    check_after_chaos,
+    check_resumed,
+    run,
+)
+from tests.wire.listening import listening
+from tests.wire.odd_answers import odd_answers
+from tests.wire.tls import certificates
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from tests.wire.between import Odd
+
+TOUCHING_BODIES = (How.FLIP, How.SPILL)
+MASKS = (0x01, 0x20, 0x80, 0x10, 0x02)
+PLAIN, TLS, PLAIN_ON_TLS = "http", "https", "plain http where TLS is expected"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What happens to one job: a *strike* at a byte, or an *odd* answer by its name, or a port that does TLS wrongly.
+
+    ``always``: to every connection or answer, else to the first connection, or the second answer.
+    """
+
+    port: str = PLAIN
+    strike: Strike | None = None
+    odd: str = ""
+    always: bool = False
+
+    def __str__(self) -> str:
+        what = str(self.strike) if self.strike is not None else self.odd or "calm"
+        return f"{self.port}/{what}/{'always' if self.always else 'once'}"
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a case went: whether it struck at all, why the struck run ended, and the bytes that passed each way."""
+
+    struck: bool
+    ended: str
+    passed: dict[Way, int]
+
+
+async def play(case: Case, folder: Path) -> Played:
+    """Play *case* with its files in *folder*, resume without chaos, and assert what must be true."""
+    async with AsyncExitStack() as opened:
+        emulator = await opened.enter_async_context(Emulator(record_requests=True))
+        emulator.add_key(CANARY_KEY)
+        emulator.load(TABLE_ID, RECORDS + BYSTANDERS)
+        heard: list[bytes] = []
+
+        async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.append(await reader.read(1_000_000))
+
+        other = await opened.enter_async_context(listening(elsewhere))
+        odd = _odd(case.odd, other)
+        strikes = (lambda _: True) if case.always else (lambda number: number == 1)
+        between = Between(_port(emulator.base_url), odd, strikes)
+        http, tls = {}, None
+        if case.port != PLAIN:
+            (folder / "authority.pem").write_bytes(certificates().authority_pem)
+            http, tls = {"ca_file": str(folder / "authority.pem")}, certificates().good
+        await opened.enter_async_context(between.started(tls))
+        wrong = Between(between.port) if case.port not in {PLAIN, TLS} else None
+        if wrong is not None:
+            await opened.enter_async_context(wrong.started(certificates().wrong.get(case.port)))
+        entry = between.port if wrong is None else wrong.port
+        wire = await opened.enter_async_context(Bytewise(entry, case.strike, always=case.always).started())
+        url = f"{PLAIN if case.port == PLAIN else TLS}://127.0.0.1:{wire.port}"
+        ledger = folder / "job" / "purge.db"
+        ledger.parent.mkdir()
+        told: list[str] = []
+        report, _ = await run(url, ledger, told, **http)
+        _check_ended(case, odd, report.ended)
+        assert wrong is None or not wrong.requests, "a request went to a server whose certificate does not verify"
+        await check_after_chaos(emulator, ledger, told)
+        assert not heard, f"another host heard {heard}"
+        assert odd is None or max(odd.written, default=0) < MOST_TAKEN, f"so much was read: {odd.written}"
+        played = Played(bool(wire.struck or between.struck or wrong), report.ended, dict(wire.passed))
+        wire.strike, between.odd, wire.upstream = None, None, between.port
+        await check_resumed(url, emulator, ledger, told, **http)
+        assert not heard, f"another host heard {heard}"
+    return played
+
+
+def _check_ended(case: Case, odd: Odd | None, ended: str) -> None:
+    if case.port in certificates().wrong if case.port not in {PLAIN, TLS} else False:
+        expected = {"fatal_answer"}
+    elif odd is not None and odd.ends:
+        expected = {odd.ends}
+    else:
+        lasting = case.always or case.port == PLAIN_ON_TLS
+        expected = set(ENDED_BY_ITSELF) if lasting else {"complete"}
+        if case.strike is not None and case.strike.how in TOUCHING_BODIES and case.port == PLAIN:
+            expected |= {"fatal_answer", "outage"}  # what was garbled may say anything
+    assert ended in expected, f"it ended: {ended}, not {expected}"
+
+
+def _odd(name: str, elsewhere_port: int) -> Odd | None:
+    if not name:
+        return None
+    return next(odd for odd in odd_answers(f"http://127.0.0.1:{elsewhere_port}") if odd.name == name)
+
+
+def _port(base_url: str) -> int:
+    return int(base_url.rpartition(":")[2])
+
+
+def odd_cases(*, always: bool) -> Iterator[Case]:
+    for odd in odd_answers(""):
+        yield Case(odd=odd.name, always=always)
+
+
+def wrong_port_cases() -> Iterator[Case]:
+    for port in (*certificates().wrong, PLAIN_ON_TLS):
+        yield Case(port)
+
+
+def bytewise_cases(
+    port: str, passed: dict[Way, int], hows: Iterable[How], *, every: int = 1, always: bool = False
+) -> Iterator[Case]:
+    """Yield a case for each byte that *passed*, or for one of *every* so many, and each of *hows*.
+
+    Bytes of a request are garbled inside TLS only: without it, nobody can notice that an id became another one.
+    """
+    for how in hows:
+        for way in Way:
+            if how in TOUCHING_BODIES and way is Way.REQUEST and port == PLAIN:
+                continue
+            for at in range(0, passed[way], every):
+                yield Case(port, Strike(how, way, at, MASKS[at % len(MASKS)]), always=always)
