@@ -17,6 +17,7 @@ from bulkdelete.limiter.gauging import SampleKind
 from bulkdelete.masking import without
 from bulkdelete.records import Verdict, VerdictKind
 from bulkdelete.retry import Attempted
+from bulkdelete.terminal import harmless
 from bulkdelete.waiting import told
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Attempts:
             return Verdict(VerdictKind.FATAL, message=str(error)), None
         now = self._wall_clock()
         verdict = post.call.classify(reply.status, reply.headers, reply.body, self._codes, now)
-        said = without(api_key, verdict.message)
+        said = without(api_key, harmless(verdict.message))  # in this order: controls may stand within a key
         if said != verdict.message:  # some servers echo what they were sent
             verdict = replace(verdict, message=said)
         return verdict, reply

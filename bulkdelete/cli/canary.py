@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.cli import reporting, talking
 from bulkdelete.cli.asking import bare, forget_typed
-from bulkdelete.cli.terminal import harmless
 from bulkdelete.errors import SettingsError
+from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:
     from bulkdelete.orders import Check

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.cli.rereading import Window
-from bulkdelete.cli.terminal import harmless
 from bulkdelete.digest import digest
 from bulkdelete.errors import SourceError
 from bulkdelete.ledger import LONGEST_RANGE, same_record
@@ -15,6 +14,7 @@ from bulkdelete.ledger.facts import SOURCE_PATH, SOURCE_ROWS, SPOOL
 from bulkdelete.records import Defect, Fate, Filter
 from bulkdelete.settings import with_default_column
 from bulkdelete.sources import FILES, STANDARD_INPUT
+from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

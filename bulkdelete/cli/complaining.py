@@ -6,8 +6,8 @@ import logging
 import traceback
 
 from bulkdelete.cli import talking
-from bulkdelete.cli.terminal import harmless
 from bulkdelete.errors import BulkDeleteError, LedgerError, SettingsError
+from bulkdelete.terminal import harmless
 
 _MOST_CHARACTERS = 2000
 

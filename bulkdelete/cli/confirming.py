@@ -17,7 +17,6 @@ import click
 
 from bulkdelete.cli.asking import bare, forget_typed
 from bulkdelete.cli.reporting import duration
-from bulkdelete.cli.terminal import harmless
 from bulkdelete.errors import LedgerMismatch, SettingsError
 from bulkdelete.forecasting import seconds_until_done
 from bulkdelete.ledger import read_ledger
@@ -25,6 +24,7 @@ from bulkdelete.ledger.facts import SOURCE_ROWS, SPENT
 from bulkdelete.quotas import Moment, Quotas
 from bulkdelete.records import Defect, Filter
 from bulkdelete.sources import FILES
+from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

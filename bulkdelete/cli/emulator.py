@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkdelete.cli.terminal import harmless
 from bulkdelete.cli.waiting import interruptible, until_signalled
 from bulkdelete.emulator import Config, Emulator, read_config
 from bulkdelete.emulator.server import DEFAULT_KEY
 from bulkdelete.errors import SettingsError
 from bulkdelete.settings import SourceSettings
 from bulkdelete.sources import open_source
+from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

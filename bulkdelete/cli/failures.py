@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from bulkdelete.cli.rereading import open_rows
-from bulkdelete.cli.terminal import harmless
 from bulkdelete.cli.waiting import interruptible
 from bulkdelete.ledger import read_ledger
 from bulkdelete.records import Fate, Filter
 from bulkdelete.screening import fault
+from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable

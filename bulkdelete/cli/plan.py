@@ -17,7 +17,6 @@ from bulkdelete.cli.confirming import default_ledger, said_of
 from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.paths import anywhere
 from bulkdelete.cli.reporting import duration
-from bulkdelete.cli.terminal import harmless
 from bulkdelete.cli.waiting import interruptible
 from bulkdelete.errors import BulkDeleteError, SourceRefused
 from bulkdelete.forecasting import PLANS, Quota, forecast, read_quota
@@ -25,6 +24,7 @@ from bulkdelete.orders import Order
 from bulkdelete.planning import Plan, make_plan
 from bulkdelete.records import Fate
 from bulkdelete.sources import open_source
+from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,8 +8,8 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from bulkdelete.cli.terminal import harmless
 from bulkdelete.records import FATES, Ended, Fate
+from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,6 @@ from bulkdelete.cli.confirming import Foreseen, confirm, default_ledger, earlier
 from bulkdelete.cli.ending import Ending, ending_of
 from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.signals import Signals
-from bulkdelete.cli.terminal import harmless
 from bulkdelete.cli.waiting import interruptible
 from bulkdelete.credentials import credentials_from
 from bulkdelete.errors import BulkDeleteError, PlanRefused, SourceRefused
@@ -32,6 +31,7 @@ from bulkdelete.orders import Order
 from bulkdelete.progress import Expected, Lines, Silent, following
 from bulkdelete.records import Ended
 from bulkdelete.sources import estimated_rows, first_records, open_source, stamps
+from bulkdelete.terminal import harmless
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkdelete.cli import reporting
-from bulkdelete.cli.terminal import harmless
 from bulkdelete.ledger import read_ledger
 from bulkdelete.ledger.facts import RESUME_AT, SOURCE_PATH, SOURCE_ROWS
 from bulkdelete.records import FATES
+from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,6 +26,7 @@ from bulkdelete.errors import (
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, ids
 from tests.secrets import as_told, assert_nowhere
 from tests.secrets.server import BEFORE_THE_CUT, echoing, saying
+from tests.secrets.showing import HOSTILE, assert_harmless
 
 FLOW = {"retry": {"first_backoff_seconds": 0, "max_attempts": 2}, "flow": {"max_outage_seconds": 0.3}}
 AT_THE_CUT = "x" * (BEFORE_THE_CUT - len(CANARY_KEY) + 5)
@@ -86,6 +87,31 @@ async def test_a_server_that_repeats_the_key_puts_it_into_no_error_report_or_led
                     report.raise_for_failures()
                 check(failed.value)
     assert ended in errors
+    assert_nowhere(CANARY_KEY, [tmp_path], caplog.messages)
+
+
+@pytest.mark.parametrize("code", [40000, 50000, 77, 403131, 40008])
+async def test_what_a_server_says_is_plain_text_in_errors_reports_and_logs_of_a_service_too(tmp_path, caplog, code):
+    """A service logs what it catches as it likes; and no control character hides a key from the search for it."""
+    caplog.set_level("DEBUG")
+    hidden = "\x1b[0m".join((CANARY_KEY[:9], CANARY_KEY[9:]))
+    for message in (hidden + HOSTILE, HOSTILE[100:], HOSTILE[40:100]):
+        raw = saying(code, message, headers="Retry-After: 86400\r\n" if code == 40008 else "")
+        async with (
+            echoing(lambda key, raw=raw: raw) as base_url,
+            BulkDeleter(settings=settings(base_url), api_key=CANARY_KEY) as deleter,
+        ):
+            try:
+                report = await deleter.delete(TABLE_ID, ids(3), ledger=tmp_path / f"{len(message)}.db")
+            except BulkDeleteError as error:
+                report = error.report
+                assert_harmless(str(error))
+        assert_harmless(report.reason)
+        for row_fate in report.failures:
+            assert_harmless(row_fate.reason)
+    for record in caplog.records:
+        assert_harmless(record.getMessage())
+        assert "\n" not in record.getMessage()
     assert_nowhere(CANARY_KEY, [tmp_path], caplog.messages)
 
 

@@ -133,6 +133,7 @@ async def test_what_a_job_writes_is_for_its_owner_only_whatever_the_umask(tmp_pa
     assert not open_to_others(tmp_path, given)
     done = await purge(tmp_path, emulator, "-", "--batch-size", "100").run(b"")
     assert fates(done.report) == {"acknowledged": 4_000}
+    assert_nowhere(CANARY_KEY, [tmp_path], [planned.everything, done.everything])
     assert not open_to_others(tmp_path, given)
 
 

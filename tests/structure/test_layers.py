@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
-    ["records", "settings", "stopping", "ids", "quotas", "masking"],
+    ["records", "settings", "stopping", "ids", "quotas", "masking", "terminal"],
     ["holds", "waiting", "forecasting"],
     ["protocol", "screening", "sanity", "digest", "channel", "tally"],
     [

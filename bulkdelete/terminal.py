@@ -1,4 +1,4 @@
-"""Text of others made harmless for a terminal: a server's message, a file's name, an id."""
+"""Text of others made harmless for a terminal and a log: a server's message, a file's name, an id."""
 
 from __future__ import annotations
 

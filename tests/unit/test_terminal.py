@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete.cli.terminal import harmless
+from bulkdelete.terminal import harmless
 
 
 @pytest.mark.parametrize(
