@@ -142,6 +142,19 @@ def _by_option(line: str) -> str:
     return f"{flag}{colon}{rest}" if flag else line
 
 
+class _NumberOrWord(click.ParamType[Any]):
+    """A whole number, or one of some *words*."""
+
+    name = "integer"
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._words = words
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's own form
+        """Return the number or the word; anything else is a mistake of the user's."""
+        return value if value in self._words else click.INT.convert(value, param, ctx)
+
+
 def _parameter(name: str) -> str:
     return name.replace(".", "__")
 
@@ -151,7 +164,8 @@ def _type_of(field: FieldInfo) -> click.ParamType[Any]:
     if get_origin(field.annotation) is Literal:
         return click.Choice(list(map(str, kinds)))
     if int in kinds:
-        return click.INT
+        words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+        return _NumberOrWord(words) if words else click.INT
     return click.FLOAT if float in kinds else click.STRING
 
 

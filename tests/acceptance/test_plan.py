@@ -121,7 +121,7 @@ async def test_a_plan_made_in_another_folder_finds_the_same_check_and_files(fold
 
 async def test_what_decides_only_how_fast_may_change(folder):
     await plan(folder, "-o", "plan.json")
-    applied = await apply(folder, "--concurrency", "2", "--batch-size", "100", "--limit", "1000")
+    applied = await apply(folder, "--concurrency", "adaptive", "--batch-size", "100", "--limit", "1000")
     assert applied.code == 75, applied.stderr
     again = await apply(folder, "-c", "purge.toml")
     assert again.code == 1, again.stderr
