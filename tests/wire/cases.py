@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 TOUCHING_BODIES = (How.FLIP, How.SPILL)
 MASKS = (0x01, 0x20, 0x80, 0x10, 0x02)
-PLAIN, TLS, PLAIN_ON_TLS = "http", "https", "plain http where TLS is expected"
+PLAIN, TLS = "http", "https"
+PLAIN_ON_TLS, TLS_ON_PLAIN = "plain http where TLS is expected", "TLS where plain http is expected"
 
 
 @dataclass(frozen=True)
@@ -77,22 +78,23 @@ async def play(case: Case, folder: Path) -> Played:
         strikes = (lambda _: True) if case.always else (lambda number: number == 1)
         between = Between(_port(emulator.base_url), odd, strikes)
         http, tls = {}, None
-        if case.port != PLAIN:
+        if case.port not in {PLAIN, TLS_ON_PLAIN}:
             (folder / "authority.pem").write_bytes(certificates().authority_pem)
             http, tls = {"ca_file": str(folder / "authority.pem")}, certificates().good
         await opened.enter_async_context(between.started(tls))
         wrong = Between(between.port) if case.port not in {PLAIN, TLS} else None
         if wrong is not None:
-            await opened.enter_async_context(wrong.started(certificates().wrong.get(case.port)))
+            spoken = {TLS_ON_PLAIN: certificates().good, **certificates().wrong}.get(case.port)
+            await opened.enter_async_context(wrong.started(spoken))
         entry = between.port if wrong is None else wrong.port
         wire = await opened.enter_async_context(Bytewise(entry, case.strike, always=case.always).started())
-        url = f"{PLAIN if case.port == PLAIN else TLS}://127.0.0.1:{wire.port}"
+        url = f"{TLS if http else PLAIN}://127.0.0.1:{wire.port}"
         ledger = folder / "job" / "purge.db"
         ledger.parent.mkdir()
         told: list[str] = []
         report, _ = await run(url, ledger, told, **http)
         _check_ended(case, odd, report.ended)
-        assert wrong is None or not wrong.requests, "a request went to a server whose certificate does not verify"
+        assert wrong is None or not wrong.requests, "a request was read where nobody could be trusted"
         await check_after_chaos(emulator, ledger, told)
         assert not heard, f"another host heard {heard}"
         assert odd is None or max(odd.written, default=0) < MOST_TAKEN, f"so much was read: {odd.written}"
@@ -104,12 +106,12 @@ async def play(case: Case, folder: Path) -> Played:
 
 
 def _check_ended(case: Case, odd: Odd | None, ended: str) -> None:
-    if case.port in certificates().wrong if case.port not in {PLAIN, TLS} else False:
+    if case.port not in {PLAIN, TLS} and case.port in certificates().wrong:
         expected = {"fatal_answer"}
     elif odd is not None and odd.ends:
         expected = {odd.ends}
     else:
-        lasting = case.always or case.port == PLAIN_ON_TLS
+        lasting = case.always or case.port in {PLAIN_ON_TLS, TLS_ON_PLAIN}
         expected = set(ENDED_BY_ITSELF) if lasting else {"complete"}
         if case.strike is not None and case.strike.how in TOUCHING_BODIES and case.port == PLAIN:
             expected |= {"fatal_answer", "outage"}  # what was garbled may say anything
@@ -132,7 +134,7 @@ def odd_cases(*, always: bool) -> Iterator[Case]:
 
 
 def wrong_port_cases() -> Iterator[Case]:
-    for port in (*certificates().wrong, PLAIN_ON_TLS):
+    for port in (*certificates().wrong, PLAIN_ON_TLS, TLS_ON_PLAIN):
         yield Case(port)
 
 
