@@ -10,8 +10,8 @@ from bulkdelete.quotas.windows import FREE_MARGIN_SECONDS, WAIT_MARGIN_SECONDS
 MOST_PROMISES: Final = 8
 """Windows of the server that are told apart; more are laid together, at the cost of the more generous ones."""
 _MOST_SILENT: Final = 64
-_ONE_RESET_SECONDS: Final = 2.0
-"""Resets that are no further apart are one, which a server computes anew for each answer."""
+_NEAR_RESETS_SECONDS: Final = 2.0
+"""Resets that are no further apart may be one, which a server computes anew for each answer, or two short windows'."""
 _EXPECTED_SECONDS: Final = 60.0
 """How long a new window is taken to hold what the last one held, while no answer tells of it."""
 
@@ -179,15 +179,20 @@ class Telling:
         """
         limit = min(promise.limit or 0 for promise in ended)
         reset = max(promise.reset for promise in ended)
-        if reset > self._guessed_after + _ONE_RESET_SECONDS:
-            self._guessed_after = reset
-            expected = Told(limit, None, 0.0, _EXPECTED_SECONDS, dated=False)
-            self._expected = Promise(expected, now + _EXPECTED_SECONDS, self._last)
-            silent = [promise.silent for promise in ended if promise.silent_at > now - _EXPECTED_SECONDS]
-            if silent:
-                self._expected.ended_silently(self._last, now, max(silent))
-        elif self._expected is not None:
-            self._expected.remaining = min(self._expected.remaining, limit)
+        if reset <= self._guessed_after:
+            if self._expected is not None:
+                self._expected.remaining = min(self._expected.remaining, limit)
+            return
+        is_near = reset <= self._guessed_after + _NEAR_RESETS_SECONDS
+        self._guessed_after = reset
+        told = Told(limit, None, 0.0, _EXPECTED_SECONDS, dated=False)
+        expected = Promise(told, now + _EXPECTED_SECONDS, self._last)
+        silent = [promise.silent for promise in ended if promise.silent_at > now - _EXPECTED_SECONDS]
+        if silent:
+            expected.ended_silently(self._last, now, max(silent))
+        if is_near and self._expected is not None:
+            expected.take_in(self._expected)
+        self._expected = expected
 
     def _lay_two_together(self) -> None:
         """Make one of the two promises that end nearest to each other."""

@@ -75,7 +75,8 @@ class Drive:
     def run(self, windows: int) -> None:
         """Send a first request alone, as a job does; then as many at once as there are permits."""
         self.send()
-        while self.events and self.now < windows * self.model.window_seconds:
+        until = self.now + max(60.0, windows * self.model.window_seconds)
+        while self.events and self.now < until:
             self.now, _, act = heapq.heappop(self.events)
             act()
             self.send_all()
@@ -117,7 +118,7 @@ class Drive:
 MODELS = st.builds(
     Model,
     limit=st.integers(3, 60),
-    window_seconds=st.sampled_from([60.0, 600.0, 3600.0]),
+    window_seconds=st.sampled_from([1.0, 2.0, 3.0, 5.0, 60.0, 600.0, 3600.0]),
     skew_seconds=st.floats(-5000, 5000),
     dated=st.just(True),  # noqa: FBT003 - a strategy's value
     milliseconds=st.booleans(),
