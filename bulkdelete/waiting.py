@@ -5,15 +5,13 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.quotas import Told
+from bulkdelete.quotas import SKEW_SECONDS, Told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MILLISECONDS_FROM: Final = 1e11
 _LONGEST_SECONDS: Final = 366 * 86_400.0
-SKEW_SECONDS: Final = 1.0
-"""How far our clock may be ahead of the server's where its answer has no ``Date``."""
 
 
 def wait_seconds(headers: Mapping[str, str], now_unix_seconds: float) -> float | None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple
 
+from bulkdelete.quotas.lengths import Lengths
 from bulkdelete.quotas.windows import FREE_MARGIN_SECONDS, WAIT_MARGIN_SECONDS
 
+SKEW_SECONDS: Final = 1.0
+"""How far our clock may be ahead of the server's where its answer has no ``Date``."""
 MOST_PROMISES: Final = 8
 """Windows of the server that are told apart; more are laid together, at the cost of the more generous ones."""
 _MOST_SILENT: Final = 64
-_ONE_RESET_SECONDS: Final = 2.0
-"""Resets that are no further apart are one, which a server computes anew for each answer."""
+_NEAR_RESETS_SECONDS: Final = 2.0
+"""Resets that are no further apart may be one, which a server computes anew for each answer, or two short windows'."""
 _EXPECTED_SECONDS: Final = 60.0
-"""How long a new window is taken to hold what the last one held, while no answer tells of it."""
+"""How long new windows are taken to hold what the last one held, while no answer tells of them."""
+_ENOUGH_SILENT: Final = 3
+"""So many answers of a new window without a word, one after the other, are no chance: the server is silent."""
 
 
 class Told(NamedTuple):
@@ -97,7 +102,11 @@ class Telling:
         self._ended = 0
         self._last_at_end = 0
         self.promises: list[Promise] = []
+        self.lengths = Lengths()
+        self._tells_early = False
+        """Whether an answer said that something remains: the server does not only tell when it refuses."""
         self._expected: Promise | None = None
+        self._expected_until = 0.0
         self._guessed_after = 0.0
 
     @property
@@ -157,6 +166,10 @@ class Telling:
 
     def _heard(self, number: int, told: Told, ended_since: int, now: float) -> Promise:
         ends = now + told.reset_in_seconds
+        self._tells_early = self._tells_early or told.remaining > 0
+        if told.limit:
+            seconds = told.reset_in_seconds - (0.0 if told.dated else SKEW_SECONDS)
+            self.lengths.heard(told.limit, told.reset_unix_seconds, seconds)
         for promise in self.promises:
             if promise.reset == told.reset_unix_seconds:
                 promise.heard(number, told, ends, self._last)
@@ -173,7 +186,7 @@ class Telling:
         """Drop the promises that ended; the window after one is taken to hold as much, until an answer tells."""
         over = now - FREE_MARGIN_SECONDS
         if self._expected is not None and self._expected.ends <= over:
-            self._expected = None
+            self._expected = self._next_expected(self._expected, over)
         ended = [promise for promise in self.promises if promise.ends <= over]
         if not ended:
             return
@@ -189,15 +202,42 @@ class Telling:
         """
         limit = min(promise.limit or 0 for promise in ended)
         reset = max(promise.reset for promise in ended)
-        if reset > self._guessed_after + _ONE_RESET_SECONDS:
-            self._guessed_after = reset
-            expected = Told(limit, None, 0.0, _EXPECTED_SECONDS, dated=False)
-            self._expected = Promise(expected, now + _EXPECTED_SECONDS, self._last)
-            silent = [promise.silent for promise in ended if promise.silent_at > now - _EXPECTED_SECONDS]
-            if silent:
-                self._expected.ended_silently(self._last, now, max(silent))
-        elif self._expected is not None:
-            self._expected.remaining = min(self._expected.remaining, limit)
+        if reset <= self._guessed_after:
+            if self._expected is not None:
+                self._expected.remaining = min(self._expected.remaining, limit)
+            return
+        is_near = reset <= self._guessed_after + _NEAR_RESETS_SECONDS
+        self._guessed_after = reset
+        self._expected_until = now + _EXPECTED_SECONDS
+        seconds = self._window_seconds(limit)
+        began = now if self._tells_early else max(promise.ends for promise in ended)
+        ends = began + seconds * ((now - began) // seconds + 1)
+        expected = Promise(Told(limit, limit, 0.0, seconds, dated=False), ends, self._last)
+        silent = [promise.silent for promise in ended if promise.silent_at > now - _EXPECTED_SECONDS]
+        if silent:
+            expected.ended_silently(self._last, now, max(silent))
+        if is_near and self._expected is not None:
+            expected.take_in(self._expected)
+        self._expected = expected
+
+    def _window_seconds(self, limit: int | None) -> float:
+        """Return for how long what one window of *limit* may hold is not exceeded, while no answer tells.
+
+        Where the server tells early, the next answer knows better than any guess at when a second window begins.
+        """
+        seconds = None if self._tells_early else self.lengths.seconds(limit)
+        return min(seconds or _EXPECTED_SECONDS, _EXPECTED_SECONDS)
+
+    def _next_expected(self, expected: Promise, over: float) -> Promise | None:
+        """Return what the window after *expected* is taken to hold, if its answers were silent; else it goes on."""
+        seconds = self._window_seconds(expected.limit)
+        ends = expected.ends + seconds * ((over - expected.ends) // seconds + 1)
+        if ends > self._expected_until + WAIT_MARGIN_SECONDS:
+            return None
+        if self._tells_early or expected.silent < min(_ENOUGH_SILENT, expected.remaining):
+            expected.ends = ends
+            return expected
+        return Promise(Told(expected.remaining, expected.limit, 0.0, seconds, dated=False), ends, self._last)
 
     def _lay_two_together(self) -> None:
         """Make one of the two promises that end nearest to each other."""

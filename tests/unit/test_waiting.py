@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete.quotas import Told
-from bulkdelete.waiting import SKEW_SECONDS, told, wait_seconds
+from bulkdelete.quotas import SKEW_SECONDS, Told
+from bulkdelete.waiting import told, wait_seconds
 
 NOW = 1_795_500_000.0
 A_YEAR = 366 * 86_400.0
