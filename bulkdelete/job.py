@@ -13,8 +13,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from bulkdelete.accounting import Account
-from bulkdelete.batching import BodyCap
 from bulkdelete.canary import canary_of
+from bulkdelete.capping import BodyCap
 from bulkdelete.copying import spool_of
 from bulkdelete.counting import total_count
 from bulkdelete.deleter import Deleter
