@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.stopping import Stop
@@ -24,10 +25,26 @@ class BodyCap:
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
+        self.proven_bytes: int | None = None
+        """What it was lowered to when something was acknowledged last, and so was not refused for something else."""
+        self._is_lowered = False
         self._waiting: dict[asyncio.Future[Any], int] = {}
+
+    def take_over(self, kept: str | None) -> None:
+        """Begin where an earlier process was, which *kept* what was proven."""
+        with suppress(ValueError):
+            if kept is not None:
+                self.proven_bytes = max(LEAST_BYTES, int(kept))
+                self.most_bytes = min(self.most_bytes, self.proven_bytes)
+
+    def acknowledged(self) -> None:
+        """Take note that the API took a body."""
+        if self._is_lowered:
+            self.proven_bytes = self.most_bytes
 
     def refused(self, body_bytes: int) -> None:
         """Let bodies be at most half as large as one that was too large, and never so small that nothing fits."""
+        self._is_lowered = True
         self.most_bytes = max(LEAST_BYTES, min(self.most_bytes, body_bytes // 2))
         for future, waiting_bytes in list(self._waiting.items()):
             if waiting_bytes > self.most_bytes:

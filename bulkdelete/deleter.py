@@ -176,6 +176,7 @@ class Deleter:
         if verdict.kind is VerdictKind.ACKNOWLEDGED:
             case.acknowledged += len(part.span)
             self._suspicion.cleared()
+            self._cap.acknowledged()
             self._suspicion.refusals_are_harmless |= part.leads
             return _outcome(case.batch, part, Fate.ACKNOWLEDGED)
         if verdict.kind not in _REFUSED:

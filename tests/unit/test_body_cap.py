@@ -1,8 +1,10 @@
-"""HTTP 413: what is cut already becomes smaller before it is sent."""
+"""HTTP 413: what is cut already becomes smaller before it is sent, and the next run knows it."""
 
 from __future__ import annotations
 
 import asyncio
+
+import pytest
 
 from bulkdelete.records import Ended
 from tests.api_model import ApiModel
@@ -52,3 +54,24 @@ async def test_what_waits_for_its_turn_is_made_smaller_as_well():
     assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 40_000)
     refused = [body for body in api.bodies[before - AT_ONCE :] if body > 20_000]
     assert len(refused) <= 3 * AT_ONCE
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["rows not cut yet", "ranges cut already"])
+async def test_the_next_run_knows_how_large_a_body_may_be(tmp_path, stored):
+    ledger = tmp_path / "a.db"
+    api = Proxied(20_000)
+    if stored:
+        api.hang_from = 30
+        running = asyncio.create_task(job(api, RECORDS, ledger, flow={"cancel_grace_seconds": 0}).run())
+        while len(api.requests) < 30:
+            await asyncio.sleep(0.001)
+        running.cancel()
+        await asyncio.wait({running})
+        api.hang_from = None
+    else:
+        await job(api, RECORDS, ledger, stop={"limit": 5_000}).run()
+    assert api.refused
+    api.bodies.clear()
+    report = await job(api, RECORDS, ledger).run()
+    assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 40_000)
+    assert not api.refused
