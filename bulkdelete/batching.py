@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete import protocol, screening
+from bulkdelete.capping import BodyCap
 from bulkdelete.digest import digest, digest_of_joined
 from bulkdelete.errors import LedgerMismatch, SourceChanged
 from bulkdelete.records import Batch, Defect, Fate, RowFate
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 100_000
 """A range without records this long is settled without a request."""
-
-
-_LEAST_CAP_BYTES: Final = 4096
 
 
 @dataclass(slots=True)
@@ -81,17 +79,6 @@ class _Fed:
         """Return the file and line of *row*, which is not dropped."""
         block = next(block for block in self._blocks if row < block.first_row + len(block.items))
         return block.file, block.lines[row - block.first_row] if block.lines else None
-
-
-class BodyCap:
-    """How large a body may be: what the settings allow, or less since the API refused one as too large."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes = most_bytes
-
-    def refused(self, body_bytes: int) -> None:
-        """Let bodies be at most half as large as one that was too large, and never so small that nothing fits."""
-        self.most_bytes = max(_LEAST_CAP_BYTES, min(self.most_bytes, body_bytes // 2))
 
 
 class Batcher:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete import protocol, splitting
 from bulkdelete.attempts import Post
+from bulkdelete.capping import Outgrown
+from bulkdelete.cases import Case
 from bulkdelete.errors import CredentialsError, FatalAnswer, OutageTooLong, PauseTooLong
 from bulkdelete.pathfinding import Pathfinder
 from bulkdelete.records import Fate, Outcome, RowFate, VerdictKind
@@ -18,93 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
     from bulkdelete.attempts import Attempts
-    from bulkdelete.pathfinding import Turn
+    from bulkdelete.cases import Part
     from bulkdelete.records import Batch, Verdict
     from bulkdelete.retry import Attempted, Retry, Settled
     from bulkdelete.state import State
 
 _REFUSED: Final = frozenset({VerdictKind.INVALID, VerdictKind.TOO_LARGE})
 _STOPPING: Final = frozenset({VerdictKind.FATAL, VerdictKind.UNAUTHORIZED})
-_PROBE_AFTER: Final = 1 + splitting.WAYS
 _ANSWER_LOST: Final = "may already be deleted: an earlier request that held it got no final answer"
 _REFUSED_IN_PART: Final = (
     "may already be deleted: an earlier request that held it and others was refused, and perhaps applied in part"
 )
-_SENT_BEFORE: Final = "may already be deleted: an earlier run sent it with others, and perhaps it was refused in part"
 _NOT_PROBED: Final = "not tried one by one, because every record of its batch that was tried is refused"
 _SPLIT_ENOUGH: Final = "refused, and not split further: the bounds on splitting are reached"
-
-
-@dataclass(slots=True)
-class _Part:
-    """A span of a batch's records that has no final answer yet; ``last`` is the last answer that covered it.
-
-    ``in_part``: why it may be deleted though the API refuses it, if a larger request that held it was refused, or may
-    have been in an earlier run; ``leads``: it begins where such a request began.
-    """
-
-    span: range
-    ambiguous: bool
-    last: Attempted | None = None
-    attempts: int = 0
-    sent: bool = False
-    in_part: str = ""
-    leads: bool = False
-
-    def take_in(self, post: Post) -> None:
-        """Take in what came of a request that held the part, also where that is no attempt."""
-        self.sent |= post.sent
-        if post.heard is not None:
-            self.last = post.heard
-            self.ambiguous |= post.heard.verdict.ambiguous
-
-    def piece(self, span: range) -> _Part:
-        """Return a part of this part, with what is known of the whole."""
-        leads = self.leads and span.start == self.span.start
-        return _Part(span, self.ambiguous, self.last, sent=self.sent, in_part=self.in_part, leads=leads)
-
-
-class _Case:
-    """One batch on its way: the parts still to be settled, and what has been seen of it."""
-
-    def __init__(self, batch: Batch, turn: Turn) -> None:
-        self.batch = batch
-        self.turn = turn
-        sent = batch.sent or batch.ambiguous
-        in_part = _SENT_BEFORE if sent and len(batch.records) > 1 else ""
-        self.todo = deque(_Part(span, batch.ambiguous, sent=sent, in_part=in_part) for span in batch.spans)
-        self.splitting = False
-        self.part_requests = 0
-        self.acknowledged = 0
-        self.refused_parts = 0
-        self.refused_singly = 0
-        self.refused_soundly = 0
-        self.probes_left: int | None = None
-        self.doubt = batch.ambiguous
-
-    @property
-    def is_probed_now(self) -> bool:
-        """Whether enough was refused to try single records before smaller parts."""
-        return self.probes_left is None and self.refused_parts >= _PROBE_AFTER and not self.acknowledged
-
-    def split(self, part: _Part) -> None:
-        """Put the quarters of *part*, the first in the line, at the line's end: level by level."""
-        self.todo.popleft()
-        self.todo.extend(map(part.piece, splitting.divide(part.span)))
-
-    def put_probes_first(self) -> None:
-        """Put single records, spread over all that are left, before the rest of the line."""
-        parts = sorted(self.todo, key=lambda part: part.span.start)
-        left = [(index, part) for part in parts for index in part.span]
-        chosen = [left[at] for at in splitting.spread(range(len(left)))]
-        probes = [part.piece(range(index, index + 1)) for index, part in chosen]
-        rest = [
-            part.piece(span)
-            for part in parts
-            for span in splitting.outside(part.span, [index for index, _ in chosen if index in part.span])
-        ]
-        self.todo = deque(probes + rest)
-        self.probes_left = len(probes)
 
 
 class Deleter:
@@ -112,6 +39,7 @@ class Deleter:
 
     def __init__(self, table_id: str, attempts: Attempts, retry: Retry, state: State) -> None:
         self._table_id = table_id
+        self._envelope_bytes = protocol.envelope_bytes(table_id)
         self._attempts = attempts
         self._retry = retry
         self._stop, self._tally, self._suspicion = state.stop, state.tally, state.suspicion
@@ -133,7 +61,7 @@ class Deleter:
 
         """
         async with self._pathfinder.turn() as turn:
-            case = _Case(batch, turn)
+            case = Case(batch, turn)
             if self._suspicion.probes_at_once and self._may_be_set_aside(case):
                 case.put_probes_first()
             try:
@@ -144,8 +72,8 @@ class Deleter:
                         yield _outcome(batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
                     else:
                         settled = await self._until_settled(case, part)
-                        if self._is_split(case, part, settled):
-                            await self._take_apart(case, part)
+                        if settled is None or self._is_split(case, part, settled):
+                            await self._take_apart(case, part, settled)
                             continue
                         _stop_if_fatal(settled.last.verdict)
                         case.todo.popleft()
@@ -161,7 +89,8 @@ class Deleter:
                 if case.splitting:
                     self._split_turns.release()
 
-    async def _until_settled(self, case: _Case, part: _Part) -> Settled:
+    async def _until_settled(self, case: Case, part: Part) -> Settled | None:
+        """Send *part* until that is settled; ``None`` where its body is, or becomes, larger than one may be by now."""
         batch, span = case.batch, part.span
         whole = len(span) == len(batch.records)
         records = batch.records if whole else batch.records[span.start : span.stop]
@@ -172,7 +101,7 @@ class Deleter:
         async def attempt() -> Attempted:
             post = Post(body, retry=part.attempts > 0)
             try:
-                attempted = await self._attempts.make(post, self._stop, self._tally)
+                attempted = await self._attempts.make(post, stop, self._tally)
             finally:
                 part.take_in(post)
             self._tally.retries += part.attempts > 0
@@ -187,14 +116,18 @@ class Deleter:
                 self._tally.split_requests += 1
             return attempted
 
+        stop = self._cap.heeded_by(self._stop, len(body)) if len(span) > 1 else self._stop
         may_be_split = len(span) >= splitting.FEWEST_SLOW
         sleep = self._tally.counted(self._stop.sleep)
-        settled = await self._retry.until_settled(attempt, sleep, may_be_split=may_be_split)
-        if self._cap is not None and settled.last.verdict.kind is VerdictKind.TOO_LARGE:
+        try:
+            settled = await self._retry.until_settled(attempt, sleep, may_be_split=may_be_split)
+        except Outgrown:
+            return None
+        if settled.last.verdict.kind is VerdictKind.TOO_LARGE:
             self._cap.refused(len(body))
         return settled
 
-    def _is_split(self, case: _Case, part: _Part, settled: Settled) -> bool:
+    def _is_split(self, case: Case, part: Part, settled: Settled) -> bool:
         if settled.too_slow:
             return True
         if len(part.span) == 1 or settled.last.verdict.kind not in _REFUSED:
@@ -202,7 +135,10 @@ class Deleter:
         too_large = settled.last.verdict.kind is VerdictKind.TOO_LARGE
         return too_large or self._suspicion.may_send_part(case.part_requests)
 
-    async def _take_apart(self, case: _Case, part: _Part) -> None:
+    async def _take_apart(self, case: Case, part: Part, settled: Settled | None) -> None:
+        if settled is None:
+            case.fit(part, self._cap.most_bytes - self._envelope_bytes)
+            return
         is_refused = part.last is not None and part.last.verdict.kind is VerdictKind.INVALID
         if is_refused:
             part.in_part, part.leads = _REFUSED_IN_PART, True
@@ -216,14 +152,14 @@ class Deleter:
         if self._suspicion.probes_first and self._may_be_set_aside(case) and case.is_probed_now:
             case.put_probes_first()
 
-    def _may_be_set_aside(self, case: _Case) -> bool:
+    def _may_be_set_aside(self, case: Case) -> bool:
         """Return whether a batch that is wholly refused may be left for the end of the run.
 
         One that a lost answer may explain is left only while nothing was acknowledged yet: the next batch tells more.
         """
         return not case.batch.thorough and not (case.doubt and self._pathfinder.is_proven)
 
-    def _give_up_if_suspect(self, case: _Case) -> Iterator[Outcome]:
+    def _give_up_if_suspect(self, case: Case) -> Iterator[Outcome]:
         """Yield what is left of a batch all of whose probes were refused, as not probed; remember the batch."""
         if case.probes_left:
             case.probes_left -= 1
@@ -235,11 +171,12 @@ class Deleter:
         while case.todo:
             yield replace(_left(case.batch, case.todo.popleft(), _NOT_PROBED), again=True)
 
-    def _outcome(self, case: _Case, part: _Part, settled: Settled) -> Outcome:
+    def _outcome(self, case: Case, part: Part, settled: Settled) -> Outcome:
         verdict = settled.last.verdict
         if verdict.kind is VerdictKind.ACKNOWLEDGED:
             case.acknowledged += len(part.span)
             self._suspicion.cleared()
+            self._cap.acknowledged()
             self._suspicion.refusals_are_harmless |= part.leads
             return _outcome(case.batch, part, Fate.ACKNOWLEDGED)
         if verdict.kind not in _REFUSED:
@@ -254,7 +191,7 @@ class Deleter:
             case.refused_soundly += not doubt
         return _outcome(case.batch, part, Fate.REJECTED, doubt, failed=True)
 
-    def _doubt(self, part: _Part) -> str:
+    def _doubt(self, part: Part) -> str:
         """Return why a single record that is refused may be deleted already, if that may be."""
         if part.ambiguous:
             return _ANSWER_LOST
@@ -266,13 +203,13 @@ def _stop_if_fatal(verdict: Verdict) -> None:
         raise FatalAnswer(protocol.advice(verdict), verdict)
 
 
-def _left(batch: Batch, part: _Part, reason: str) -> Outcome:
+def _left(batch: Batch, part: Part, reason: str) -> Outcome:
     """Return the outcome of a part that is not tried further: pending if it certainly never left."""
     fate = Fate.UNRESOLVED if part.sent else Fate.PENDING
     return _outcome(batch, part, fate, reason)
 
 
-def _outcome(batch: Batch, part: _Part, fate: Fate, reason: str = "", *, failed: bool = False) -> Outcome:
+def _outcome(batch: Batch, part: Part, fate: Fate, reason: str = "", *, failed: bool = False) -> Outcome:
     verdict = part.last.verdict if part.last is not None else None
     said = verdict.message if verdict is not None else ""
     message = "; ".join(filter(None, (said, reason) if fate is Fate.REJECTED else (reason, said)))

@@ -13,8 +13,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from bulkdelete.accounting import Account
-from bulkdelete.batching import BodyCap
 from bulkdelete.canary import canary_of
+from bulkdelete.capping import BodyCap
 from bulkdelete.copying import spool_of
 from bulkdelete.counting import total_count
 from bulkdelete.deleter import Deleter
@@ -77,6 +77,7 @@ class Job:
         self._limiter = limiter
         self._stop = Stop()
         self._tally = Tally()
+        self._cap = BodyCap(settings.batch.max_body_bytes)
         self._engine: Engine | None = None
         self._stopped_early: tuple[Ended, str] | None = None
         self._account = Account(order.table_id, order.ledger, self._tally)
@@ -148,7 +149,7 @@ class Job:
                 return self._account.report(await ledger.count(), ended, reason), None
             except CapPassed as cap:
                 return self._account.report(await ledger.count(), cap.ended, str(cap)), None
-            async with keeping(self._limiter, ledger, heeds_told=self._order.heeds_resume_time):
+            async with keeping(self._limiter, self._cap, ledger, heeds_told=self._order.heeds_resume_time):
                 sweep = await self._sweep(ledger, prepared)
         return await self._conclude(ledger, sweep)
 
@@ -173,8 +174,7 @@ class Job:
         settings = self._settings
         if self._order.holds:
             await ledger.note("holds", records=len(prepared.holds), digest=prepared.holds.digest)
-        cap = BodyCap(settings.batch.max_body_bytes)
-        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally), prepared.holds, cap)
+        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally), prepared.holds, self._cap)
         deleter = Deleter(self._order.table_id, self._attempts, Retry(settings.retry), state)
         means = Means(settings, prepared, ledger, state, deleter)
         limit = settings.stop.limit

@@ -1,4 +1,4 @@
-"""What the ledger keeps of the limiter while a job runs: its last good limit, and what was spent of the quotas."""
+"""What the ledger keeps of the flow while a job runs: its last good limit, the largest body, what was spent."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import LedgerError
-from bulkdelete.ledger.facts import LIMIT, SPENT
+from bulkdelete.ledger.facts import BODY_CAP, LIMIT, SPENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from bulkdelete.capping import BodyCap
     from bulkdelete.ledger import Ledger
     from bulkdelete.limiter import Limiter
 
@@ -21,8 +22,8 @@ KEEP_SECONDS: Final = 5.0
 
 
 @asynccontextmanager
-async def keeping(limiter: Limiter, ledger: Ledger, *, heeds_told: bool) -> AsyncIterator[None]:
-    """While entered, *ledger* keeps where *limiter* is, so that a later process goes on there.
+async def keeping(limiter: Limiter, cap: BodyCap, ledger: Ledger, *, heeds_told: bool) -> AsyncIterator[None]:
+    """While entered, *ledger* keeps where *limiter* and *cap* are, so that a later process goes on there.
 
     Without *heeds_told* what the API told earlier processes of its limits is forgotten.
     """
@@ -30,26 +31,29 @@ async def keeping(limiter: Limiter, ledger: Ledger, *, heeds_told: bool) -> Asyn
         yield
         return
     limiter.take_over(ledger.facts.get(LIMIT), ledger.facts.get(SPENT), heeds_told=heeds_told)
-    keeper = asyncio.create_task(_keep_on(limiter, ledger), name="bulkdelete limits")
+    cap.take_over(ledger.facts.get(BODY_CAP))
+    keeper = asyncio.create_task(_keep_on(limiter, cap, ledger), name="bulkdelete limits")
     try:
         yield
     finally:
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
         with suppress(LedgerError):
-            await _keep(limiter, ledger, clean=True)
+            await _keep(limiter, cap, ledger, clean=True)
         limiter.keep_no_more()
 
 
-async def _keep_on(limiter: Limiter, ledger: Ledger) -> None:
+async def _keep_on(limiter: Limiter, cap: BodyCap, ledger: Ledger) -> None:
     while True:
-        spent = await _keep(limiter, ledger)
+        spent = await _keep(limiter, cap, ledger)
         await (limiter.until_spent(spent) if limiter.has_quotas else asyncio.sleep(KEEP_SECONDS))
 
 
-async def _keep(limiter: Limiter, ledger: Ledger, *, clean: bool = False) -> dict[str, Any]:
+async def _keep(limiter: Limiter, cap: BodyCap, ledger: Ledger, *, clean: bool = False) -> dict[str, Any]:
     spent = limiter.spent_so_far(clean=clean)
     await ledger.remember(SPENT, json.dumps(spent))
     limiter.keep(spent)
     await ledger.remember(LIMIT, repr(round(limiter.last_good_limit, 2)))
+    if cap.proven_bytes is not None:
+        await ledger.remember(BODY_CAP, str(cap.proven_bytes))
     return spent

@@ -16,6 +16,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bulkdelete.settings import SplittingSettings
     from bulkdelete.tally import Tally
 
@@ -47,6 +49,17 @@ def divide(span: range) -> list[range]:
     ways = min(WAYS, len(span))
     cuts = [span.start + len(span) * way // ways for way in range(ways + 1)]
     return [range(start, stop) for start, stop in pairwise(cuts)]
+
+
+def fitting(span: range, sizes: Iterable[int], most: int) -> list[range]:
+    """Return *span* cut so that the *sizes* in no part come to more than *most*, but for those of a single one."""
+    cuts, total = [span.start], 0
+    for index, size in zip(span, sizes, strict=True):
+        if total + size > most and index > cuts[-1]:
+            cuts.append(index)
+            total = 0
+        total += size
+    return [range(start, stop) for start, stop in pairwise([*cuts, span.stop])]
 
 
 def spread(span: range) -> list[int]:

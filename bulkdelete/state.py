@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bulkdelete.capping import BodyCap
 from bulkdelete.holds import Holds
+from bulkdelete.settings import BatchSettings
 
 if TYPE_CHECKING:
-    from bulkdelete.batching import BodyCap
     from bulkdelete.splitting import Suspicion
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
@@ -22,4 +23,4 @@ class State:
     tally: Tally
     suspicion: Suspicion
     holds: Holds = field(default_factory=Holds)
-    cap: BodyCap | None = None
+    cap: BodyCap = field(default_factory=lambda: BodyCap(BatchSettings().max_body_bytes))

@@ -13,7 +13,7 @@ FLOORS = [
     ["errors", "version"],
     ["records", "settings", "stopping", "ids", "quotas", "masking", "terminal"],
     ["holds", "waiting", "forecasting"],
-    ["protocol", "screening", "sanity", "digest", "channel", "tally"],
+    ["protocol", "screening", "sanity", "digest", "channel", "tally", "capping"],
     [
         "batching",
         "splitting",
@@ -27,7 +27,8 @@ FLOORS = [
         "pathfinding",
     ],
     ["attempts", "merging", "copying", "holding", "state", "surveying", "orders", "accounting", "canary"],
-    ["deleter", "preparing", "counting", "keeping"],
+    ["cases", "preparing", "counting", "keeping"],
+    ["deleter"],
     ["engine"],
     ["sweeping", "planning"],
     ["job"],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkdelete.settings import SplittingSettings
-from bulkdelete.splitting import PROBES, WAYS, Suspicion, divide, outside, spread
+from bulkdelete.splitting import PROBES, WAYS, Suspicion, divide, fitting, outside, spread
 from bulkdelete.tally import Tally
 
 SPANS = st.builds(lambda start, length: range(start, start + length), st.integers(0, 5000), st.integers(1, 1000))
@@ -125,3 +125,14 @@ def test_a_suspect_batch_lets_the_next_be_probed_at_once_until_something_is_ackn
     assert suspicion.probes_at_once
     suspicion.cleared()
     assert not suspicion.probes_at_once
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=60), st.integers(1, 200), st.integers(0, 9))
+def test_what_is_cut_to_fit_covers_the_span_once_and_no_part_of_several_is_too_large(sizes, most, start):
+    span = range(start, start + len(sizes))
+    parts = fitting(span, sizes, most)
+    assert [index for part in parts for index in part] == list(span)
+    for part in parts:
+        total = sum(sizes[index - start] for index in part)
+        assert part
+        assert total <= most or len(part) == 1
