@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bulkdelete.stopping import T
 
 LEAST_BYTES: Final = 4096
+_ENOUGH_IN_A_ROW: Final = 5
 
 
 class Outgrown(Exception):
@@ -28,6 +29,8 @@ class BodyCap:
         self.proven_bytes: int | None = None
         """What it was lowered to when something was acknowledged last, and so was not refused for something else."""
         self._is_lowered = False
+        self._in_a_row = 0
+        self._single_in_a_row = 0
         self._waiting: dict[asyncio.Future[Any], int] = {}
 
     def take_over(self, kept: str | None) -> None:
@@ -39,11 +42,24 @@ class BodyCap:
 
     def acknowledged(self) -> None:
         """Take note that the API took a body."""
+        self._in_a_row = self._single_in_a_row = 0
         if self._is_lowered:
             self.proven_bytes = self.most_bytes
 
-    def refused(self, body_bytes: int) -> None:
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether so many were refused in a row that it may not be for their size: single records tell."""
+        return self._in_a_row >= _ENOUGH_IN_A_ROW
+
+    @property
+    def refuses_single_records(self) -> bool:
+        """Whether even single records that are small were refused in a row: it is not for their size."""
+        return self._single_in_a_row >= _ENOUGH_IN_A_ROW
+
+    def refused(self, body_bytes: int, *, is_single: bool) -> None:
         """Let bodies be at most half as large as one that was too large, and never so small that nothing fits."""
+        self._in_a_row += 1
+        self._single_in_a_row += is_single and body_bytes <= LEAST_BYTES
         self._is_lowered = True
         self.most_bytes = max(LEAST_BYTES, min(self.most_bytes, body_bytes // 2))
         for future, waiting_bytes in list(self._waiting.items()):

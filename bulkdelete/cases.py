@@ -68,7 +68,12 @@ class Case:
     @property
     def is_probed_now(self) -> bool:
         """Whether enough was refused to try single records before smaller parts."""
-        return self.probes_left is None and self.refused_parts >= _PROBE_AFTER and not self.acknowledged
+        return self.may_be_probed and self.refused_parts >= _PROBE_AFTER and not self.acknowledged
+
+    @property
+    def may_be_probed(self) -> bool:
+        """Whether no single records of it were tried before smaller parts."""
+        return self.probes_left is None
 
     def split(self, part: Part) -> None:
         """Put the quarters of *part*, the first in the line, at the line's end: level by level."""

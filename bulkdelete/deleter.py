@@ -31,6 +31,7 @@ _REFUSED_IN_PART: Final = (
     "may already be deleted: an earlier request that held it and others was refused, and perhaps applied in part"
 )
 _NOT_PROBED: Final = "not tried one by one, because every record of its batch that was tried is refused"
+_TOO_LARGE_ALONE: Final = "refused as too large, though it was sent alone"
 _SPLIT_ENOUGH: Final = "refused, and not split further: the bounds on splitting are reached"
 
 
@@ -54,7 +55,7 @@ class Deleter:
         what became of each.
 
         Raises:
-            FatalAnswer: the API refused the table, the key or the plan.
+            FatalAnswer: the API refused the table, the key or the plan, or even single records as too large.
             PauseTooLong: the API asks for a longer pause than ``max_pause_seconds``.
             OutageTooLong: nothing but failures came back for ``max_outage_seconds``.
             CredentialsError: the key cannot be read.
@@ -124,7 +125,9 @@ class Deleter:
         except Outgrown:
             return None
         if settled.last.verdict.kind is VerdictKind.TOO_LARGE:
-            self._cap.refused(len(body))
+            self._cap.refused(len(body), is_single=len(span) == 1)
+            if self._cap.refuses_single_records:
+                raise FatalAnswer(protocol.nothing_fits(settled.last.verdict), settled.last.verdict)
         return settled
 
     def _is_split(self, case: Case, part: Part, settled: Settled) -> bool:
@@ -144,6 +147,8 @@ class Deleter:
             part.in_part, part.leads = _REFUSED_IN_PART, True
         case.split(part)
         if not is_refused:
+            if self._cap.is_in_doubt and case.may_be_probed:
+                case.put_probes_first()
             return  # too large or too slow is no fault of a record, and costs nothing of what searching for one may
         if not case.splitting:
             await self._split_turns.acquire()
@@ -184,11 +189,12 @@ class Deleter:
             return replace(_outcome(case.batch, part, fate, failed=True), again=fate is Fate.UNRESOLVED)
         if len(part.span) > 1:
             return _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
+        if verdict.kind is VerdictKind.TOO_LARGE:
+            return _outcome(case.batch, part, Fate.UNRESOLVED, _TOO_LARGE_ALONE, failed=True)
         doubt = self._doubt(part)
-        if verdict.kind is VerdictKind.INVALID:
-            case.refused_parts += 1
-            case.refused_singly += 1
-            case.refused_soundly += not doubt
+        case.refused_parts += 1
+        case.refused_singly += 1
+        case.refused_soundly += not doubt
         return _outcome(case.batch, part, Fate.REJECTED, doubt, failed=True)
 
     def _doubt(self, part: Part) -> str:

@@ -205,6 +205,16 @@ def advice(verdict: Verdict) -> str:
     return f"{what} ({said}{': ' if verdict.message else ''}{verdict.message[:300]})"
 
 
+def nothing_fits(verdict: Verdict) -> str:
+    """Return what it means, and what to do, when even small single records are refused as too large."""
+    said = f"code {verdict.code}, " if verdict.code is not None else ""
+    return (
+        f"the server refuses even single records as too large ({said}HTTP {verdict.http_status}), so it is not for "
+        "their size: look at the body limit of the proxy or gateway before the API, and at base_url. No record is "
+        "rejected for it, and the same command goes on once that is mended"
+    )
+
+
 def code_table(overrides: Mapping[int, str]) -> Mapping[int, VerdictKind]:
     """Return :data:`CODES` with the configuration's own meanings laid over it."""
     return {**CODES, **{code: VerdictKind(meaning) for code, meaning in overrides.items()}}

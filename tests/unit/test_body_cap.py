@@ -1,4 +1,4 @@
-"""HTTP 413: what is cut already becomes smaller before it is sent, and the next run knows it."""
+"""HTTP 413: what is cut already becomes smaller before it is sent, the next run knows it, and no record is to blame."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from bulkdelete.errors import FatalAnswer
 from bulkdelete.records import Ended
-from tests.api_model import ApiModel
+from tests.api_model import OK, ApiModel
 from tests.unit.scripted import TOO_LARGE
 from tests.unit.test_engine import job
 
@@ -75,3 +76,48 @@ async def test_the_next_run_knows_how_large_a_body_may_be(tmp_path, stored):
     report = await job(api, RECORDS, ledger).run()
     assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 40_000)
     assert not api.refused
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_a_server_that_finds_single_records_too_large_ends_the_job_soon_and_rejects_none(tmp_path, size):
+    api = Proxied(0)
+    ledger = tmp_path / "a.db"
+    with pytest.raises(FatalAnswer, match=r"single records.*HTTP 413.*body limit.*the same command") as raised:
+        await job(api, RECORDS, ledger, batch={"size": size}, splitting={}).run()
+    report = raised.value.report
+    assert (report.ended, report.rejected, report.acknowledged) == (Ended.FATAL_ANSWER, 0, 0)
+    assert len(api.bodies) <= 30
+    api.most_bytes = 10**6
+    api.bodies.clear()
+    report = await job(api, RECORDS[:], ledger, batch={"size": size}).run()
+    assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 40_000)
+    assert len(api.bodies) <= 40_000 / size + 50
+
+
+async def test_a_server_that_finds_everything_too_large_in_the_midst_of_a_job_ends_it_and_rejects_none(tmp_path):
+    api = Proxied(10**6)
+    flow = {"concurrency": AT_ONCE}
+    running = asyncio.create_task(job(api, RECORDS, tmp_path / "a.db", flow=flow).run())
+    while len(api.acknowledged) < 5_000:
+        await asyncio.sleep(0)
+    api.most_bytes, before = 0, len(api.bodies)
+    with pytest.raises(FatalAnswer) as raised:
+        await running
+    assert raised.value.report.rejected == 0
+    assert len(api.bodies) - before <= 4 * AT_ONCE + 30
+
+
+class OneTooMany(ApiModel):
+    """Finds one record too large, alone and with others."""
+
+    async def post(self, body, api_key, request_id, path, leaves):
+        if b"100000000000000007" in body:
+            leaves()
+            return TOO_LARGE
+        return OK
+
+
+async def test_a_record_that_is_too_large_alone_is_unresolved_and_the_rest_acknowledged():
+    report = await job(OneTooMany(), RECORDS[:3_000]).run()
+    assert (report.ended, report.acknowledged, report.unresolved) == (Ended.COMPLETE, 2_999, 1)
+    assert report.rejected == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulkdelete.errors import AnswerLost, NotSent
+from bulkdelete.errors import AnswerLost, FatalAnswer, NotSent
 from bulkdelete.records import Fate
 from tests.unit.scripted import (
     BAD_GATEWAY,
@@ -101,11 +101,12 @@ async def test_what_is_too_large_is_sent_in_smaller_parts_without_suspicion():
     assert list(sending.transport.answers.values()).count(TOO_LARGE) == 2
 
 
-async def test_a_record_that_is_too_large_alone_is_rejected():
+async def test_a_record_that_is_too_large_alone_is_unresolved():
     sending = Sending(lambda request: TOO_LARGE if "7" in request.records else OK)
     outcomes = await sending.send(batch_of(20))
-    (rejected,) = [outcome for outcome in outcomes if outcome.fate is Fate.REJECTED]
-    assert (rejected.first_row, rejected.http_status) == (7, 413)
+    (unresolved,) = [outcome for outcome in outcomes if outcome.fate is not Fate.ACKNOWLEDGED]
+    assert (unresolved.fate, unresolved.first_row, unresolved.http_status) == (Fate.UNRESOLVED, 7, 413)
+    assert "too large, though it was sent alone" in unresolved.message
     assert rows_of(outcomes, Fate.ACKNOWLEDGED) == set(range(20)) - {7}
 
 
@@ -129,10 +130,11 @@ async def test_what_is_too_large_is_sent_in_parts_also_when_the_search_is_at_its
     assert rows_of(outcomes, Fate.ACKNOWLEDGED) == set(range(1000, 2000))
 
 
-async def test_a_server_that_finds_everything_too_large_makes_no_file_suspicious():
+async def test_a_server_that_finds_everything_too_large_makes_no_file_suspicious_and_is_fatal():
     sending = Sending(one_after_another(then=TOO_LARGE))
-    for first_row in (0, 8):
-        outcomes = await sending.send(batch_of(8, first_row=first_row))
-        assert len(rows_of(outcomes, Fate.REJECTED)) == 8
+    outcomes = await sending.send(batch_of(8))
+    assert rows_of(outcomes, Fate.UNRESOLVED) == set(range(8))
+    assert [type(error) for error in sending.raised] == [FatalAnswer]
+    assert len(sending.requests) == 1 + 4 + 5
     assert not sending.suspicion.wholly_wrong
     assert not sending.suspicion.nothing_but_suspects

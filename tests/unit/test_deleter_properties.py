@@ -75,7 +75,7 @@ class Model:
         if outcome.fate is Fate.ACKNOWLEDGED:
             assert said[-1] == (OK, outcome.records)
         elif outcome.fate is Fate.REJECTED:
-            assert said[-1] in [(REFUSED, 1), (TOO_LARGE, 1)]
+            assert said[-1] == (REFUSED, 1)
             unknown = any(isinstance(one, AnswerLost) or one in PERHAPS_APPLIED for one, _ in said)
             assert ("got no final answer" in outcome.row_fate.reason) == (unknown or ambiguous)
             in_part = any(one == REFUSED and records > 1 for one, records in said)
