@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.quotas import snapshots
-from bulkdelete.quotas.telling import Promise, Telling, Told
+from bulkdelete.quotas.telling import Telling, Told
 from bulkdelete.quotas.windows import SECONDS, UNLIMITED, Moment, Window
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Quotas:
             clean,
             {unit: self._parts(window) for unit, window in self._windows.items()},
             [
-                (promise.reset, self._unix(promise.ends), max(0, self._left(promise)), promise.limit or 0)
+                (promise.reset, self._unix(promise.ends), self._telling.left(promise), promise.limit or 0)
                 for promise in self._telling.promises
                 if promise.ends > self._now
             ],
@@ -192,10 +192,11 @@ class Quotas:
         return [*counting, (float(seconds), len(self._leaving))] if self._leaving else counting
 
     def told_seconds(self, requests: int, now: Moment) -> float:
-        """Return for how many seconds the server's word keeps the last of *requests* back."""
-        at = self._look(now)
-        ends = [promise.ends for promise in self._telling.promises if self._left(promise) < requests]
-        return max((end - at for end in ends if end > at), default=0.0)
+        """Return for how many seconds, at least, the server's word keeps the last of *requests* back.
+
+        What it allows returns with each window, as far as it told how much that is and how long a window takes.
+        """
+        return self._telling.last_leaves_seconds(requests, self._look(now))
 
     def _look(self, now: Moment) -> float:
         at = now.monotonic
@@ -210,9 +211,6 @@ class Quotas:
 
     def _unix(self, at: float) -> float:
         return round(at + self._offset, 4)
-
-    def _left(self, promise: Promise) -> int:
-        return promise.remaining - promise.silent - self._telling.in_flight
 
     def _fill(self) -> None:
         limits = [window.limit for window in self._counting if window.limit < UNLIMITED]
@@ -242,7 +240,7 @@ class Quotas:
         for reset, unix, left, limit in kept.told if heeds_told else ():
             ends = min(unix - self._offset, self._now + _LONGEST_TOLD_SECONDS)
             told = Told(max(0, left - unknown), limit or None, reset, ends - self._now, dated=False)
-            self._telling.take_in(Promise(told, ends, 0))
+            self._telling.restore(told, ends)
 
 
 def _latest(parts: list[tuple[float, int]], most: int) -> list[tuple[float, int]]:

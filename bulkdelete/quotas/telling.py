@@ -109,10 +109,21 @@ class Telling:
         self._expected_until = 0.0
         self._guessed_after = 0.0
 
-    @property
-    def in_flight(self) -> int:
-        """Requests sent and not yet ended."""
-        return len(self._in_flight)
+    def restore(self, told: Told, ends: float) -> None:
+        """Take what an earlier process was told, which ends at *ends*."""
+        self._take_note(told)
+        kept = Promise(told, ends, 0)
+        for promise in self.promises:
+            if promise.reset == kept.reset:
+                promise.take_in(kept)
+                return
+        self.promises.append(kept)
+        if len(self.promises) > MOST_PROMISES:
+            self._lay_two_together()
+
+    def left(self, promise: Promise) -> int:
+        """Return how many more requests may certainly leave by *promise*."""
+        return max(0, promise.remaining - promise.silent - len(self._in_flight))
 
     def sent(self) -> int:
         """Count one request that leaves; return its number."""
@@ -142,16 +153,6 @@ class Telling:
             if spoken is not None and number > expected.known_at:
                 self._expected = None
 
-    def take_in(self, kept: Promise) -> None:
-        """Hold *kept* too, which an earlier process was told."""
-        for promise in self.promises:
-            if promise.reset == kept.reset:
-                promise.take_in(kept)
-                return
-        self.promises.append(kept)
-        if len(self.promises) > MOST_PROMISES:
-            self._lay_two_together()
-
     def wait_seconds(self, now: float) -> float:
         """Return in how many seconds one more request may leave, should nothing be heard until then."""
         if not self.promises and self._expected is None:
@@ -164,12 +165,34 @@ class Telling:
                 wait = max(wait, promise.ends + WAIT_MARGIN_SECONDS - now)
         return wait
 
-    def _heard(self, number: int, told: Told, ended_since: int, now: float) -> Promise:
-        ends = now + told.reset_in_seconds
+    def last_leaves_seconds(self, requests: int, now: float) -> float:
+        """Return in how many seconds, at least, the last of *requests* may leave; a length not known counts once."""
+        seconds = 0.0
+        for promise in self.promises:
+            if promise.ends > now:
+                seconds = max(seconds, self._until_last(requests, promise, promise.ends - now))
+        if self._expected is not None and self.lengths.seconds(self._expected.limit) is not None:
+            ends_seconds = 0.0 if self._tells_early else max(0.0, self._expected.ends - now)
+            seconds = max(seconds, self._until_last(requests, self._expected, ends_seconds))
+        return seconds
+
+    def _until_last(self, requests: int, promise: Promise, ends_seconds: float) -> float:
+        beyond = requests - self.left(promise)
+        if beyond <= 0:
+            return 0.0
+        if not promise.limit:
+            return ends_seconds
+        return ends_seconds + (beyond - 1) // promise.limit * (self.lengths.seconds(promise.limit) or 0.0)
+
+    def _take_note(self, told: Told) -> None:
         self._tells_early = self._tells_early or told.remaining > 0
         if told.limit:
             seconds = told.reset_in_seconds - (0.0 if told.dated else SKEW_SECONDS)
             self.lengths.heard(told.limit, told.reset_unix_seconds, seconds)
+
+    def _heard(self, number: int, told: Told, ended_since: int, now: float) -> Promise:
+        ends = now + told.reset_in_seconds
+        self._take_note(told)
         for promise in self.promises:
             if promise.reset == told.reset_unix_seconds:
                 promise.heard(number, told, ends, self._last)

@@ -128,3 +128,16 @@ async def test_the_forecast_of_a_resume_heeds_what_the_api_told_of_its_limits_bu
     assert heeded.endswith(" at least by the quotas")
     emulator.switches = Switches()
     assert forecast_of(await purge(tmp_path, emulator, "--now").run()).endswith("; no quota is set")
+
+
+async def test_the_forecast_of_a_resume_counts_the_told_limit_again_each_window(tmp_path, emulator):
+    emulator.switches = Switches(requests_per_hour=3)
+    words = ("--batch-size", "100", "--max-pause", "0")
+    first = await purge(tmp_path, emulator, *words, "--json").run()
+    assert first.code == 75, first.stderr
+    forecast = forecast_of(await purge(tmp_path, emulator, *words).run())
+    until_reset = first.report["resume_at_unix_seconds"] - time.time()
+    assert "in 47 requests; " in forecast
+    units = {"h": 3600, "min": 60, "s": 1}
+    said = sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+) (h|min|s)\b", forecast))
+    assert 16 * (until_reset - 1) - 60 <= said <= 16 * 3600

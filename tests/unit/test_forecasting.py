@@ -49,7 +49,7 @@ def after(seconds: float) -> Moment:
 def spent_at(limits: dict[str, int], times: list[float]) -> Quotas:
     quotas = Quotas(limits, None)
     for seconds in times:
-        quotas.spend(after(seconds))
+        quotas.left(quotas.spend(after(seconds)), after(seconds))
     return quotas
 
 
@@ -117,6 +117,39 @@ def test_the_word_of_the_server_is_waited_for():
     quotas.ended(1, Told(5, 1000, NOW.unix + 700, 700.0, dated=True), NOW)
     assert seconds_until_done(4, HOUR, quotas, NOW) == 0
     assert seconds_until_done(5, HOUR, quotas, NOW) == 700
+
+
+def test_what_the_server_allows_each_window_returns_at_its_resets_as_far_as_the_window_is_known():
+    quotas = spent_at({}, [0, 0])
+    quotas.ended(1, Told(5, 20, NOW.unix + 700, 700.0, dated=True), NOW)
+    quotas.ended(2, Told(4, 20, NOW.unix + 700, 700.0, dated=True), NOW)
+    assert seconds_until_done(4, {}, quotas, NOW) == 0
+    assert seconds_until_done(24, {}, quotas, NOW) == 700
+    assert seconds_until_done(25, {}, quotas, NOW) == 2 * 700
+    quotas.spend(after(710))
+    quotas.ended(3, Told(19, 20, NOW.unix + 1700, 990.0, dated=True), after(710))
+    assert seconds_until_done(19 + 20 * 9, {}, quotas, after(710)) == 990 + 8 * 1000
+
+
+def test_a_server_that_does_not_say_how_much_it_allows_is_waited_for_once():
+    quotas = spent_at({}, [0])
+    quotas.ended(1, Told(5, None, NOW.unix + 700, 700.0, dated=True), NOW)
+    assert seconds_until_done(5000, {}, quotas, NOW) == 700
+
+
+def test_what_the_server_said_to_an_earlier_process_is_waited_for_each_window():
+    quotas = spent_at({}, [0])
+    quotas.ended(1, Told(0, 20, NOW.unix + 700, 700.0, dated=True), NOW)
+    again = Quotas.restored({}, None, quotas.snapshot(clean=True), after(100))
+    assert seconds_until_done(180, {}, again, after(100)) == pytest.approx(600 + 8 * 599)
+
+
+def test_while_the_server_is_silent_its_limit_is_taken_to_return_each_window():
+    quotas = spent_at({}, [0])
+    quotas.ended(1, Told(0, 20, NOW.unix + 50, 50.0, dated=True), NOW)
+    quotas.wait_seconds(after(51))
+    assert seconds_until_done(20, {}, quotas, after(51)) == 0
+    assert seconds_until_done(200, {}, quotas, after(51)) == pytest.approx(49 + 8 * 50)
 
 
 @given(st.integers(1, 200), LIMITS)
