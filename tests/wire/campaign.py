@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from tests.wire.bytewise import How, Way
 from tests.wire.cases import PLAIN, TLS, Case, bytewise_cases, odd_cases, play, wrong_port_cases
 from tests.wire.job import Belongings, Heard
+from tests.wire.odd_answers import is_flood
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 AT_ONCE = 24
 SUDDEN = (How.CUT, How.RESET, How.FLIP, How.SPILL)
@@ -36,10 +37,10 @@ class Found:
 
 
 async def play_all(cases: Iterable[Case]) -> Found:
-    """Play *cases*, :data:`AT_ONCE` at a time; after each such group everything must be given back."""
-    found, left = Found(), iter(cases)
+    """Play *cases*, :data:`AT_ONCE` at a time, floods alone; after each group everything must be given back."""
+    found = Found()
     await _calm(PLAIN)  # what is made once is made before anybody counts
-    while group := list(islice(left, AT_ONCE)):
+    for group in _groups(cases):
         belongings = Belongings()
         with Heard() as heard:
             await asyncio.gather(*(_play(case, found) for case in group))
@@ -49,6 +50,16 @@ async def play_all(cases: Iterable[Case]) -> Found:
         except AssertionError as error:
             found.failures[f"one of {', '.join(map(str, group))}"] = str(error)
     return found
+
+
+def _groups(cases: Iterable[Case]) -> Iterator[list[Case]]:
+    cases = list(cases)
+    for case in cases:
+        if is_flood(case.odd):
+            yield [case]  # beside others it would not get far before the answer's time is over
+    left = iter([case for case in cases if not is_flood(case.odd)])
+    while group := list(islice(left, AT_ONCE)):
+        yield group
 
 
 async def _play(case: Case, found: Found) -> None:

@@ -43,6 +43,11 @@ def odd_answers(elsewhere: str) -> Iterator[Odd]:
     yield _flood("chunk extensions without an end", _CHUNKED + b"1c;x=", b"y" * 65_536, until_timeout=True)
 
 
+def is_flood(name: str) -> bool:
+    """Return whether the odd answer *name* goes on for a gibibyte, if somebody reads it."""
+    return "gibibyte" in name or name.endswith("without an end")
+
+
 def _broken() -> Iterator[tuple[str, bytes]]:
     """Yield what is no whole answer, whatever comes after it; where it is read by mistake, it acknowledges."""
     yield "nothing", b""
