@@ -16,6 +16,7 @@ from bulkdelete.emulator import Emulator, Faults
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, write, write_csv
 from tests.crashes import oracle
 from tests.crashes.launcher import ONLY_IN_A_NEW_LEDGER, STEPS
+from tests.secrets import assert_nowhere
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -114,6 +115,7 @@ class Job:
 
     async def looked_at(self, ended: Finished) -> bool:
         """Check what the run left; return whether it was killed."""
+        assert_nowhere(CANARY_KEY, self.folder.glob("purge.*"), [ended.everything])
         seen = await self.checked()
         if ended.code == 75:  # unresolved rows, as no retry helped: the same command goes on
             return False
