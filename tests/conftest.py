@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 
 from tests.virtual_time import VirtualTimeLoop
@@ -10,8 +12,7 @@ from tests.virtual_time import VirtualTimeLoop
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import pytest
-
+CAMPAIGNS = frozenset({"crashes", "fuzzing", "mutants", "old_ledgers", "powercuts", "secrets", "wire"})
 settings.register_profile("bulkdelete", deadline=None, print_blob=True)
 settings.load_profile("bulkdelete")
 
@@ -26,3 +27,11 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("virtual_time"):
         return {"virtual": VirtualTimeLoop}
     return {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture(autouse=True)
+def _commands_of_campaigns_are_not_measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run what other tests have measured, many times: coverage does not follow them into their processes."""
+    if request.path.parent.name in CAMPAIGNS:
+        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+            monkeypatch.delenv(name)

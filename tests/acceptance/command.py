@@ -39,10 +39,7 @@ class Finished:
 
 
 class Command:
-    """``bulkdelete`` with *words*, run in *folder* with the canary key in its environment; *program* launches it.
-
-    Unless it is *covered*, what measures coverage does not follow it there.
-    """
+    """``bulkdelete`` with *words*, run in *folder* with the canary key in its environment; *program* launches it."""
 
     def __init__(
         self,
@@ -51,14 +48,13 @@ class Command:
         key: str | None = CANARY_KEY,
         most_file_bytes: int | None = None,
         program: Sequence[object] = ("-m", "bulkdelete"),
-        covered: bool = True,
     ) -> None:
         self.folder = folder
         self._program = [str(word) for word in program]
         self._most_file_bytes = most_file_bytes
         self.words = [str(word) for word in words]
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("BULKDELETE_")}
-        if most_file_bytes is not None or not covered:  # coverage's own file would be cut too
+        if most_file_bytes is not None:  # coverage's own file would be cut too
             self.env = {name: value for name, value in self.env.items() if not name.startswith("COVERAGE_")}
         if key is not None:
             self.env["BULKDELETE_API_KEY"] = key

@@ -67,9 +67,7 @@ def job_of(folder: Path, base_url: str, *program: object) -> Command:
     """The command of the campaign's job in *folder*; *program* launches it."""
     job = ("ids.csv", "--table-id", TABLE_ID, "--base-url", base_url, "--ledger", "purge.db", "--yes", "--json")
     more = ("--holds", "held.txt", "--batch-size", oracle.BATCH_SIZE, "--concurrency", oracle.CONCURRENCY)
-    return Command(
-        folder, "run", *job, *more, "-c", "purge.toml", program=program or ("-m", "bulkdelete"), covered=False
-    )
+    return Command(folder, "run", *job, *more, "-c", "purge.toml", program=program or ("-m", "bulkdelete"))
 
 
 def lay_out(folder: Path, emulator: Emulator) -> None:
