@@ -32,6 +32,6 @@ def pytest_asyncio_loop_factories(
 @pytest.fixture(autouse=True)
 def _commands_of_campaigns_are_not_measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """They run what other tests have measured, many times: coverage does not follow them into their processes."""
-    if request.path.parent.name in CAMPAIGNS:
+    if request.path.parent.name in CAMPAIGNS or request.path.name.startswith("test_hostile_"):
         for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
             monkeypatch.delenv(name)

@@ -10,7 +10,7 @@ from tests.fuzzing.campaign import CORPUS, Trial, corpus_of, minimised, run
 from tests.fuzzing.mutating import MOST_BYTES, Mutator
 from tests.fuzzing.targets import TARGETS, Target
 
-SECONDS = 1.2
+SECONDS = 0.7
 pytestmark = pytest.mark.filterwarnings("ignore:Possible (nested set|set difference):FutureWarning")  # of a pattern
 
 
