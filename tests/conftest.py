@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 CAMPAIGNS = frozenset({"crashes", "fuzzing", "mutants", "old_ledgers", "powercuts", "secrets", "wire"})
+ALSO = frozenset(
+    f"test_{name}.py"
+    for name in (
+        "canary_after",
+        "caps",
+        "damage",
+        "holds",
+        "hostile_files",
+        "hostile_inputs",
+        "outages",
+        "sanity",
+        "verify",
+    )
+)
 settings.register_profile("bulkdelete", deadline=None, print_blob=True)
 settings.load_profile("bulkdelete")
 
@@ -30,8 +44,8 @@ def pytest_asyncio_loop_factories(
 
 
 @pytest.fixture(autouse=True)
-def _commands_of_campaigns_are_not_measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _some_commands_are_not_measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """They run what other tests have measured, many times: coverage does not follow them into their processes."""
-    if request.path.parent.name in CAMPAIGNS or request.path.name.startswith("test_hostile_"):
+    if request.path.parent.name in CAMPAIGNS or request.path.name in ALSO:
         for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
             monkeypatch.delenv(name)
