@@ -165,10 +165,7 @@ def _spent(settings: Settings, earlier: Earlier, now: Moment, *, heeds_told: boo
     kept: object = None
     with suppress(ValueError):
         kept = json.loads(earlier.spent)
-    spent = Quotas.restored(settings.flow.quotas, None, kept, now)
-    if not heeds_told:
-        spent.forget_told()
-    return spent
+    return Quotas.restored(settings.flow.quotas, None, kept, now, heeds_told=heeds_told)
 
 
 def _rules(settings: Settings) -> Iterator[tuple[str, str]]:

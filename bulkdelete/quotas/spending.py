@@ -66,7 +66,15 @@ class Quotas:
         return self._requests - len(self._leaving)
 
     @classmethod
-    def restored(cls, limits: Mapping[str, int], allowance: int | None, snapshot: object, now: Moment) -> Quotas:
+    def restored(
+        cls,
+        limits: Mapping[str, int],
+        allowance: int | None,
+        snapshot: object,
+        now: Moment,
+        *,
+        heeds_told: bool = True,
+    ) -> Quotas:
         """Return the quotas as *snapshot* left them, in a new process.
 
         What may have left after it counts as spent *now*, unless it was the last one of a clean stop; so does what
@@ -75,7 +83,7 @@ class Quotas:
         asked: one that was set back makes what was spent count longer, one set forward meanwhile cannot be seen.
         """
         quotas = cls(limits, allowance)
-        quotas.take_in(snapshot, now)
+        quotas.take_in(snapshot, now, heeds_told=heeds_told)
         return quotas
 
     def take_in(self, snapshot: object, now: Moment, *, heeds_told: bool = True) -> None:
@@ -138,10 +146,6 @@ class Quotas:
         """
         self.left(number, now)
         self._telling.ended(number, told, self._look(now), left=left)
-
-    def forget_told(self) -> None:
-        """Forget what the server said of its limits; only our own hold from now on, until it says more."""
-        self._telling = Telling()
 
     def keep(self, allowance: int | None) -> None:
         """Let only *allowance* requests leave that no durable snapshot holds; ``None``: nobody keeps any more."""
