@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bulkdelete.cli import group
 from bulkdelete import BulkDeleter
+from bulkdelete.cli import group
 from bulkdelete.emulator import Emulator, Fault, Switches, read_config
 from bulkdelete.ledger import schema
 from bulkdelete.records import FATES
@@ -40,7 +40,7 @@ def test_the_toml_blocks_are_valid_settings(tmp_path):
 
 
 async def test_the_python_blocks_run_against_the_emulator(capsys):
-    [block] = [block for block in blocks("python") if "async def erase(" in block]
+    [block] = [block for block in blocks("python") if "report.raise_for_failures()" in block]
     [streaming] = [block for block in blocks("python") if "async def erase_and_tell(" in block]
     async with Emulator() as emulator:
         emulator.load(TABLE_ID, ["541278230707963208", "541278230707963209"])
