@@ -33,9 +33,10 @@ if TYPE_CHECKING:
         SourceRefused,
     )
     from bulkdelete.job import Job
-    from bulkdelete.records import Ended, Fate, Filter, Report, RowFate
+    from bulkdelete.records import Ended, Fate, Filter, Outcome, Report, RowFate
     from bulkdelete.settings import Settings
     from bulkdelete.sources import open_source
+    from bulkdelete.streaming import Outcomes
 
 logging.getLogger("bulkdelete").addHandler(logging.NullHandler())
 
@@ -58,9 +59,10 @@ _HOMES = {
         "SourceRefused",
     ),
     "job": ("Job",),
-    "records": ("Ended", "Fate", "Filter", "Report", "RowFate"),
+    "records": ("Ended", "Fate", "Filter", "Outcome", "Report", "RowFate"),
     "settings": ("Settings",),
     "sources": ("open_source",),
+    "streaming": ("Outcomes",),
 }
 
 __all__ = [
@@ -77,6 +79,8 @@ __all__ = [
     "LedgerLocked",
     "LedgerMismatch",
     "LedgerStorageError",
+    "Outcome",
+    "Outcomes",
     "RecordsFailed",
     "Report",
     "RowFate",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bulkdelete import protocol
 from bulkdelete.attempts import Attempts
+from bulkdelete.calls import Calls
 from bulkdelete.credentials import Credentials, credentials_from
 from bulkdelete.errors import HoldsRefused, SettingsError, SourceRefused
 from bulkdelete.holding import unreadable
@@ -16,6 +17,7 @@ from bulkdelete.masking import masked
 from bulkdelete.orders import Order
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable, is_source, open_source, passed_over
+from bulkdelete.streaming import Outcomes
 from bulkdelete.transport import HttpTransport
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class BulkDeleter:
             api_key = credentials_from(settings) if api_key is None else Credentials(api_key)
         codes = protocol.code_table(settings.codes)
         self._attempts = Attempts(self._transport, self._limiter, api_key, codes)
+        self._calls = Calls()
 
     def __repr__(self) -> str:
         if "_limiter" not in vars(self):  # its settings were refused
@@ -87,8 +90,18 @@ class BulkDeleter:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        await self._transport.close()
+        """Let the calls that run end, and close the connections.
+
+        Nothing new is sent; what is in flight gets ``flow.cancel_grace_seconds`` to finish, and is unresolved
+        otherwise. The calls return their reports, and no other begins.
+        """
+        seconds = self._settings.flow.cancel_grace_seconds
+        self._calls.close()
+        try:
+            await self._calls.ended(seconds)
+        finally:
+            await self._transport.close()
+        await self._calls.ended(seconds)
 
     async def delete(
         self,
@@ -132,6 +145,38 @@ class BulkDeleter:
         """
         return await self.job(table_id, records, ledger=ledger, holds=holds, check=check, **stop).run()
 
+    def stream(
+        self,
+        table_id: str,
+        records: Source | Iterable[Record] | AsyncIterable[Record],
+        *,
+        ledger: str | os.PathLike[str] | None = None,
+        holds: Source | Iterable[Record] | AsyncIterable[Record] | None = None,
+        check: Check | None = None,
+        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+    ) -> Outcomes:
+        """Delete *records* as :meth:`delete` does, and give what becomes of them as it comes.
+
+        The job runs while the ``async with`` block does, at most a few outcomes ahead of whoever reads them. Leaving
+        the block early, with an exception or not, cancels what is left of the job, and nothing of it stays behind.
+
+        Returns:
+            An async context manager that is an async iterator of :class:`~bulkdelete.Outcome`; its ``report`` is
+            there once it was read to its end, and ``snapshot()`` at any time.
+
+        Raises:
+            SettingsError: as :meth:`delete` does; all else that :meth:`delete` raises, the iteration raises.
+
+        Example:
+            >>> async def purge(deleter, ids):
+            ...     async with deleter.stream("673af861ed69656ac0895b07", ids) as outcomes:
+            ...         async for outcome in outcomes:
+            ...             print(outcome.fate, len(outcome.which))
+            ...     return outcomes.report
+
+        """
+        return Outcomes(self.job(table_id, records, ledger=ledger, holds=holds, check=check, **stop))
+
     def job(
         self,
         table_id: str,
@@ -167,7 +212,7 @@ class BulkDeleter:
                 "canary.records: a canary needs a ledger, so that nothing is sent twice, and a check, which is asked "
                 "before the rest is sent. Nothing was sent"
             )
-        return Job(order, settings, self._attempts, self._limiter)
+        return Job(order, settings, self._attempts, self._limiter, self._calls)
 
 
 def hold_sources(settings: HoldsSettings) -> tuple[Source, ...]:

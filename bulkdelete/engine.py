@@ -23,7 +23,7 @@ from bulkdelete.records import Ended, Fate, Outcome
 from bulkdelete.splitting import OR_APPLIED_IN_PART, WHOLLY_WRONG
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 
     from bulkdelete.deleter import Deleter
     from bulkdelete.ledger import Ledger
@@ -70,6 +70,7 @@ class Engine:
         self._deleter = deleter
         self._ledger = ledger
         self._stop, self._tally, self._suspicion = state.stop, state.tally, state.suspicion
+        self._deliver = state.deliver
         self._max_failures = max_failures
         self._workers = crew.workers
         self._channel: Channel[tuple[Batch, asyncio.Future[None]]] = Channel(crew.waiting)
@@ -133,7 +134,7 @@ class Engine:
                     self._check_that_it_may_be_sent(batch)
                     intent = self._ledger.intend(batch)
                     self._tally.take_in(batch)
-                    await (self._hand_over(batch, intent) if batch.spans else intent)
+                    await (self._hand_over(batch, intent) if batch.spans or self._deliver else intent)
         except _TooManyFailedBeforeError:
             self._look_at_failures()
         except SourceError as problem:  # what was read before is sound: the workers drain
@@ -173,6 +174,9 @@ class Engine:
 
     async def _settle(self, batch: Batch, intent: asyncio.Future[None]) -> None:
         await intent
+        await self._give(_never_sent(batch))
+        if not batch.spans:
+            return
         async with aclosing(self._deleter.send(batch)) as outcomes:
             async for outcome in outcomes:
                 await self._ledger.record(outcome)
@@ -180,6 +184,8 @@ class Engine:
                 self._tally.settle(replace(outcome, failed=False) if is_deferred else outcome)
                 _tell(outcome)
                 self._look_at_failures()
+                if not is_deferred:
+                    await self._give((outcome,))
 
     async def _drive_again(self) -> None:
         """Send once more, a few at a time, what was set aside."""
@@ -216,8 +222,19 @@ class Engine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        records = [self._ledger.record(outcome) for batch in self._unsent for outcome in _not_sent(batch)]
-        await asyncio.gather(*records, return_exceptions=True)
+        left = [outcome for batch in self._unsent for outcome in _not_sent(batch)]
+        await asyncio.gather(*map(self._ledger.record, left), return_exceptions=True)
+        for batch in self._unsent:
+            await self._give(_never_sent(batch))
+        await self._give(left)
+        for batch in self._deferred.give_back():
+            await self._give(_not_sent(batch))
+
+    async def _give(self, outcomes: Iterable[Outcome]) -> None:
+        """Let whoever wants them have *outcomes*, which are final and in the ledger."""
+        if self._deliver is not None:
+            for outcome in outcomes:
+                await self._deliver(outcome)
 
 
 def _tell(outcome: Outcome) -> None:
@@ -236,6 +253,12 @@ def _tell(outcome: Outcome) -> None:
 
 def _ending_of(problem: Exception) -> Ended:
     return next((ended for kind, ended in _ENDINGS if isinstance(problem, kind)), Ended.FAULT)
+
+
+def _never_sent(batch: Batch) -> Iterator[Outcome]:
+    """Yield an outcome for each row that was set aside when *batch* was cut."""
+    for one in batch.set_aside:
+        yield Outcome(batch, one.row, one.row + 1, 1, one.fate, whole=False, row_fate=one)
 
 
 def _not_sent(batch: Batch) -> list[Outcome]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
-import os
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from bulkdelete.accounting import Account
+from bulkdelete.calls import Calls
 from bulkdelete.canary import canary_of
 from bulkdelete.capping import BodyCap
 from bulkdelete.copying import spool_of
@@ -33,30 +32,29 @@ from bulkdelete.errors import (
 from bulkdelete.keeping import keeping
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
 from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
-from bulkdelete.orders import identity
+from bulkdelete.orders import identity, stored_paths
 from bulkdelete.preparing import CapPassed, prepare
 from bulkdelete.records import Ended
 from bulkdelete.retry import Retry
 from bulkdelete.splitting import Suspicion
 from bulkdelete.state import State
 from bulkdelete.stopping import Stop, StopAsked
-from bulkdelete.sweeping import Means, Sweep
+from bulkdelete.sweeping import Means, Sweep, Sweeps
 from bulkdelete.tally import Tally
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bulkdelete.accounting import Snapshot
     from bulkdelete.attempts import Attempts
     from bulkdelete.canary import Canary
-    from bulkdelete.engine import Engine
     from bulkdelete.ledger import Ledger
+    from bulkdelete.ledger.totals import Totals
     from bulkdelete.limiter import Limiter
     from bulkdelete.orders import Order
     from bulkdelete.preparing import Prepared
     from bulkdelete.records import Report
     from bulkdelete.settings import Settings
+    from bulkdelete.state import Deliver
 
 _log = logging.getLogger(__name__)
 _REFUSALS = (
@@ -70,42 +68,60 @@ _VERDICTS_ON_THE_REST = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
 class Job:
     """One job of a :class:`bulkdelete.BulkDeleter`: run it once, look at it or stop it meanwhile."""
 
-    def __init__(self, order: Order, settings: Settings, attempts: Attempts, limiter: Limiter) -> None:
+    def __init__(
+        self, order: Order, settings: Settings, attempts: Attempts, limiter: Limiter, calls: Calls | None = None
+    ) -> None:
         self._order = order
         self._settings = settings
         self._attempts = attempts
         self._limiter = limiter
+        self._calls = calls or Calls()
         self._stop = Stop()
         self._tally = Tally()
         self._cap = BodyCap(settings.batch.max_body_bytes)
-        self._engine: Engine | None = None
-        self._stopped_early: tuple[Ended, str] | None = None
+        self._sweeps = Sweeps(self._stop, settings.flow.cancel_grace_seconds)
         self._account = Account(order.table_id, order.ledger, self._tally)
+        self._deliver: Deliver | None = None
+        self.report: Report | None = None
+        """The account, once it has ended, however it did."""
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, ended: Ended = Ended.SIGNAL) -> None:
         """Let the job end soon: what is in flight finishes, the rest stays pending in the ledger."""
-        self._halt(Ended.SIGNAL, reason)
+        self._sweeps.halt(ended, reason)
 
     def snapshot(self) -> Snapshot:
         """Return how far the job is."""
-        return self._account.snapshot(self._limiter, "" if self._engine is None else self._engine.waits_for)
+        return self._account.snapshot(self._limiter, self._sweeps.waits_for)
 
     def quota_seconds(self, rows: int) -> float:
         """Return how long so many *rows* take at least by the quotas, as far as they are known; 0 without any."""
         return self._limiter.quota_seconds(math.ceil(max(0, rows) / self._settings.batch.size))
 
-    async def run(self) -> Report:
-        """Run the job; see :meth:`bulkdelete.BulkDeleter.delete` for what it returns and raises."""
+    async def run(self, deliver: Deliver | None = None) -> Report:
+        """Run the job; see :meth:`bulkdelete.BulkDeleter.delete` for what it returns and raises.
+
+        *deliver* is awaited with every outcome, and with one for each row that is never sent.
+        """
+        self._deliver = deliver
+        try:
+            with self._calls.running(self):
+                return await self._run_in_a_ledger()
+        except asyncio.CancelledError as error:
+            error.report = self.report  # type: ignore[attr-defined]  # as errors of ours have it
+            raise
+
+    async def _run_in_a_ledger(self) -> Report:
         self._account.begin()
         content = await self._order.source.fingerprint()
         ledger = await self._open_ledger(content)
         self._account.take_over(ledger.totals, ledger.facts)
-        ended, reason = Ended.FAULT, "bulkdelete itself failed"
+        ended, reason, report = Ended.FAULT, "bulkdelete itself failed", None
         try:
             report, problem = await self._run(ledger, content)
             ended, reason = report.ended, report.reason
         except asyncio.CancelledError:
-            ended, reason = Ended.CANCELLED, "the awaiting task was cancelled"
+            ended, reason = self._sweeps.why_cancelled
+            report = self._account.report(await self._totals(ledger), ended, reason)
             raise
         except (SettingsError, SourceError) as error:
             ended = next(ended for kind, ended in _REFUSALS if isinstance(error, kind))
@@ -113,7 +129,8 @@ class Job:
             raise
         finally:
             digest = await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
-        report = replace(report, ledger_run=ledger.run, ledger_digest=digest)
+            if report is not None:
+                self.report = report = replace(report, ledger_run=ledger.run, ledger_digest=digest)
         counts = report.acknowledged, report.rows, report.ended.value, report.reason
         _log.info("%d of %d rows are acknowledged; the job ended: %s %r", *counts)
         if problem is not None:
@@ -135,7 +152,7 @@ class Job:
         table, settled = self._order.table_id, self._tally.settled_before
         _log.info("a job on table %s begins: %s, %d rows settled before", table, self._order.source.name, settled)
         await self._note_beginning(ledger)
-        with self._for_at_most(self._settings.stop.max_duration_seconds):
+        with self._sweeps.for_at_most(self._settings.stop.max_duration_seconds):
             try:
                 self._account.resume_at_unix_seconds = resume_at
                 await self._stop.sleep(max(0.0, resume_at - time.time()))
@@ -143,7 +160,7 @@ class Job:
                 if COUNT_BEFORE not in ledger.facts and not ledger.totals.sent:
                     await self._count(ledger, COUNT_BEFORE, self._stop)
             except StopAsked:
-                ended, reason = self._stopped_early or (Ended.SIGNAL, "")
+                ended, reason = self._sweeps.ended_early or (Ended.SIGNAL, "")
                 if ended is Ended.DURATION:
                     reason = f"{reason}; nothing was sent in this run"
                 return self._account.report(await ledger.count(), ended, reason), None
@@ -160,40 +177,33 @@ class Job:
         if self._order.source.replayable:
             await self._remember(ledger, SOURCE_PATH, stored_paths(self._order.source.paths))
 
-    async def _run_one(self, sweep: Sweep) -> Sweep:
-        before, self._engine = self._engine, sweep.engine
-        if self._stopped_early is not None:
-            sweep.engine.halt(*self._stopped_early)
-        elif before is not None and before.ended is not Ended.COMPLETE:
-            sweep.engine.halt(before.ended, before.reason, before.problem)
-        await sweep.run(self._settings.flow.cancel_grace_seconds)
-        return sweep
-
     async def _sweep(self, ledger: Ledger, prepared: Prepared) -> Sweep:
         """Send the canary, where one is asked for, and the rest; return the sweep that ended it."""
         settings = self._settings
         if self._order.holds:
             await ledger.note("holds", records=len(prepared.holds), digest=prepared.holds.digest)
-        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally), prepared.holds, self._cap)
+        suspicion = Suspicion(settings.splitting, self._tally)
+        state = State(self._stop, self._tally, suspicion, prepared.holds, self._cap, self._deliver)
         deleter = Deleter(self._order.table_id, self._attempts, Retry(settings.retry), state)
         means = Means(settings, prepared, ledger, state, deleter)
         limit = settings.stop.limit
         canary = await canary_of(ledger, settings.canary.records)
         if canary is not None:
-            first = await self._run_one(Sweep(means, limit, Crew(lambda: 1, 1), enough=canary.missing))
+            first = await self._sweeps.run(Sweep(means, limit, Crew(lambda: 1, 1), enough=canary.missing))
             if not await self._is_approved(ledger, canary, first):
                 first.judge()
                 return first
             limit = None if limit is None else limit - first.sent
             self._tally.begin_again()
-        sweep = await self._run_one(Sweep(means, limit, self._crew()))
+        sweep = await self._sweeps.run(Sweep(means, limit, self._crew()))
         sweep.judge()
         return sweep
 
     def _crew(self) -> Crew:
         """Return who sends: some more than may be on the wire, so that somebody is always ready to."""
-        ceiling = self._settings.flow.ceiling
-        return Crew(lambda: min(2 * self._limiter.limit + 8, 2 * ceiling), ceiling)
+        flow, ceiling = self._settings.flow, self._settings.flow.ceiling
+        most = 2 * ceiling if flow.max_concurrency_per_call is None else flow.max_concurrency_per_call
+        return Crew(lambda: min(2 * self._limiter.limit + 8, most), min(ceiling, most))
 
     async def _is_approved(self, ledger: Ledger, canary: Canary, sweep: Sweep) -> bool:
         """Ask the check about what *sweep* sent of the *canary*; where it does not say yes, the job ends."""
@@ -244,25 +254,6 @@ class Job:
             self._drop_spool()
         return report, problem
 
-    @contextmanager
-    def _for_at_most(self, seconds: float | None) -> Iterator[None]:
-        if seconds is None:
-            yield
-            return
-        reason = f"max_duration_seconds, {seconds:g}, is over"
-        timer = asyncio.get_running_loop().call_later(seconds, self._halt, Ended.DURATION, reason)
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _halt(self, ended: Ended, reason: str) -> None:
-        if self._engine is not None:
-            self._engine.halt(ended, reason)
-        elif self._stopped_early is None:
-            self._stopped_early = (ended, reason)
-            self._stop.ask()
-
     def _drop_spool(self) -> None:
         if self._order.ledger is not None and not self._order.source.replayable:
             spool_of(self._order.ledger).unlink(missing_ok=True)
@@ -272,10 +263,7 @@ class Job:
         problem, resume_at = engine.problem, engine.resume_at_unix_seconds
         if isinstance(problem, PauseTooLong | OutageTooLong):
             problem = None
-        try:
-            totals = await ledger.count()
-        except LedgerError:
-            totals = self._account.estimated()
+        totals = await self._totals(ledger)
         ended, reason = engine.ended, engine.reason
         if ended in _VERDICTS_ON_THE_REST and sweep.read_to_end and not (totals.unresolved or totals.pending):
             ended, reason = Ended.COMPLETE, ""
@@ -283,15 +271,15 @@ class Job:
             await self._remember(ledger, RESUME_AT, repr(resume_at or 0.0))
         return self._account.report(totals, ended, reason, resume_at), problem
 
+    async def _totals(self, ledger: Ledger) -> Totals:
+        try:
+            return await ledger.count()
+        except LedgerError:
+            return self._account.estimated()
+
     async def _remember(self, ledger: Ledger, key: str, value: str) -> None:
         with suppress(LedgerStorageError):  # the engine has seen it too, and says so
             await ledger.remember(key, value)
-
-
-def stored_paths(paths: tuple[str, ...]) -> str:
-    """Return *paths* for ``source_path``: absolute; as JSON where there are several."""
-    absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - asks no disk
-    return absolute[0] if len(absolute) == 1 else json.dumps(absolute)
 
 
 def _with_report(problem: Exception, report: Report) -> Exception:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -65,6 +67,12 @@ def identity(order: Order, base_url: str, content: str) -> dict[str, str]:
         **{f"source {key}": value for key, value in order.source.identity.items()},
     }
     return {**known, "source content": content} if content else known
+
+
+def stored_paths(paths: tuple[str, ...]) -> str:
+    """Return *paths* for ``source_path``: absolute; as JSON where there are several."""
+    absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - asks no disk
+    return absolute[0] if len(absolute) == 1 else json.dumps(absolute)
 
 
 def what_is_deleted(order: Order, settings: Settings, content: str, holds_digest: str) -> dict[str, str]:

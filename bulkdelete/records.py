@@ -7,6 +7,7 @@ or a :class:`Filter`) or a :class:`Defect`. Records travel in a :class:`Batch`; 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -189,7 +190,8 @@ class Outcome:
     ``attempts`` are the HTTP calls made for it; ``code``, ``message``, ``http_status`` and ``request_id`` are those of
     the last answer. ``ambiguous``: some attempt without a final answer may have been applied. ``failed``: it counts
     towards ``max_failures``; what is left because the job ends, or because its batch is suspect, does not. ``again``:
-    it is worth sending once more, at the end of the run.
+    it is worth sending once more, at the end of the run. A stream also gives one for each row that is never sent,
+    which is invalid, held or duplicate, with its ``row_fate``.
     """
 
     batch: Batch
@@ -207,6 +209,14 @@ class Outcome:
     failed: bool = False
     again: bool = False
     row_fate: RowFate | None = None
+
+    @property
+    def which(self) -> Sequence[Record]:
+        """The records themselves, in the order of their rows; of a row that cannot be one, what stands there."""
+        if self.row_fate is not None:
+            return (self.row_fate.record,)
+        start = bisect_left(self.batch.rows, self.first_row)
+        return self.batch.records[start : start + self.records]
 
 
 FATES = tuple(fate.value for fate in Fate)
@@ -273,10 +283,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, without ``failures``; the keys are the field names."""
-        plain = asdict(self)
-        del plain["failures"]
-        plain["ended"] = self.ended.value
-        return plain
+        return {key: value for key, value in asdict(self).items() if key != "failures"} | {"ended": self.ended.value}
 
     def raise_for_failures(self) -> None:
         """Raise :class:`RecordsFailed` unless every row is acknowledged, held or duplicate and the job is complete."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bulkdelete.capping import BodyCap
 from bulkdelete.holds import Holds
+from bulkdelete.records import Outcome
 from bulkdelete.settings import BatchSettings
 
 if TYPE_CHECKING:
@@ -14,13 +16,19 @@ if TYPE_CHECKING:
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
 
+Deliver: TypeAlias = Callable[[Outcome], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One run's stop, counts, suspicion and largest body, which engine and deleter change in place; its hold list."""
+    """One run's stop, counts, suspicion and largest body, which engine and deleter change in place; its hold list.
+
+    *deliver*, where somebody wants it, is awaited with every outcome once that is final and in the ledger.
+    """
 
     stop: Stop
     tally: Tally
     suspicion: Suspicion
     holds: Holds = field(default_factory=Holds)
     cap: BodyCap = field(default_factory=lambda: BodyCap(BatchSettings().max_body_bytes))
+    deliver: Deliver | None = None

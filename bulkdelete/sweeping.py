@@ -1,7 +1,9 @@
-"""One sweep of a job: its source read from the first row, what is finished passed over, what is open sent."""
+"""The sweeps of a job: its source read from the first row, what is finished passed over, what is open sent."""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,12 +14,15 @@ from bulkdelete.merging import Bounds, Merge
 from bulkdelete.records import Ended
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bulkdelete.deleter import Deleter
     from bulkdelete.engine import Crew
     from bulkdelete.ledger import Ledger
     from bulkdelete.preparing import Prepared
     from bulkdelete.settings import Settings
     from bulkdelete.state import State
+    from bulkdelete.stopping import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +89,57 @@ class Sweep:
             engine.halt(Ended.UNEXPECTED, what)
         elif not (merge.read_to_end or self._state.stop.asked or engine.problem):
             engine.halt(Ended.FAULT, "the source was not read to its end, and nobody said why")
+
+
+class Sweeps:
+    """Runs the sweeps of a job one after another; whichever runs, or comes next, can be ended."""
+
+    def __init__(self, stop: Stop, cancel_grace_seconds: float) -> None:
+        self._stop = stop
+        self._grace_seconds = cancel_grace_seconds
+        self._engine: Engine | None = None
+        self.ended_early: tuple[Ended, str] | None = None
+        """Who ended it before the first sweep, if anybody did."""
+
+    @property
+    def waits_for(self) -> str:
+        """What the sweep that runs waits for: see :attr:`Engine.waits_for`."""
+        return "" if self._engine is None else self._engine.waits_for
+
+    async def run(self, sweep: Sweep) -> Sweep:
+        """Run *sweep*, unless the one before it, or somebody before any, ended the job; return it."""
+        before, self._engine = self._engine, sweep.engine
+        if self.ended_early is not None:
+            sweep.engine.halt(*self.ended_early)
+        elif before is not None and before.ended is not Ended.COMPLETE:
+            sweep.engine.halt(before.ended, before.reason, before.problem)
+        await sweep.run(self._grace_seconds)
+        return sweep
+
+    def halt(self, ended: Ended, reason: str) -> None:
+        """Let the job end soon: what is in flight finishes. The first reason given stays."""
+        if self._engine is not None:
+            self._engine.halt(ended, reason)
+        elif self.ended_early is None:
+            self.ended_early = (ended, reason)
+            self._stop.ask()
+
+    @contextmanager
+    def for_at_most(self, seconds: float | None) -> Iterator[None]:
+        """While entered, the job may go on for so many *seconds*; ``None`` is for ever."""
+        if seconds is None:
+            yield
+            return
+        reason = f"max_duration_seconds, {seconds:g}, is over"
+        timer = asyncio.get_running_loop().call_later(seconds, self.halt, Ended.DURATION, reason)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    @property
+    def why_cancelled(self) -> tuple[Ended, str]:
+        """How a job ended that was cancelled."""
+        engine = self._engine
+        ended, reason = self.ended_early or (Ended.COMPLETE, "") if engine is None else (engine.ended, engine.reason)
+        return Ended.CANCELLED, reason if ended is Ended.CANCELLED else "the awaiting task was cancelled"

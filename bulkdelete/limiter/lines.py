@@ -1,4 +1,8 @@
-"""Who waits for a permit: first attempts and retries, each in a line of their own, and who of them is the probe."""
+"""Who waits for a permit: first attempts and retries, each in a line of their own, and who of them is the probe.
+
+In a line, the calls that share the limiter take turns: each has a queue in the order of asking, and whoever was served
+goes behind the others.
+"""
 
 from __future__ import annotations
 
@@ -8,40 +12,78 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterator
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waiter(Generic[T]):
-    """One who waits for *turn* to be given, to send *size* bytes."""
+    """One of *call* who waits for *turn* to be given, to send *size* bytes."""
 
     turn: asyncio.Future[T]
+    call: object
     size: int
     retry: bool
 
 
-class Lines(Generic[T]):
-    """Two lines, each in the order of asking. Who has got an answer, or has gone away, waits no more."""
+class Line(Generic[T]):
+    """A queue for each call; who has got an answer, or has gone away, waits no more."""
 
     def __init__(self) -> None:
-        self.firsts: deque[Waiter[T]] = deque()
-        self.retries: deque[Waiter[T]] = deque()
+        self._queues: dict[object, deque[Waiter[T]]] = {}  # in the order of their turns
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    def __iter__(self) -> Iterator[Waiter[T]]:
+        return (waiter for queue in self._queues.values() for waiter in queue if not waiter.turn.done())
+
+    def add(self, waiter: Waiter[T]) -> None:
+        """Put *waiter* at the end of its call's queue; a call that had none comes last."""
+        self._queues.setdefault(waiter.call, deque()).append(waiter)
+
+    def head(self) -> Waiter[T] | None:
+        """Return whose turn it is, or ``None`` where nobody waits."""
+        while self._queues:
+            call, queue = next(iter(self._queues.items()))
+            while queue and queue[0].turn.done():
+                queue.popleft()
+            if queue:
+                return queue[0]
+            del self._queues[call]
+        return None
+
+    def take(self, waiter: Waiter[T]) -> None:
+        """Take *waiter* out; its call goes behind the others."""
+        queue = self._queues.pop(waiter.call)
+        queue.remove(waiter)
+        if queue:
+            self._queues[waiter.call] = queue
+
+    def clear(self) -> None:
+        """Let nobody wait any more."""
+        self._queues.clear()
+
+
+class Lines(Generic[T]):
+    """The line of first attempts and that of retries."""
+
+    def __init__(self) -> None:
+        self._firsts: Line[T] = Line()
+        self._retries: Line[T] = Line()
         self._smallest_is_next = True
 
     def __len__(self) -> int:
-        return len(self.firsts) + len(self.retries)
+        return len(self._firsts) + len(self._retries)
 
     def add(self, waiter: Waiter[T]) -> None:
-        """Put *waiter* at the end of its line."""
-        self._line(waiter).append(waiter)
+        """Put *waiter* into its line."""
+        self._line(retry=waiter.retry).add(waiter)
 
     def head(self, *, retry: bool) -> Waiter[T] | None:
         """Return the first of a line, or ``None`` where nobody waits."""
-        line = self.retries if retry else self.firsts
-        while line and line[0].turn.done():
-            line.popleft()
-        return line[0] if line else None
+        return self._line(retry=retry).head()
 
     def probe(self) -> Waiter[T] | None:
         """Return who may show whether the server is there: the smallest and the first in line, by turns.
@@ -51,21 +93,19 @@ class Lines(Generic[T]):
         first = self.head(retry=True) or self.head(retry=False)
         if first is None or not self._smallest_is_next:
             return first
-        waiting = (waiter for line in (self.retries, self.firsts) for waiter in line if not waiter.turn.done())
-        return min(waiting, key=lambda waiter: waiter.size)
+        return min((waiter for line in (self._retries, self._firsts) for waiter in line), key=lambda one: one.size)
 
     def take(self, waiter: Waiter[T], *, as_probe: bool) -> None:
         """Take *waiter* out of its line."""
         self._smallest_is_next ^= as_probe
-        self._line(waiter).remove(waiter)
+        self._line(retry=waiter.retry).take(waiter)
 
     def refuse(self, problem: Exception) -> None:
         """Give *problem* to all who wait."""
-        for line in (self.retries, self.firsts):
+        for line in (self._retries, self._firsts):
             for waiter in line:
-                if not waiter.turn.done():
-                    waiter.turn.set_exception(problem)
+                waiter.turn.set_exception(problem)
             line.clear()
 
-    def _line(self, waiter: Waiter[T]) -> deque[Waiter[T]]:
-        return self.retries if waiter.retry else self.firsts
+    def _line(self, *, retry: bool) -> Line[T]:
+        return self._retries if retry else self._firsts

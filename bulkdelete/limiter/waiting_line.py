@@ -48,7 +48,7 @@ class Permit:
 
 
 class Limiter:
-    """Admits attempts in the order of asking, retries in a line of their own. Times are the event loop's.
+    """Admits attempts, those of several calls by turns, and retries in a line of their own. Times are the event loop's.
 
     *wall_clock* (Unix seconds) dates what outlives the process; *random_number* gives numbers in [0, 1).
     """
@@ -103,7 +103,9 @@ class Limiter:
         return seconds_until_done(requests, self._settings.quotas, self._quota.quotas, now)
 
     async def acquire(self, stop: Stop, *, retry: bool = False, size: int = 0) -> Permit:
-        """Return a permit, in the order of asking; *retry*: an attempt for the same records failed before.
+        """Return a permit; *retry*: an attempt for the same records failed before.
+
+        Calls, told apart by their *stop*, take turns; one call gets its permits in the order of asking.
 
         In an outage, small requests, of *size* bytes, get their turn too.
 
@@ -116,7 +118,7 @@ class Limiter:
         stop.check()
         self._is_fresh = False
         mine: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        self._lines.add(Waiter(mine, size, retry))
+        self._lines.add(Waiter(mine, stop, size, retry))
         self._let_go()
         if not mine.done():
             stop.wake(mine)

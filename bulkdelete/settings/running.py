@@ -60,6 +60,8 @@ class FlowSettings(Section):
     """An adaptive limit never goes below this."""
     max_concurrency: int = Field(default=64, ge=1, le=1024)
     """An adaptive limit never goes above this."""
+    max_concurrency_per_call: int | None = Field(default=None, ge=1, le=1024)
+    """One call of a shared BulkDeleter never has more attempts in flight than this. Unset: as many as there are."""
     requests_per_second: int | None = Field(default=None, ge=1)
     """Never send more requests than this in any second. Unset: no limit. Every combination of the four is kept to."""
     requests_per_minute: int | None = Field(default=None, ge=1)

@@ -13,7 +13,7 @@ FLOORS = [
     ["errors", "version"],
     ["records", "settings", "stopping", "ids", "quotas", "masking", "terminal"],
     ["holds", "waiting", "forecasting"],
-    ["protocol", "screening", "sanity", "digest", "channel", "tally", "capping"],
+    ["protocol", "screening", "sanity", "digest", "channel", "tally", "capping", "calls"],
     [
         "batching",
         "splitting",
@@ -32,6 +32,7 @@ FLOORS = [
     ["engine"],
     ["sweeping", "planning"],
     ["job"],
+    ["streaming"],
     ["api", "progress"],
     ["cli", "testing"],
     ["__main__"],

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bulkdelete import BulkDeleter
 from bulkdelete.cli import group
 from bulkdelete.emulator import Emulator, Fault, Switches, read_config
 from bulkdelete.ledger import schema
@@ -38,8 +39,9 @@ def test_the_toml_blocks_are_valid_settings(tmp_path):
             Settings.from_mapping(tomllib.loads(block))
 
 
-async def test_the_python_block_runs_against_the_emulator():
-    _, block, _ = blocks("python")
+async def test_the_python_blocks_run_against_the_emulator(capsys):
+    [block] = [block for block in blocks("python") if "report.raise_for_failures()" in block]
+    [streaming] = [block for block in blocks("python") if "async def erase_and_tell(" in block]
     async with Emulator() as emulator:
         emulator.load(TABLE_ID, ["541278230707963208", "541278230707963209"])
         names: dict[str, object] = {}
@@ -47,6 +49,11 @@ async def test_the_python_block_runs_against_the_emulator():
         exec(compile(source, "README.md", "exec"), names)
         assert await names["erase"](["541278230707963208"]) == 1  # type: ignore[operator]
         assert emulator.count(TABLE_ID) == 1
+        exec(compile(streaming, "README.md", "exec"), names)
+        async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key) as deleter:
+            report = await names["erase_and_tell"](deleter, ["541278230707963209"])  # type: ignore[operator]
+        assert report.acknowledged == 1
+        assert capsys.readouterr().out == "acknowledged 1 541278230707963209\n"
 
 
 def test_the_test_shown_passes_with_strict_markers_and_warnings_as_errors(pytester):

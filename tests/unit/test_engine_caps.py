@@ -133,12 +133,12 @@ async def test_time_that_is_over_leaves_the_rest_pending_and_the_next_run_goes_o
     task = asyncio.create_task(stopped.run())
     await asyncio.sleep(0)
     async with asyncio.timeout(20):
-        while stopped._engine is None or stopped._engine.ended is Ended.COMPLETE:
+        while stopped._sweeps._engine is None or stopped._sweeps._engine.ended is Ended.COMPLETE:
             await asyncio.sleep(0.01)
         task.cancel()  # the request that hangs
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert stopped._engine.ended is Ended.DURATION
+    assert stopped._sweeps._engine.ended is Ended.DURATION
     assert len(api.requests) == 3
     api.hang_from = None
     assert fates(await job(api, TEN, tmp_path / "purge.db").run()) == {"acknowledged": 10}

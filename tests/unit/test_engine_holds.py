@@ -182,8 +182,8 @@ class Sabotage(ApiModel):
 
     async def post(self, body, api_key, request_id, path, leaves) -> Reply:
         assert self.job is not None
-        assert self.job._engine is not None
-        self.job._engine._deleter._holds.add([self.late])
+        assert self.job._sweeps._engine is not None
+        self.job._sweeps._engine._deleter._holds.add([self.late])
         return await super().post(body, api_key, request_id, path, leaves)
 
 
