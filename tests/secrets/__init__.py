@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import traceback
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ FEWEST_CHARACTERS = 12
 
 def assert_nowhere(key: str, paths: Iterable[Path] = (), texts: Iterable[str | bytes] = ()) -> None:
     """Assert that no file below *paths*, no file's name and none of *texts* holds *key*, not in part, not encoded."""
-    forms = set(_forms(key))
+    forms = _forms_of(str(key))
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             _assert_none(forms, str(file).encode(errors="surrogateescape"), f"the name {file}")
@@ -42,6 +43,11 @@ def as_told(error: BaseException) -> Iterator[str]:
         for frame in stack.frames:
             for name, seen in (frame.locals or {}).items():
                 yield f"{name} = {seen.render(max_width=400)}"
+
+
+@cache
+def _forms_of(key: str) -> frozenset[bytes]:
+    return frozenset(_forms(key))
 
 
 def _forms(key: str) -> Iterator[bytes]:
