@@ -6,15 +6,19 @@ import base64
 import contextlib
 import traceback
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from rich.traceback import Traceback
 
+import bulkdelete
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
+_Error = TypeVar("_Error", bound=BaseException)
+_PACKAGE = f"{Path(bulkdelete.__file__).parent}/"
 FEWEST_CHARACTERS = 12
 """So many characters of a key in a row give it away."""
 
@@ -30,6 +34,15 @@ def assert_nowhere(key: str, paths: Iterable[Path] = (), texts: Iterable[str | b
                     _assert_none(forms, file.read_bytes(), f"the file {file}")
     for text in texts:
         _assert_none(forms, text if isinstance(text, bytes) else text.encode(errors="surrogatepass"), "a text")
+
+
+def of_ours(error: _Error) -> _Error:
+    """Return *error* with its traceback from the first frame on that is ours: a caller's are the caller's business."""
+    traceback = error.__traceback__
+    while traceback is not None and not traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        traceback = traceback.tb_next
+    assert traceback is not None
+    return error.with_traceback(traceback)
 
 
 def as_told(error: BaseException) -> Iterator[str]:
