@@ -103,9 +103,10 @@ class Attempts:
                 what = verdict.kind.value, verdict.code, verdict.http_status
                 _log.info("request %s: %s (code %s, HTTP %s)", request_id, *what)
                 _log.debug("request %s: the API said %r", request_id, verdict.message)  # which may name ids
-            answer = b"" if reply is None else reply.body
             post.sent |= reply is not None or verdict.ambiguous
-            post.heard = Attempted(verdict, request_id, seconds, answer, permit.in_outage, permit.alone)
+            post.heard = Attempted(
+                verdict, request_id, seconds, b"" if reply is None else reply.body, permit.in_outage, permit.alone
+            )  # no local of the body: the next wait may raise, and a traceback show it
             if verdict.kind is VerdictKind.PAUSE:
                 continue
             if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:

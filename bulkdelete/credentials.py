@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import select
 import stat
@@ -30,6 +31,7 @@ _COMMAND_SECONDS = 30.0
 _PIPE_SECONDS = 30.0
 _LOOK_AT_STOP_MILLISECONDS = 50
 _MOST_KEY_BYTES = 16_384
+_NAMES_NOTHING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
 class Credentials:
@@ -156,7 +158,15 @@ def read_key_file(path: str, stop: threading.Event | None = None) -> str:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise CredentialsError(f"{path}: the API key file cannot be read: {error.strerror}") from None
+        raise CredentialsError(f"{_shown(path, error)}: the API key file cannot be read: {error.strerror}") from None
+
+
+def _shown(name: str, error: OSError) -> str:
+    """Return *name* as an error may show it: what names nothing may be the key itself, put in the wrong place."""
+    if error.errno not in _NAMES_NOTHING:
+        return name
+    folder = next(folder for folder in (*map(str, Path(name).parents), ".") if os.path.isdir(folder))  # noqa: PTH112 - as it is no error for a long name
+    return f"{folder.rstrip('/')}/... (the rest is not shown, as it may be the key itself)"
 
 
 def _from_pipe(descriptor: int, path: str, stop: threading.Event) -> str:
@@ -195,7 +205,8 @@ async def run_key_command(words: tuple[str, ...]) -> str:
             *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
         )
     except OSError as error:
-        raise CredentialsError(f"api_key_command: {words[0]} cannot be run: {error.strerror}") from None
+        said = f"api_key_command: {_shown(words[0], error)} cannot be run: {error.strerror}"
+        raise CredentialsError(said) from None
     try:
         async with asyncio.timeout(_COMMAND_SECONDS):
             printed, _ = await process.communicate()

@@ -173,7 +173,7 @@ class Job:
     async def _note_beginning(self, ledger: Ledger) -> None:
         for kind, detail in self._order.decisions:
             await ledger.note(kind, **detail)
-        await ledger.note("settings", **self._settings.model_dump(mode="json", exclude={"api_key_command"}))
+        await ledger.note("settings", **self._settings.without_places_of_the_key())
         if self._order.source.replayable:
             await self._remember(ledger, SOURCE_PATH, stored_paths(self._order.source.paths))
 

@@ -7,6 +7,8 @@ from typing import Final, TypeVar
 MASK: Final = "***"
 _GIVES_AWAY: Final = 4
 """So many characters of a secret at the end of a text that was cut there are taken away with it."""
+_A_STRETCH: Final = 12
+"""So many characters of a secret in a row are taken out wherever they stand, as whoever wrote the text cut it."""
 
 _T = TypeVar("_T")
 
@@ -29,9 +31,24 @@ def masked(value: _T) -> _T:
 
 
 def without(secret: str, text: str) -> str:
-    """Return *text*, which may have been cut, without *secret*, and without the beginning of it at the end."""
+    """Return *text* without *secret*, without long stretches of it, and without the beginning of it at the end."""
     text = text.replace(secret, MASK) if secret in text else text
+    text = _without_stretches(secret, text)
     for length in range(min(len(secret), len(text)), _GIVES_AWAY - 1, -1):
         if text.endswith(str(secret)[:length]):
             return text[:-length] + MASK
     return text
+
+
+def _without_stretches(secret: str, text: str) -> str:
+    if len(secret) < _A_STRETCH or len(text) < _A_STRETCH:
+        return text
+    hidden: set[int] = set()
+    for start in range(len(secret) - _A_STRETCH + 1):
+        stretch = secret[start : start + _A_STRETCH]
+        at = text.find(stretch)
+        while at >= 0:
+            hidden.update(range(at, at + _A_STRETCH))
+            at = text.find(stretch, at + 1)
+    shown = (MASK if at in hidden else letter for at, letter in enumerate(text) if not {at - 1, at} <= hidden)
+    return "".join(shown) if hidden else text

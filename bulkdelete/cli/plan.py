@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -108,9 +109,14 @@ def _with_ledger(settings: Settings) -> Settings:
         "holds": settings.holds.model_copy(update={"path": tuple(map(_absolute, settings.holds.path))}),
         "ledger": settings.ledger.model_copy(update={"path": _absolute(ledger)}),
         "http": settings.http.model_copy(update={"ca_file": _absolute(settings.http.ca_file)}),
-        "api_key_file": _absolute(settings.api_key_file),
+        "api_key_file": _absolute(settings.api_key_file) if _is_there(settings.api_key_file) else "",
     }
     return settings.model_copy(update=changes)
+
+
+def _is_there(path: str) -> bool:
+    """Return whether *path* names something: what names nothing may be the key itself, and a plan gets passed on."""
+    return os.path.exists(path)  # noqa: PTH110 - is no error for a name that is too long
 
 
 def _absolute(path: str | Path) -> str:

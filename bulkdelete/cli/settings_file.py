@@ -20,7 +20,7 @@ is the same however the configuration is named, as a plan holds it."""
 _SECRETS: Final = frozenset({"api_key", "apikey", "api_token", "key", "token", "password", "authorization", "bearer"})
 _STDIN: Final = "-"
 _MOST_BYTES: Final = 16 * 1024 * 1024
-_TOO_DEEP: Final = "it is too deeply nested. Nothing was sent"
+_TOO_DEEP: Final = "it is too deeply nested"
 
 
 def load(path: str) -> dict[str, Any]:
@@ -30,28 +30,12 @@ def load(path: str) -> dict[str, Any]:
         SettingsError: the file cannot be read, is no TOML (with line and column), or holds an API key.
 
     """
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - reads no more than a configuration may have
-            data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise SettingsError(f"{path}: a configuration has at most {_MOST_BYTES:,} bytes. Nothing was sent")
-        text = data.decode().replace("\r\n", "\n").replace("\r", "\n")
-    except OSError as error:
-        raise SettingsError(f"{path}: the configuration cannot be read: {error.strerror}. Nothing was sent") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path}: the configuration is not UTF-8 text. Nothing was sent") from None
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: {error}: this is not TOML. Nothing was sent") from None
-    except ValueError:  # Python's own limit, which guards against numbers that take minutes
-        raise SettingsError(f"{path}: a number has too many digits. Nothing was sent") from None
-    except RecursionError:
-        raise SettingsError(f"{path}: {_TOO_DEEP}") from None
-    try:
-        _refuse_secrets(values, path)
-    except RecursionError:
-        raise SettingsError(f"{path}: {_TOO_DEEP}") from None
+    values, fault = _parsed(_bytes_of(path))
+    if not fault:
+        fault = _told_of_a_secret(values)
+    if fault:
+        values = {}  # a traceback may show them
+        raise SettingsError(f"{path}: {fault}. Nothing was sent")
     for keys in _PATHS:
         _take_from(values, keys, partial(_taken_from, Path(path).parent))
     for keys in _COMMANDS:
@@ -70,21 +54,58 @@ def put(values: dict[str, Any], name: str, value: object) -> None:
     values[last] = value
 
 
-def _refuse_secrets(values: Mapping[str, Any], path: str) -> None:
-    for name in _names(values):
-        if name.rpartition(".")[2].lower().replace("-", "_") in _SECRETS:
-            raise SettingsError(
-                f"{path}: {name}: an API key does not belong into a configuration file, which gets copied and "
-                "committed. Take it out, make a new key if the file was shared, and give it by the environment "
-                "variable BULKDELETE_API_KEY, by api_key_file or by api_key_command. Nothing was sent"
-            )
+def _bytes_of(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - reads no more than a configuration may have
+            return file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(f"{path}: the configuration cannot be read: {error.strerror}. Nothing was sent") from None
+
+
+def _parsed(data: bytes) -> tuple[dict[str, Any], str]:
+    """Return the values in *data*, or what is wrong with it, which quotes no value: it may hold a key."""
+    if len(data) > _MOST_BYTES:
+        return {}, f"a configuration has at most {_MOST_BYTES:,} bytes"
+    try:
+        return tomllib.loads(data.decode().replace("\r\n", "\n").replace("\r", "\n")), ""
+    except UnicodeDecodeError:
+        return {}, "the configuration is not UTF-8 text"
+    except tomllib.TOMLDecodeError as error:
+        return {}, f"{error}: this is not TOML"
+    except ValueError:  # Python's own limit, which guards against numbers that take minutes
+        return {}, "a number has too many digits"
+    except RecursionError:
+        return {}, _TOO_DEEP
+
+
+def _told_of_a_secret(values: Mapping[str, Any]) -> str:
+    """Return what is wrong with *values*, where one of them is a key by its name."""
+    try:
+        named = [name for name in _names(values) if name.rpartition(".")[2].lower().replace("-", "_") in _SECRETS]
+    except RecursionError:
+        return _TOO_DEEP
+    if not named:
+        return ""
+    return (
+        f"{named[0]}: an API key does not belong into a configuration file, which gets copied and committed. Take it "
+        "out, make a new key if the file was shared, and give it by the environment variable BULKDELETE_API_KEY, by "
+        "api_key_file or by api_key_command"
+    )
 
 
 def _names(values: Mapping[str, Any], before: str = "") -> Iterator[str]:
     for name, value in values.items():
         yield before + name
-        if isinstance(value, dict):
-            yield from _names(value, f"{before}{name}.")
+        for inside in _tables_in(value):
+            yield from _names(inside, f"{before}{name}.")
+
+
+def _tables_in(value: object) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _tables_in(one)
 
 
 def _take_from(values: dict[str, Any], keys: tuple[str, ...], taken: Callable[[Any], Any]) -> None:

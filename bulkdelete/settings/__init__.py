@@ -93,6 +93,10 @@ class Settings(Section):
             raise ValueError("code 0 acknowledges, and nothing else can be made of it")
         return codes
 
+    def without_places_of_the_key(self) -> dict[str, Any]:
+        """Return them as JSON values, for what is kept: one of the places may hold the key itself by mistake."""
+        return self.model_dump(mode="json", exclude={"api_key_file", "api_key_command"})
+
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], where: str = "") -> Settings:
         """Validate *values*, nested as in ``config.example.toml``; *where* names their file in errors.
@@ -105,7 +109,8 @@ class Settings(Section):
             return cls.model_validate(values)
         except ValidationError as error:
             lines = [_explain(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
-            raise SettingsError("\n".join(f"{where}: {line}" if where else line for line in lines)) from None
+        values = {}  # a traceback may show them
+        raise SettingsError("\n".join(f"{where}: {line}" if where else line for line in lines))
 
 
 def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from bulkdelete.cli import plan_files, settings_file
 from bulkdelete.errors import BulkDeleteError, PlanRefused, SettingsError
 from bulkdelete.settings import Settings
-from tests.fuzzing import answers, ledgers, sources
+from tests.acceptance.command import CANARY_KEY
+from tests.fuzzing import answers, echoing, ledgers, sources
+from tests.secrets import as_told, assert_nowhere, of_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+
+_SMALL_BYTES: Final = 4096
+_KEY_IN_TOML: Final = f'\napi_key = "{CANARY_KEY}"\n'.encode()
+"""Whatever comes before it, the key is a value, and no name."""
+_KEY_IN_JSON: Final = f'{{"api_key": "{CANARY_KEY}", '.encode()
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,11 @@ class Target:
 
 def _configuration(data: bytes, folder: Path) -> None:
     path = folder / "purge.toml"
+    if len(data) <= _SMALL_BYTES:
+        path.write_bytes(data + _KEY_IN_TOML)
+        with pytest.raises(SettingsError) as refused:
+            Settings.from_mapping(settings_file.load(str(path)), str(path))
+        assert_nowhere(CANARY_KEY, texts=as_told(of_ours(refused.value)))
     path.write_bytes(data)
     try:
         settings = Settings.from_mapping(settings_file.load(str(path)), str(path))
@@ -38,6 +53,10 @@ def _configuration(data: bytes, folder: Path) -> None:
 
 def _plan(data: bytes, folder: Path) -> None:
     path = folder / "plan.json"
+    path.write_bytes(data.replace(b"{", _KEY_IN_JSON, 3))
+    with pytest.raises(PlanRefused) as refused:
+        plan_files.read(str(path))
+    assert_nowhere(CANARY_KEY, texts=[str(refused.value)])  # a plan is no place for a key; its words are not quoted
     path.write_bytes(data)
     try:
         plan = plan_files.read(str(path))
@@ -123,6 +142,7 @@ TARGETS: Final = {
         Target("holds", sources.holds, sources.CELLS, sources.csvs),
         Target("spool", sources.spool, sources.JSON, sources.spools),
         Target("reply", answers.reply, answers.REPLIES, answers.replies),
+        Target("echo", echoing.echo, echoing.WORDS, echoing.echoes),
         Target("headers", answers.headers, answers.HEADERS, answers.all_headers),
         Target("quotas", answers.quotas, answers.SNAPSHOTS, answers.snapshots),
         Target("config", _configuration, _TOML, lambda: [_CONFIGURATION]),

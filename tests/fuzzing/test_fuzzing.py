@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 
+from bulkdelete.errors import PlanRefused
 from tests.fuzzing.campaign import CORPUS, Trial, corpus_of, minimised, run
 from tests.fuzzing.mutating import MOST_BYTES, Mutator
 from tests.fuzzing.targets import TARGETS, Target
 
-SECONDS = 0.7
+SECONDS = 0.4
 pytestmark = pytest.mark.filterwarnings("ignore:Possible (nested set|set difference):FutureWarning")  # of a pattern
 
 
@@ -76,5 +78,28 @@ def test_a_seed_makes_the_same_inputs_again_and_none_is_too_large():
     assert len(set(first(7))) > 150
 
 
-def test_the_corpus_is_of_targets_that_are_there():
-    assert {path.name for path in CORPUS.iterdir()} <= set(TARGETS)
+def test_every_target_has_a_corpus_of_small_files_and_no_other_is_there():
+    kept = {path.name: [*path.iterdir()] for path in CORPUS.iterdir()}
+    assert kept.keys() == TARGETS.keys()
+    assert all(kept.values())
+    assert max(path.stat().st_size for paths in kept.values() for path in paths) < 40_000
+    assert not [path for paths in kept.values() for path in paths if re.fullmatch("[0-9a-f]{12}", path.stem)]
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "telling"),
+    [
+        ("echo", "bulkdelete.attempts.without", lambda key, text: text),
+        ("config", "bulkdelete.cli.settings_file._parsed", lambda data: ({}, data.decode())),
+        ("plan", "bulkdelete.cli.plan_files.Plan.from_json", lambda data, name: refuse(data.decode())),
+    ],
+)
+def test_a_key_that_gets_out_is_seen(name, broken, telling, tmp_path, monkeypatch):
+    seed = TARGETS[name].seeds()[0]
+    assert Trial(TARGETS[name], tmp_path).fault_of(seed) == ""
+    monkeypatch.setattr(broken, telling)
+    assert "the key, or enough of it, stands in" in Trial(TARGETS[name], tmp_path).fault_of(seed)
+
+
+def refuse(text):
+    raise PlanRefused(text)

@@ -1,4 +1,7 @@
-"""``python -m tests.old_ledgers FOLDER``: make the ledgers that are kept of this schema version, where none are yet."""
+"""``python -m tests.old_ledgers FOLDER``: make the ledgers that are kept of a schema version, where none are yet.
+
+Those of version 1 are of commit d240337, the last that wrote it: ``--of`` a tree of it.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,20 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from tests.old_ledgers.making import KEPT, make
+from tests.old_ledgers.making import JOBS, kept_of, make, version_of
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.old_ledgers", description=__doc__)
     parser.add_argument("folder", type=Path, help="a new folder to work in, whose name the ledgers will keep")
+    parser.add_argument("--of", type=Path, help="an older tree of bulkdelete, whose command writes them")
     given = parser.parse_args()
-    if KEPT.exists():
-        parser.error(f"{KEPT} is there: what is kept of a version is never made again")
+    version = version_of(given.of)
+    missing = [name for name in JOBS if not (kept_of(version) / name).exists()]
+    if not missing:
+        parser.error(f"{kept_of(version)} is there: what is kept of a version is never made again")
     given.folder.mkdir()
-    asyncio.run(make(given.folder.absolute()))
+    asyncio.run(make(given.folder.absolute(), version, missing, given.of))
 
 
 if __name__ == "__main__":

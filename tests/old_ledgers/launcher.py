@@ -5,9 +5,14 @@ from __future__ import annotations
 import platform
 import pwd
 import runpy
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 platform.node = lambda: "somewhere"
 pwd.getpwuid = lambda uid: SimpleNamespace(pw_name="somebody")  # type: ignore[assignment,return-value]  # all it needs
-runpy.run_path(str(Path(__file__).parents[1] / "crashes" / "launcher.py"), run_name="__main__")
+if sys.argv[1] == "never":
+    del sys.argv[1:4]
+    runpy.run_module("bulkdelete", run_name="__main__")
+else:
+    runpy.run_path(str(Path(__file__).parents[1] / "crashes" / "launcher.py"), run_name="__main__")

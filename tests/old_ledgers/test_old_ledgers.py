@@ -2,39 +2,67 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import sqlite3
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from click.testing import CliRunner
 from yarl import URL
 
+from bulkdelete.cli import group
 from bulkdelete.emulator import Emulator
+from bulkdelete.ledger import open_ledger
+from bulkdelete.ledger.schema import SCHEMA_VERSION
+from bulkdelete.records import Ended
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates
-from tests.old_ledgers.making import HERE, KEPT
+from tests.old_ledgers.making import HERE, JOBS, KEPT, kept_of, words_of
+from tests.unit.test_ledger import IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tests.acceptance.command import Finished
+
 CLOCK = HERE.parent / "crashes" / "clock.py"
-WORDS = ("ids.csv", "--holds", "held.txt", "-c", "purge.toml", "--batch-size", 10, "--concurrency", 1)
+UNFINISHED = [name for name in JOBS if name != "finished"]
 
 
 class Expected(NamedTuple):
-    """What a version's two ledgers hold."""
+    """What a kept ledger of an unfinished job holds."""
 
-    finished: dict[str, int]
-    interrupted: dict[str, int]
+    acknowledged: int
     rows: dict[str, list[int]]
-    """The rows that the interrupted one keeps, by fate, unresolved ones too."""
+    """The rows of every other fate."""
+    spent: bool = False
+    """Whether it keeps what was spent of a quota."""
 
 
+FINISHED = {
+    1: {"acknowledged": 76, "rejected": 2, "invalid": 1, "duplicate": 1},
+    2: {"acknowledged": 74, "rejected": 2, "invalid": 1, "held": 2, "duplicate": 1},
+}
 EXPECTED = {
-    "schema_2": Expected(
-        finished={"acknowledged": 74, "rejected": 2, "invalid": 1, "held": 2, "duplicate": 1},
-        interrupted={"acknowledged": 62, "rejected": 1, "invalid": 1, "held": 2, "duplicate": 1, "unresolved": 13},
+    (1, "interrupted"): Expected(
+        acknowledged=51,
+        rows={"rejected": [8], "invalid": [3], "duplicate": [16], "unresolved": [*range(44, 52), *range(62, 80)]},
+    ),
+    (1, "stopped"): Expected(
+        acknowledged=15,
+        rows={
+            "invalid": [3],
+            "duplicate": [16],
+            "unresolved": [*range(6, 11), *range(22, 32)],
+            "pending": [*range(32, 62)],
+        },
+    ),
+    (2, "interrupted"): Expected(
+        acknowledged=62,
         rows={
             "rejected": [8],
             "invalid": [3],
@@ -42,95 +70,148 @@ EXPECTED = {
             "duplicate": [16],
             "unresolved": [*range(23, 33), 51, 52, 53],
         },
+        spent=True,
+    ),
+    (2, "stopped"): Expected(
+        acknowledged=29,
+        rows={
+            "rejected": [8],
+            "invalid": [3],
+            "held": [5, 41],
+            "duplicate": [16],
+            "unresolved": [*range(33, 41), *range(42, 54)],
+            "pending": [*range(54, 80)],
+        },
+        spent=True,
     ),
 }
 
 
-@pytest.fixture(params=EXPECTED)
-def version(request):
-    return request.param
-
-
-def brought(version: str, name: str, into: Path) -> Path:
+def brought(version: int, name: str, into: Path) -> Path:
     """Return a folder of its own with a copy of what is kept."""
-    return shutil.copytree(HERE / version / name, into / name)
+    return shutil.copytree(kept_of(version) / name, into / name)
 
 
-def again(folder: Path, base_url: str, *more: object, program: Sequence[object] = ("-m", "bulkdelete")) -> Command:
-    """The command that the ledger is of."""
-    words = ("--table-id", TABLE_ID, "--base-url", base_url, "--ledger", "purge.db", "--yes", "--json")
-    return Command(folder, "run", *WORDS, *words, *more, program=program)
+def told(folder: Path, command: str, *words: object) -> str:
+    """Return what *command* of the ledger in *folder* prints; it must end with 0."""
+    done = CliRunner().invoke(group, [command, str(folder / "purge.db"), *map(str, words)])
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.stdout
 
 
-async def status(folder: Path) -> dict[str, object]:
-    done = await Command(folder, "status", "purge.db", "--json").run()
-    assert done.code == 0, done.everything
-    return done.report
+def status(folder: Path) -> dict[str, Any]:
+    return json.loads(told(folder, "status", "--json"))
 
 
-async def assert_verified(folder: Path, *words: object) -> None:
-    done = await Command(folder, "verify", "purge.db", "--source", "ids.csv", "--json", *words).run()
-    assert done.code == 0, done.everything
-    assert done.report["source_checked"]
+def assert_verified(folder: Path, *words: object) -> None:
+    assert json.loads(told(folder, "verify", "--source", folder / "ids.csv", "--json", *words))["source_checked"]
 
 
-async def failures(folder: Path) -> dict[str, list[int]]:
-    done = await Command(folder, "failures", "purge.db", "--source", "ids.csv", "--all").run()
-    assert done.code == 0, done.everything
+def failures(folder: Path) -> dict[str, list[int]]:
     rows: dict[str, list[int]] = {}
-    for line in map(json.loads, done.stdout.splitlines()):
+    for line in map(json.loads, told(folder, "failures", "--source", folder / "ids.csv", "--all").splitlines()):
         rows.setdefault(line["fate"], []).append(line["row"])
     return rows
 
 
-def test_of_this_schema_version_ledgers_are_kept():
-    assert KEPT.name in EXPECTED, "make them with python -m tests.old_ledgers, and say here what they hold"
-    assert set(EXPECTED) == {path.name for path in HERE.glob("schema_*")}
+async def again(
+    version: int, folder: Path, base_url: str, *more: object, program: Sequence[object] = ("-m", "bulkdelete")
+) -> Finished:
+    """Run the command that the ledger is of."""
+    words = ("--table-id", TABLE_ID, "--base-url", base_url, "--ledger", "purge.db", "--yes", "--json")
+    return await Command(folder, "run", *words_of(version), *words, *more, program=program).run()
 
 
-async def test_a_finished_one_is_verified_reported_and_left_as_it_is(tmp_path, version):
-    folder, expected = brought(version, "finished", tmp_path), EXPECTED[version]
-    now = await status(folder)
-    assert fates(now) == expected.finished
+def schema_of(path: Path) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        asked = ("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name",)
+        return [
+            row
+            for sql in (*asked, "PRAGMA user_version", "PRAGMA application_id")
+            for row in connection.execute(sql).fetchall()
+        ]
+
+
+def new_ledger(folder: Path) -> Path:
+    async def make() -> None:
+        await (await open_ledger(folder / "new.db", IDENTITY)).close(Ended.COMPLETE)
+
+    asyncio.run(make())
+    return folder / "new.db"
+
+
+def test_ledgers_are_kept_of_every_schema_version_up_to_this_one():
+    how = "make them with python -m tests.old_ledgers, and say here what they hold"
+    assert KEPT.exists(), how
+    versions = range(1, SCHEMA_VERSION + 1)
+    assert {path.name for path in HERE.glob("schema_*")} == {f"schema_{version}" for version in versions}
+    assert {*FINISHED} == {*versions}, how
+    assert {*EXPECTED} == {(version, name) for version in versions for name in UNFINISHED}, how
+    for version in versions:
+        assert {path.name for path in kept_of(version).iterdir()} == {*JOBS}
+        with closing(sqlite3.connect(f"file:{kept_of(version)}/finished/purge.db?immutable=1", uri=True)) as kept:
+            assert kept.execute("PRAGMA user_version").fetchone() == (version,)
+
+
+def test_this_code_makes_ledgers_of_the_schema_that_is_kept_of_its_version(tmp_path):
+    folder = brought(SCHEMA_VERSION, "finished", tmp_path)
+    how = "a schema that changes is another version: raise it, say how to upgrade, and keep ledgers of it"
+    assert schema_of(new_ledger(tmp_path)) == schema_of(folder / "purge.db"), how
+
+
+@pytest.mark.parametrize("version", FINISHED)
+def test_a_finished_one_is_verified_reported_and_left_as_it_is(tmp_path, version):
+    folder, expected = brought(version, "finished", tmp_path), FINISHED[version]
+    now = status(folder)
+    assert fates(now) == expected
     assert now["remaining"] == 0
-    await assert_verified(folder, "--report", "report.json")
-    done = await again(folder, str(now["base_url"])).run()  # where nobody listens
+    assert_verified(folder, *(("--report", folder / "report.json") if version > 1 else ()))
+    done = asyncio.run(again(version, folder, str(now["base_url"])))  # where nobody listens
     assert done.code == 1, done.everything
-    assert fates(done.report) == expected.finished
+    assert fates(done.report) == expected
     assert done.report["requests"] == 0
-    assert {fate: len(rows) for fate, rows in (await failures(folder)).items()} == {
-        fate: rows for fate, rows in expected.finished.items() if fate != "acknowledged"
+    assert {fate: len(rows) for fate, rows in failures(folder).items()} == {
+        fate: rows for fate, rows in expected.items() if fate != "acknowledged"
     }
+    assert schema_of(folder / "purge.db") == schema_of(new_ledger(tmp_path))
 
 
-async def test_an_interrupted_one_is_verified_and_reported(tmp_path, version):
-    folder, expected = brought(version, "interrupted", tmp_path), EXPECTED[version]
-    assert fates(await status(folder)) == expected.interrupted
-    await assert_verified(folder)
-    assert await failures(folder) == expected.rows
+@pytest.mark.parametrize(("version", "name"), EXPECTED)
+def test_an_unfinished_one_is_verified_reported_and_gone_on_with_within_the_quota_that_it_spent(
+    tmp_path, version, name
+):
+    folder, expected = brought(version, name, tmp_path), EXPECTED[version, name]
+    now = status(folder)
+    counts = {fate: len(rows) for fate, rows in expected.rows.items()}
+    assert fates(now) == {"acknowledged": expected.acknowledged, **counts}
+    assert_verified(folder)
+    assert failures(folder) == expected.rows
+    asyncio.run(assert_gone_on_with(version, folder, now, expected))
+    assert_verified(folder)
+    assert schema_of(folder / "purge.db") == schema_of(new_ledger(tmp_path))
 
 
-async def test_an_interrupted_one_is_gone_on_with_within_the_quota_that_it_spent(tmp_path, version):
-    folder, expected = brought(version, "interrupted", tmp_path), EXPECTED[version]
-    now = await status(folder)
+async def assert_gone_on_with(version: int, folder: Path, now: dict[str, Any], expected: Expected) -> None:
     url, table = URL(str(now["base_url"])), (folder / "in_the_table.txt").read_text().splitlines()
     assert url.host is not None
     rows = (folder / "ids.csv").read_text().splitlines()[1:]
-    stay = sorted(rows[row] for fate in ("invalid", "held", "rejected") for row in expected.rows[fate])
     poisoned = {rows[8], rows[51]}
+    never_sent = {rows[row] for fate in ("invalid", "held") for row in expected.rows.get(fate, [])}
+    left = {row for fate in ("unresolved", "pending") for row in expected.rows.get(fate, [])}
+    left |= {*range(now["rows"], len(rows))}
     async with Emulator(host=url.host, port=url.port or 0, record_requests=True) as emulator:
         emulator.add_key(CANARY_KEY)
         emulator.load(TABLE_ID, table)
         emulator.poison(TABLE_ID, poisoned)
-        began = float(now["last_run"]["started_unix_seconds"])
-        soon = (CLOCK, began + 60 - time.time())
-        waiting = await again(folder, str(url), "--requests-per-day", 5, "--max-pause", 0, program=soon).run()
-        assert (waiting.code, emulator.requests) == (75, 0), waiting.everything
-        assert waiting.report["ended"] == "quota"
-        done = await again(folder, str(url), "--now").run()
+        if expected.spent:
+            soon = (CLOCK, float(now["last_run"]["started_unix_seconds"]) + 60 - time.time())
+            less = ("--requests-per-day", 5, "--max-pause", 0)
+            waiting = await again(version, folder, str(url), *less, program=soon)
+            assert (waiting.code, emulator.requests) == (75, 0), waiting.everything
+            assert waiting.report["ended"] == "quota"
+        done = await again(version, folder, str(url), "--now")
         assert done.code == 1, done.everything
-        assert fates(done.report) == expected.finished
+        assert fates(done.report) == FINISHED[version]
         asked = {entry["record_id"] for request in emulator.log for entry in request.entries}
-        assert asked == {rows[row] for row in expected.rows["unresolved"]}
-        assert [*emulator.remaining(TABLE_ID)] == sorted({*stay, *poisoned})
-    await assert_verified(folder)
+        assert asked == {rows[row] for row in left}
+        assert {*emulator.remaining(TABLE_ID)} == never_sent | poisoned

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import pickle
 import sqlite3
 import tempfile
+import traceback
 import zlib
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -28,6 +28,7 @@ from bulkdelete.settings import Settings
 from tests.powercuts import histories
 from tests.powercuts.disk import Disk
 from tests.powercuts.histories import Begin, End, Intend
+from tests.powercuts.keeping import Fault, Keeper, kept, within_time
 from tests.powercuts.recording import recorded
 from tests.unit.test_ledger import IDENTITY, stored
 
@@ -66,12 +67,12 @@ class Image:
 
 @dataclass(slots=True)
 class Found:
-    """What came of images: ``faults`` says what is wrong with those that are not sound."""
+    """What came of images: ``faults`` says what is wrong with those that are not sound, or with their making."""
 
     images: int = 0
     acknowledged: int = 0
     lost: int = 0
-    faults: list[tuple[str, Image, History]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
     def add(self, other: Found) -> None:
         self.images += other.images
@@ -122,7 +123,7 @@ class History:
 
     async def judge(self, image: Image) -> Found:
         """Open *image* as a run after the power cut does, compare it, and go on to the end."""
-        found = Found(images=1, acknowledged=image.acknowledged)
+        found, fault = Found(images=1, acknowledged=image.acknowledged), ""
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             path = Path(folder) / LEDGER
             write(image.files, path.parent)
@@ -130,7 +131,9 @@ class History:
                 fault, found.lost = await self._fault(path, image)
             except BulkDeleteError as error:
                 fault = f"it cannot be gone on with: {error}"
-        found.faults = [(fault, image, self)] if fault else []
+            except Exception:  # noqa: BLE001 - whatever it is, it is a fault of this image
+                fault = f"it cannot be judged: {traceback.format_exc()}"
+        found.faults = [Fault(fault)] if fault else []
         return found
 
     async def operations_on(self, image: Image) -> int:
@@ -220,49 +223,63 @@ def images(disk: Disk, events: Sequence[Event], dice: Random, count: int) -> Ite
         yield Image(disk.after_cut(dice), disk.acknowledged, disk.submitted)
 
 
-def played(seed: int, number: int, synchronous: str = AS_SET) -> Found:
+def played(seed: int, number: int, folder: Path, synchronous: str = AS_SET) -> Found:
     """Play history *number* of *seed* on a loop of its own."""
-    return asyncio.run(play(seed, number, synchronous))
+    return asyncio.run(play(Keeper(seed, number, folder, synchronous)))
 
 
-async def play(seed: int, number: int, synchronous: str = AS_SET) -> Found:
-    """Record one history, and then another one that goes on with what a power cut left; judge the images of both."""
-    count = histories.images_of(number)
+async def play(keeper: Keeper) -> Found:
+    """Record one history, and then another one that goes on with what a power cut left; judge the images of both.
+
+    What fails an image, or the recording, is a fault that is found.
+    """
     found = Found()
-    dice = Random(f"{seed} {number} cuts")
-    history, files, states = History(histories.begun(seed, number)), {}, [EMPTY]
+    with keeper:
+        try:
+            await _play(keeper, found)
+        except Exception:  # noqa: BLE001 - whatever it is, it is a fault of this history
+            found.faults.append(keeper.fault(f"it cannot be recorded: {traceback.format_exc()}"))
+    return found
+
+
+async def _play(keeper: Keeper, found: Found) -> None:
+    count = histories.images_of(keeper.number)
+    dice = Random(f"{keeper.seed} {keeper.number} cuts")
+    history, files, states = History(histories.begun(keeper.seed, keeper.number)), {}, [EMPTY]
     for part in (count - count // 2, count // 2):
-        await history.play_one_by_one(files, states)
-        done = len(states) - 1
-        events = await history.record(files, done, synchronous)
+        with within_time():
+            await history.play_one_by_one(files, states)
+            done = len(states) - 1
+            events = await history.record(files, done, keeper.synchronous)
         cut = [*images(Disk(files, done), events, dice, part)]
-        found.add(await judge_all(history, cut))
+        found.add(await judge_all(history, cut, keeper))
         if found.faults:
             break
         image = dice.choice(cut)
         files, states = image.files, history.states[: await history.operations_on(image) + 1]
         operations = history.operations[: len(states) - 1]
         history = History([operations, *histories.gone_on(dice, operations)])
-    return found
 
 
-async def judge_all(history: History, cut: Sequence[Image]) -> Found:
-    """Judge every image of *history*, some at once."""
+async def judge_all(history: History, cut: Sequence[Image], keeper: Keeper) -> Found:
+    """Judge every image of *history*, some at once; each is kept until it is found to be sound."""
     found = Found()
-    for some in range(0, len(cut), _AT_ONCE):
-        for one in await asyncio.gather(*map(history.judge, cut[some : some + _AT_ONCE])):
+    keeper.begin(history)
+    for start in range(0, len(cut), _AT_ONCE):
+        some = cut[start : start + _AT_ONCE]
+        with within_time():
+            paths = [*map(keeper.put, some)]
+            judged = await asyncio.gather(*map(history.judge, some))
+        for one, path in zip(judged, paths, strict=True):
+            one.faults = [keeper.fault(fault.text, path) for fault in one.faults]
             found.add(one)
+            if not one.faults:
+                path.unlink()
     return found
-
-
-def kept(history: History, image: Image) -> Path:
-    """Keep *image*, and what it is judged by."""
-    path = Path(tempfile.mkdtemp(prefix="powercut-")) / "image.pickle"
-    path.write_bytes(pickle.dumps((history, image)))
-    return path
 
 
 def judged_again(path: Path) -> str:
     """Return what is wrong with an image that was kept."""
-    history, image = pickle.loads(path.read_bytes())
-    return "; ".join(fault for fault, *_ in asyncio.run(history.judge(image)).faults)
+    history, image = kept(path)
+    with within_time():
+        return "; ".join(fault.text for fault in asyncio.run(history.judge(image)).faults)

@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 import pytest
 
 from bulkdelete.records import Ended
+from tests.campaigning import campaign
 from tests.powercuts import histories
 from tests.powercuts.campaign import AS_SET, EMPTY, History, images, judge_all, play
 from tests.powercuts.disk import Disk
 from tests.powercuts.histories import Begin, End
+from tests.powercuts.keeping import Keeper
 
 SEED = 1
-HISTORIES = range(histories.LARGE)
+AT_ONCE = 4
+IMAGES = sum(map(histories.images_of, range(histories.LARGE)))
 
 
-@pytest.mark.parametrize("number", HISTORIES)
-async def test_no_power_cut_loses_what_is_acknowledged_or_stops_a_resume(number):
-    found = await play(SEED, number)
-    assert [fault for fault, *_ in found.faults] == []
-    assert found.images == histories.images_of(number)
-    assert found.acknowledged > found.images
+@pytest.mark.parametrize("first", range(0, histories.LARGE, AT_ONCE))
+def test_no_power_cut_loses_what_is_acknowledged_or_stops_a_resume(first):
+    numbers = range(first, first + AT_ONCE)
+    said = campaign("powercuts", "--seed", SEED, "--jobs", 1, "--history", *numbers)
+    assert f"{sum(map(histories.images_of, numbers))} images of {AT_ONCE} histories" in said
+    assert int(re.search(r"0 of (\d+) acknowledged operations lost", said)[1]) > IMAGES // histories.LARGE
 
 
-async def test_a_power_cut_while_a_ledger_is_made_leaves_nothing_that_cannot_be_opened():
+async def test_a_power_cut_while_a_ledger_is_made_leaves_nothing_that_cannot_be_opened(tmp_path):
     history = History([[Begin()], [End(Ended.COMPLETE)]])
     await history.play_one_by_one({}, [EMPTY])
     events = await history.record({}, 0, AS_SET)
-    found = await judge_all(history, [*images(Disk({}), events, Random(SEED), 200)])
-    assert [fault for fault, *_ in found.faults] == []
+    cut = [*images(Disk({}), events, Random(SEED), 100)]
+    found = await judge_all(history, cut, Keeper(SEED, 0, tmp_path, AS_SET))
+    assert [str(fault) for fault in found.faults] == []
+    assert [*tmp_path.iterdir()] == []
 
 
-async def test_without_a_sync_a_commit_acknowledged_results_are_lost():
-    found = await play(SEED, 0, "normal")
+async def test_without_a_sync_a_commit_acknowledged_results_are_lost(tmp_path):
+    found = await play(Keeper(SEED, 0, tmp_path, "normal"))
     assert found.lost > 0
-    assert any("are lost" in fault for fault, *_ in found.faults)
+    assert any("are lost" in fault.text for fault in found.faults)
 
 
 async def test_a_large_history_has_its_log_copied_into_the_file_while_a_run_goes_on():

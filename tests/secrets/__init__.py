@@ -5,22 +5,27 @@ from __future__ import annotations
 import base64
 import contextlib
 import traceback
-from typing import TYPE_CHECKING
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from rich.traceback import Traceback
 
+import bulkdelete
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
+_Error = TypeVar("_Error", bound=BaseException)
+_PACKAGE = f"{Path(bulkdelete.__file__).parent}/"
 FEWEST_CHARACTERS = 12
 """So many characters of a key in a row give it away."""
 
 
 def assert_nowhere(key: str, paths: Iterable[Path] = (), texts: Iterable[str | bytes] = ()) -> None:
     """Assert that no file below *paths*, no file's name and none of *texts* holds *key*, not in part, not encoded."""
-    forms = set(_forms(key))
+    forms = _forms_of(str(key))
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             _assert_none(forms, str(file).encode(errors="surrogateescape"), f"the name {file}")
@@ -29,6 +34,15 @@ def assert_nowhere(key: str, paths: Iterable[Path] = (), texts: Iterable[str | b
                     _assert_none(forms, file.read_bytes(), f"the file {file}")
     for text in texts:
         _assert_none(forms, text if isinstance(text, bytes) else text.encode(errors="surrogatepass"), "a text")
+
+
+def of_ours(error: _Error) -> _Error:
+    """Return *error* with its traceback from the first frame on that is ours: a caller's are the caller's business."""
+    traceback = error.__traceback__
+    while traceback is not None and not traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        traceback = traceback.tb_next
+    assert traceback is not None
+    return error.with_traceback(traceback)
 
 
 def as_told(error: BaseException) -> Iterator[str]:
@@ -42,6 +56,11 @@ def as_told(error: BaseException) -> Iterator[str]:
         for frame in stack.frames:
             for name, seen in (frame.locals or {}).items():
                 yield f"{name} = {seen.render(max_width=400)}"
+
+
+@cache
+def _forms_of(key: str) -> frozenset[bytes]:
+    return frozenset(_forms(key))
 
 
 def _forms(key: str) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ from bulkdelete.errors import (
 )
 from bulkdelete.transport import Reply
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, ids
-from tests.secrets import as_told, assert_nowhere
+from tests.secrets import as_told, assert_nowhere, of_ours
 from tests.secrets.server import BEFORE_THE_CUT, echoing, saying
 from tests.secrets.showing import HOSTILE, assert_harmless
 
@@ -213,7 +213,7 @@ async def late(key):
 async def test_a_key_that_cannot_be_used_is_not_shown(emulator, key):
     with pytest.raises(CredentialsError) as raised:
         await use(emulator.base_url, key)
-    check_without(raised.value, this_file=True)
+    check(of_ours(raised.value))
 
 
 async def use(base_url, key):
@@ -223,20 +223,11 @@ async def use(base_url, key):
         await deleter.delete(TABLE_ID, ids(2))
 
 
-def check_without(error: BaseException, *, this_file: bool) -> None:
-    """Check *error* from the first frame on that is ours."""
-    traceback = error.__traceback__
-    while this_file and traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
-        traceback = traceback.tb_next
-    assert traceback is not None
-    check(error.with_traceback(traceback))
-
-
 @pytest.mark.parametrize("base_url", ["nonsense", "http://example.com", "https://user@example.com"])
 def test_a_refused_setting_shows_no_key(base_url):
     with pytest.raises(SettingsError) as raised:
         BulkDeleter(base_url=base_url, api_key=CANARY_KEY)
-    check_without(raised.value, this_file=True)
+    check(of_ours(raised.value))
 
 
 async def test_a_key_command_or_file_that_fails_shows_nothing_of_what_it_gave(tmp_path, emulator):

@@ -99,6 +99,20 @@ async def test_the_check_of_a_canary_gets_no_key_in_its_environment(tmp_path, em
     assert_nowhere(CANARY_KEY, [tmp_path], [done.everything])
 
 
+async def test_a_key_in_place_of_its_file_s_name_gets_into_no_plan_and_no_ledger(tmp_path, emulator):
+    write(tmp_path / "ids.txt", ids(5))
+    (tmp_path / "job").mkdir()
+    (tmp_path / "purge.toml").write_text(f'api_key_file = "{CANARY_KEY}"\n')
+    words = ("ids.txt", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "-c", "purge.toml")
+    planned = await Command(tmp_path, "plan", *words, "-o", "plan.json", key=None).run()
+    assert planned.code == 0, planned.everything
+    refused = await purge(tmp_path, emulator, "ids.txt", "-c", "purge.toml", key=None).run()
+    done = await purge(tmp_path, emulator, "ids.txt", "-c", "purge.toml").run()
+    assert (refused.code, done.code) == (2, 0), done.everything
+    (tmp_path / "purge.toml").unlink()
+    assert_nowhere(CANARY_KEY, [tmp_path], [planned.everything, refused.everything, done.everything])
+
+
 def command_lines(pid: int) -> set[str]:
     lines = set()
     try:

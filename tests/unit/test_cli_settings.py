@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bulkdelete.cli import settings_file
 from bulkdelete.cli.options import settings_from
 from bulkdelete.errors import SettingsError
 from bulkdelete.settings import Settings
+from tests.secrets import as_told, assert_nowhere, of_ours
 
 SECRET = "never-echo-this-value"
 
@@ -46,13 +48,46 @@ def test_standard_input_in_the_file_stays_standard_input(config):
 
 
 @pytest.mark.parametrize(
-    "text", [f'api_key = "{SECRET}"', f'[http]\napi_key = "{SECRET}"', f'[auth]\ntoken = "{SECRET}"']
+    "text",
+    [
+        f'api_key = "{SECRET}"',
+        f'[http]\napi_key = "{SECRET}"',
+        f'[auth]\ntoken = "{SECRET}"',
+        f'[[keys]]\napi_key = "{SECRET}"',
+        f'keys = [[{{ token = "{SECRET}" }}]]',
+    ],
 )
 def test_a_key_in_the_file_is_refused_with_a_lesson_and_without_an_echo(config, text):
+    path = config(text)
     with pytest.raises(SettingsError) as caught:
-        settings_from(config(text), (), {})
+        settings_file.load(path)
     assert "BULKDELETE_API_KEY" in str(caught.value)
-    assert SECRET not in str(caught.value)
+    assert_nowhere(SECRET, texts=as_told(of_ours(caught.value)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"api_key = {SECRET}",
+        f'api_key = "{SECRET}"\napi_key = "{SECRET}"',
+        f'api_key = "{SECRET}"\nn = {"9" * 5000}',
+        f'api_key = "{SECRET}"\nn = {"[" * 2000}',
+        f'base_url = "{SECRET}',
+    ],
+)
+def test_a_file_with_a_key_that_is_no_toml_is_refused_without_an_echo(config, text):
+    path = config(text)
+    with pytest.raises(SettingsError) as caught:
+        settings_file.load(path)
+    assert_nowhere(SECRET, texts=as_told(of_ours(caught.value)))
+
+
+def test_a_key_among_the_values_of_a_setting_is_refused_without_an_echo():
+    values = [{"api_key": SECRET, "base_url": SECRET, "codes": SECRET, "source": {"format": SECRET, "header": SECRET}}]
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_mapping(values.pop())
+    assert "api_key is not a setting" in str(caught.value)
+    assert_nowhere(SECRET, texts=as_told(of_ours(caught.value)))
 
 
 def test_a_syntax_error_names_file_line_and_column(config):

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from bulkdelete.credentials import Credentials, credentials_from, read_key_file, run_key_command
 from bulkdelete.errors import CredentialsError
 from bulkdelete.settings import ApiKey, Settings
+from tests.secrets import assert_nowhere
 
 KEY = "sk-canary-0123456789"
 
@@ -35,6 +36,18 @@ def printing(text: str, *, code: int = 0) -> tuple[str, ...]:
 
 
 # --- where it comes from
+
+
+async def test_a_key_in_place_of_its_file_s_name_or_of_its_command_is_not_shown(tmp_path):
+    (tmp_path / "file").touch()
+    for name in (KEY, f"{tmp_path}/{KEY}", f"{tmp_path}/file/{KEY}", KEY * 300):
+        with pytest.raises(CredentialsError, match="cannot be read") as raised:
+            await credentials_from(Settings(api_key_file=name)).key()
+        assert_nowhere(KEY, texts=[str(raised.value), repr(raised.value)])
+    for words in ((KEY,), (f"{tmp_path}/{KEY}", "x"), (f"{tmp_path}/file/{KEY}",)):
+        with pytest.raises(CredentialsError, match="cannot be run") as raised:
+            await credentials_from(Settings(api_key_command=words)).key()
+        assert_nowhere(KEY, texts=[str(raised.value), repr(raised.value)])
 
 
 async def test_the_environment_goes_first(monkeypatch, key_file):
@@ -81,8 +94,8 @@ def test_a_file_that_others_may_read_is_refused_with_the_command_that_helps(key_
         read_key_file(str(key_file))
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(CredentialsError, match=r"missing: the API key file cannot be read: No such file"):
+def test_of_a_file_that_is_not_there_the_folder_is_named(tmp_path):
+    with pytest.raises(CredentialsError, match=r"not shown.*: the API key file cannot be read: No such"):
         read_key_file(str(tmp_path / "missing"))
 
 
@@ -124,8 +137,8 @@ async def test_one_who_no_longer_waits_for_a_pipe_ends_its_thread(tmp_path):
         await asyncio.get_running_loop().shutdown_default_executor()
 
 
-async def test_a_command_that_is_not_there_is_named():
-    with pytest.raises(CredentialsError, match="/nonexistent/key-command cannot be run: No such file"):
+async def test_of_a_command_that_is_not_there_the_folder_is_named():
+    with pytest.raises(CredentialsError, match=r"^api_key_command: /\.\.\. .* cannot be run: No such file"):
         await run_key_command(("/nonexistent/key-command",))
 
 

@@ -1,0 +1,80 @@
+"""A server that says the key again, whole, cut, wrapped, between control characters: nothing that comes out holds it.
+
+The ledger, the report and the log get what the deleter gives; the key is masked before that, where an answer is heard.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.errors import NotSent
+from bulkdelete.transport import Reply
+from tests.acceptance.command import CANARY_KEY
+from tests.secrets import as_told, assert_nowhere, of_ours
+from tests.unit.scripted import Sending, batch_of, one_after_another
+from tests.virtual_time import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_KEY: Final = CANARY_KEY.encode()
+_STATUSES: Final = (200, 400, 401, 404, 307, 429, 500)
+_ONCE: Final = {
+    "retry": {"max_attempts": 2, "first_backoff_seconds": 0},
+    "flow": {"max_pause_seconds": 0, "max_outage_seconds": 1},
+}
+WORDS: Final = (
+    *(_KEY, _KEY, _KEY[:13], _KEY[13:], _KEY[:20], _KEY[5:], b"Bearer ", b"x" * 280, b"x", b" ", b"\\n", b"\n", b"\\t"),
+    *(b"\x1b[0m", b"\x1b[", b"\x1b]0;", b"\x07", b"\\u001b[31m", b"\\u0000", b"\0", b"\\u200b", b"\xe2\x80\x8b"),
+    *(b'{"code": 50000, "message": "', b'{"code": 40000, "message": "', b'{"code": 403131, "message": "', b'"}'),
+    *(b'{"code": 40008, "message": "', b'{"code": 40127, "message": "', b'{"error": {"code": "77", "message": "'),
+    *(b"\xff", b"\\ud800", b'\\"', b"<html>", b"\xc2\x85", b"\xe2\x80\xae"),
+)
+
+
+def echo(data: bytes, folder: Path) -> None:
+    """Answer with *data* in body and headers, whatever is sent, until the batch is settled or the job would stop."""
+    text = data.decode("utf-8", "replace").replace("\n", " ")
+    headers = {"X-Key": text, "Location": text, "Retry-After": text[:30], "X-RateLimit-Reset": text[-30:]}
+    answer = Reply(_STATUSES[len(data) % len(_STATUSES)], headers, data)
+    with _logged() as logged:
+        sending, outcomes = run(_sent(answer))
+    told = [repr(outcomes), sending.tally.last_failure, json.dumps(sending.limiter.spent_so_far()), *logged]
+    for error in sending.raised:
+        told += [str(error), *as_told(of_ours(error))]
+    assert_nowhere(CANARY_KEY, texts=told)
+
+
+def echoes() -> Sequence[bytes]:
+    hidden = "\x1b[0m".join((CANARY_KEY[:9], CANARY_KEY[9:]))
+    messages = (CANARY_KEY, hidden, f"{CANARY_KEY[:14]}\n{CANARY_KEY[14:]}", "x" * 290 + CANARY_KEY)
+    return [
+        *(json.dumps({"code": code, "message": one}).encode() for code in (50000, 403131, 40000) for one in messages),
+        *(one.encode() for one in messages),
+    ]
+
+
+async def _sent(answer: Reply) -> tuple[Sending, list[object]]:
+    script = one_after_another(NotSent("nobody answers"), then=answer)
+    sending = Sending(script, key=CANARY_KEY, seconds=0, **_ONCE)
+    return sending, [*await sending.send(batch_of(2))]
+
+
+@contextmanager
+def _logged() -> Iterator[list[str]]:
+    """Give what is logged on any level."""
+    logger, lines = logging.getLogger("bulkdelete"), list[str]()
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield lines
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)

@@ -1,0 +1,48 @@
+"""A campaign that fails or hangs says what was run, and all that it printed until then."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from tests.campaigning import campaign
+
+HANGS = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print("child", child.pid)
+print("seed 41 went well")
+print("seed 42 waits", file=sys.stderr)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    def written(text):
+        (tmp_path / "tests" / "one").mkdir(parents=True)
+        (tmp_path / "tests" / "__init__.py").touch()
+        (tmp_path / "tests" / "one" / "__main__.py").write_text(text)
+        return tmp_path
+
+    return written
+
+
+def failure(*words, **how):
+    with pytest.raises(pytest.fail.Exception) as raised:
+        campaign(*words, **how)
+    return str(raised.value)
+
+
+def test_one_that_does_not_end_in_time_is_ended_with_its_children_and_shows_what_it_printed(tree):
+    said = failure("one", "--seeds", 9, "a b", longest_seconds=2, tree=tree(HANGS))
+    assert said.startswith("python -m tests.one --seeds 9 'a b' did not end within 2 s:\nchild ")
+    assert "seed 41 went well" in said
+    assert "seed 42 waits" in said
+    child = int(said.split("child ")[1].split()[0])
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_one_that_fails_shows_its_command_its_code_and_what_it_printed(tree):
+    said = failure("one", "--seed", 7, tree=tree("import sys; print('lost'); sys.exit('a row')"))
+    assert said == "python -m tests.one --seed 7 ended with 1:\nlost\na row\n"
