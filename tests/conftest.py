@@ -13,20 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 CAMPAIGNS = frozenset({"crashes", "fuzzing", "mutants", "old_ledgers", "powercuts", "secrets", "wire"})
-ALSO = frozenset(
-    f"test_{name}.py"
-    for name in (
-        "canary_after",
-        "caps",
-        "damage",
-        "holds",
-        "hostile_files",
-        "hostile_inputs",
-        "outages",
-        "sanity",
-        "verify",
-    )
-)
+MEASURED = frozenset(f"test_{name}.py" for name in ("canary", "demo", "interrupting", "run", "story"))
+"""Of the acceptance tests, those whose commands coverage follows."""
 settings.register_profile("bulkdelete", deadline=None, print_blob=True)
 settings.load_profile("bulkdelete")
 
@@ -46,6 +34,7 @@ def pytest_asyncio_loop_factories(
 @pytest.fixture(autouse=True)
 def _some_commands_are_not_measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """They run what other tests have measured, many times: coverage does not follow them into their processes."""
-    if request.path.parent.name in CAMPAIGNS or request.path.name in ALSO:
+    folder = request.path.parent.name
+    if folder in CAMPAIGNS or (folder == "acceptance" and request.path.name not in MEASURED):
         for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
             monkeypatch.delenv(name)
