@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
-import os
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -36,6 +34,7 @@ from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, RESUME_AT
 from bulkdelete.orders import identity
 from bulkdelete.preparing import CapPassed, prepare
 from bulkdelete.records import Ended
+from bulkdelete.resuming import stored_paths
 from bulkdelete.retry import Retry
 from bulkdelete.splitting import Suspicion
 from bulkdelete.state import State
@@ -125,9 +124,13 @@ class Job:
         if order.ledger is None:
             return UnrecordedLedger()
         known_by = identity(order, settings.base_url, content)
-        return await open_ledger(order.ledger, known_by, synchronous=settings.ledger.synchronous, version=VERSION)
+        how = {"synchronous": settings.ledger.synchronous, "version": VERSION}
+        return await open_ledger(order.ledger, known_by, **how, known=order.known)
 
     async def _run(self, ledger: Ledger, content: str) -> tuple[Report, Exception | None]:
+        if self._order.done and not ledger.totals.remaining:
+            self._drop_spool()
+            return self._account.report(ledger.totals, Ended.COMPLETE, ""), None
         resume_at = float(ledger.facts.get(RESUME_AT, 0)) if self._order.heeds_resume_time else 0.0
         if resume_at > time.time() and not self._settings.flow.wait:
             why = "the API, or a quota, wants nothing before the time given"
@@ -286,12 +289,6 @@ class Job:
     async def _remember(self, ledger: Ledger, key: str, value: str) -> None:
         with suppress(LedgerStorageError):  # the engine has seen it too, and says so
             await ledger.remember(key, value)
-
-
-def stored_paths(paths: tuple[str, ...]) -> str:
-    """Return *paths* for ``source_path``: absolute; as JSON where there are several."""
-    absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - asks no disk
-    return absolute[0] if len(absolute) == 1 else json.dumps(absolute)
 
 
 def _with_report(problem: Exception, report: Report) -> Exception:

@@ -43,6 +43,8 @@ class Order:
     *approved* is what a plan says of it. *check* is asked after the canary. With *count* the API is asked for the
     table's number of records, before and after. *shown* are the stamps of the source when it was shown to whoever
     confirmed it. Without *heeds_resume_time* it begins also before the time that the API asked to come back at.
+    Where it is *known* from nothing but its ledger, that must be there, and of this very job; where it is *done* too,
+    nothing is left to send, and the source need not be there.
     """
 
     table_id: str
@@ -55,6 +57,8 @@ class Order:
     count: bool = False
     shown: Stamps | None = None
     heeds_resume_time: bool = True
+    known: bool = False
+    done: bool = False
 
 
 def identity(order: Order, base_url: str, content: str) -> dict[str, str]:
