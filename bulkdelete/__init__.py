@@ -32,7 +32,9 @@ if TYPE_CHECKING:
         SourceError,
         SourceRefused,
     )
+    from bulkdelete.folder import LedgerFolder
     from bulkdelete.job import Job
+    from bulkdelete.kept import KeptLedger, LedgerState
     from bulkdelete.records import Ended, Fate, Filter, Outcome, Report, RowFate
     from bulkdelete.settings import Settings
     from bulkdelete.sources import open_source
@@ -58,7 +60,9 @@ _HOMES = {
         "SourceError",
         "SourceRefused",
     ),
+    "folder": ("LedgerFolder",),
     "job": ("Job",),
+    "kept": ("KeptLedger", "LedgerState"),
     "records": ("Ended", "Fate", "Filter", "Outcome", "Report", "RowFate"),
     "settings": ("Settings",),
     "sources": ("open_source",),
@@ -75,9 +79,12 @@ __all__ = [
     "Filter",
     "HoldsRefused",
     "Job",
+    "KeptLedger",
     "LedgerError",
+    "LedgerFolder",
     "LedgerLocked",
     "LedgerMismatch",
+    "LedgerState",
     "LedgerStorageError",
     "Outcome",
     "Outcomes",

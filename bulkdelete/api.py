@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from bulkdelete.job import Job
 from bulkdelete.limiter import Limiter
 from bulkdelete.masking import masked
 from bulkdelete.orders import Order
+from bulkdelete.resuming import resumed
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable, is_source, open_source, passed_over
 from bulkdelete.streaming import Outcomes
@@ -120,8 +122,8 @@ class BulkDeleter:
             records: any sync or async iterable of ``str`` (record ids) and :class:`~bulkdelete.Filter`, or what
                 :func:`~bulkdelete.open_source` returns. A list, tuple or set is read in place; any other sync
                 iterator is read in a thread of its own, so that it may block.
-            ledger: a file that makes the call durable: the same call after a crash goes on where it was. What cannot
-                be read twice, every plain iterable, is first written whole to ``<ledger>.spool``.
+            ledger: a file that makes the call durable: the same call after a crash, or :meth:`resume`, goes on where
+                it was. What cannot be read twice, every plain iterable, is first written whole to ``<ledger>.spool``.
             holds: records that must not be deleted, whatever *records* say, beside those in the files that
                 ``settings.holds`` names. They are read whole, and anew for each call, before anything is sent.
             check: where ``settings.canary.records`` is set: an async function that is called with the report once so
@@ -190,11 +192,66 @@ class BulkDeleter:
         """Return the job that :meth:`delete` runs, to look at or to stop while it runs."""
         if not isinstance(table_id, str) or not table_id:
             raise SettingsError("table_id must be a text that is not empty; nothing was sent")
+        path = None if ledger is None else Path(ledger)
+        return self.job_of(Order(table_id, _source(records), path, self._held(holds), check=check), **stop)
+
+    def _held(self, holds: Source | Iterable[Record] | AsyncIterable[Record] | None) -> tuple[Source, ...]:
         if is_source(holds):
             _refuse_unread(holds.name)
-        held = hold_sources(self._settings.holds) + (() if holds is None else (_source(holds),))
-        path = None if ledger is None else Path(ledger)
-        return self.job_of(Order(table_id, _source(records), path, held, check=check), **stop)
+        return hold_sources(self._settings.holds) + (() if holds is None else (_source(holds),))
+
+    async def resume(
+        self,
+        ledger: str | os.PathLike[str],
+        *,
+        holds: Source | Iterable[Record] | AsyncIterable[Record] | None = None,
+        check: Check | None = None,
+        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+    ) -> Report:
+        """Go on with the job of *ledger*, as :meth:`delete` with the same records would, and return its report.
+
+        What the job is comes from the ledger alone: its table, its files with their columns, or the copy of its
+        records beside the ledger, and ``limit``, ``max_failures``, ``max_records``, ``expect`` and
+        ``max_duration_seconds`` of its last run. Everything else is as this deleter has it. Of a job that is complete
+        the report is returned, and nothing is sent or read.
+
+        Args:
+            ledger: the file that an earlier :meth:`delete`, or the command line, was given.
+            holds: the hold list that the earlier call was given beside those of ``settings.holds``; no resume may
+                forget one.
+            check: as for :meth:`delete`.
+            **stop: what shall be otherwise than in the last run.
+
+        Raises:
+            SourceRefused: what is left cannot be read again: a file is gone or changed (``SourceChanged``), or the
+                call ended before its records were copied whole, and then nothing was ever sent. The message says so:
+                call :meth:`delete` again with the records and this ledger.
+            LedgerLocked: another process, or another job of this one, goes on with it already.
+            LedgerMismatch: it is no ledger, or of another base URL, or its files are not as they were.
+
+        And whatever else :meth:`delete` raises.
+
+        Example:
+            >>> async def at_start_up(deleter):
+            ...     report = await deleter.resume("erase.db")
+            ...     report.raise_for_failures()
+
+        """
+        job = await self.resumed_job(ledger, holds=holds, check=check, **stop)
+        return await job.run()
+
+    async def resumed_job(
+        self,
+        ledger: str | os.PathLike[str],
+        *,
+        holds: Source | Iterable[Record] | AsyncIterable[Record] | None = None,
+        check: Check | None = None,
+        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+    ) -> Job:
+        """Return the job that :meth:`resume` runs, to look at or to stop while it runs; the ledger is only read yet."""
+        held = self._held(holds)
+        order, caps = await asyncio.to_thread(resumed, Path(ledger), self._settings, held, check)
+        return self.job_of(order, **{**caps, **stop})
 
     def job_of(self, order: Order, **stop: Any) -> Job:  # noqa: ANN401 - the fields of StopSettings, validated there
         """Return the job of an order that is made out already.

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkdelete.errors import SourceChanged
-from bulkdelete.ledger.facts import SPOOL
+from bulkdelete.errors import SourceChanged, SourceRefused
+from bulkdelete.ledger.facts import SPOOL, SPOOL_RUN
 from bulkdelete.sources import spooled
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ def spool_of(ledger: str | os.PathLike[str]) -> Path:
     """Return where the copy lies: beside the ledger's own file."""
     real = Path(os.path.realpath(ledger))
     return real.with_name(f"{real.name}.spool")
+
+
+def beside(ledger: Path) -> tuple[Path, ...]:
+    """Return every name that a copy, whole or not, may have."""
+    spool = spool_of(ledger)
+    return tuple(spool.with_name(spool.name + suffix) for suffix in ("", ".partial", ".new", ".new.partial"))
 
 
 async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
@@ -35,6 +41,42 @@ async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
     """
     if source.replayable:
         return source
+    copy = await _copied(source, ledger, path)
+    await ledger.remember(SPOOL_RUN, str(ledger.run))
+    return copy
+
+
+async def kept_copy(source: Source, ledger: Ledger, path: Path) -> Source:
+    """Return a source that reads the copy at *path*, which an earlier run made and *ledger* knows by its content.
+
+    *source* is of the kind that was copied, and is not read.
+
+    Raises:
+        SourceRefused: there is no copy.
+        SourceChanged: it does not hold what the earlier run was given.
+
+    """
+    if not await asyncio.to_thread(path.exists):
+        raise gone(path)
+    copy = await spooled(source, path)
+    if await copy.fingerprint() != ledger.facts.get(SPOOL):
+        raise SourceChanged(
+            f"{path} does not hold the records that this job was given: it was changed since. Nothing was sent, and "
+            "the ledger is as it was. Make the call again with the same records and this ledger"
+        )
+    return copy
+
+
+def gone(path: Path) -> SourceRefused:
+    """Return what is said where the copy at *path* is not there."""
+    return SourceRefused(
+        f"{path}, the copy of the records that this job was given, is gone. Nothing was sent, and the ledger is as it "
+        "was. Put it back, or make the call again with the same records and this ledger: what is settled is not sent "
+        "again"
+    )
+
+
+async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
     known = ledger.facts.get(SPOOL)
     fresh = path if known is None else path.with_name(f"{path.name}.new")
     await asyncio.to_thread(fresh.unlink, missing_ok=True)

@@ -32,9 +32,10 @@ from bulkdelete.errors import (
 from bulkdelete.keeping import keeping
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
 from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
-from bulkdelete.orders import identity, stored_paths
+from bulkdelete.orders import identity
 from bulkdelete.preparing import CapPassed, prepare
 from bulkdelete.records import Ended
+from bulkdelete.resuming import stored_paths
 from bulkdelete.retry import Retry
 from bulkdelete.splitting import Suspicion
 from bulkdelete.state import State
@@ -142,9 +143,13 @@ class Job:
         if order.ledger is None:
             return UnrecordedLedger()
         known_by = identity(order, settings.base_url, content)
-        return await open_ledger(order.ledger, known_by, synchronous=settings.ledger.synchronous, version=VERSION)
+        how = {"synchronous": settings.ledger.synchronous, "version": VERSION}
+        return await open_ledger(order.ledger, known_by, **how, known=order.known)
 
     async def _run(self, ledger: Ledger, content: str) -> tuple[Report, Exception | None]:
+        if self._order.done and not ledger.totals.remaining:
+            self._drop_spool()
+            return self._account.report(ledger.totals, Ended.COMPLETE, ""), None
         resume_at = float(ledger.facts.get(RESUME_AT, 0)) if self._order.heeds_resume_time else 0.0
         if resume_at > time.time() and not self._settings.flow.wait:
             why = "the API, or a quota, wants nothing before the time given"

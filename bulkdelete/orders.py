@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -45,6 +43,8 @@ class Order:
     *approved* is what a plan says of it. *check* is asked after the canary. With *count* the API is asked for the
     table's number of records, before and after. *shown* are the stamps of the source when it was shown to whoever
     confirmed it. Without *heeds_resume_time* it begins also before the time that the API asked to come back at.
+    Where it is *known* from nothing but its ledger, that must be there, and of this very job; where it is *done* too,
+    nothing is left to send, and the source need not be there.
     """
 
     table_id: str
@@ -57,6 +57,8 @@ class Order:
     count: bool = False
     shown: Stamps | None = None
     heeds_resume_time: bool = True
+    known: bool = False
+    done: bool = False
 
 
 def identity(order: Order, base_url: str, content: str) -> dict[str, str]:
@@ -67,12 +69,6 @@ def identity(order: Order, base_url: str, content: str) -> dict[str, str]:
         **{f"source {key}": value for key, value in order.source.identity.items()},
     }
     return {**known, "source content": content} if content else known
-
-
-def stored_paths(paths: tuple[str, ...]) -> str:
-    """Return *paths* for ``source_path``: absolute; as JSON where there are several."""
-    absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - asks no disk
-    return absolute[0] if len(absolute) == 1 else json.dumps(absolute)
 
 
 def what_is_deleted(order: Order, settings: Settings, content: str, holds_digest: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.copying import copied, spool_of
+from bulkdelete.copying import copied, kept_copy, spool_of
 from bulkdelete.errors import HoldsRefused, PlanRefused, SourceChanged, SourceRefused
 from bulkdelete.holding import read_holds
 from bulkdelete.ledger.facts import COMPARED, HELD_RECORDS, HOLD_LISTS, HOLDS, SURVEYED
@@ -81,7 +81,7 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
         approved = with_default_column(order.approved.what, "source ")
         _refuse_what_differs([*differences(approved, now), *weaker])
     if not source.replayable and ledger.path is not None:
-        source = await copied(source, ledger, spool_of(ledger.path))
+        source = await (kept_copy if order.known else copied)(source, ledger, spool_of(ledger.path))
     if source.replayable and not ledger.totals.acknowledged:
         await look(source, settings)
     caps = settings.stop
@@ -167,8 +167,8 @@ def _refuse_to_forget(holds: Sequence[Source], ledger: Ledger) -> None:
         had = "hold lists" if before > 1 and not holds else f"{before} hold list{'s' * (before > 1)}"
         raise HoldsRefused(
             f"an earlier run of this job had {had}, and this one has {len(holds) or 'none'}. Nothing was sent. Give "
-            "each again with --holds; to go on without one, give an empty list in its place, --allow-empty-holds and "
-            "--holds-may-shrink"
+            "each again with --holds (in Python: settings.holds, or holds=); to go on without one, give an empty list "
+            "in its place, --allow-empty-holds and --holds-may-shrink"
         )
 
 

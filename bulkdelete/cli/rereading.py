@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from bulkdelete.copying import spool_of
 from bulkdelete.digest import digest
 from bulkdelete.errors import SettingsError, SourceChanged, SourceError
-from bulkdelete.ledger.facts import SOURCE_PATH
 from bulkdelete.records import Defect, Fate, RowFate
-from bulkdelete.settings import Settings, SourceSettings
-from bulkdelete.sources import from_iterable, open_source, spooled
+from bulkdelete.resuming import open_again, read_once
+from bulkdelete.sources import spooled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
     from bulkdelete.ledger import LedgerReader
     from bulkdelete.ledger.reading import Left
     from bulkdelete.records import Item, Rows, StoredRange
     from bulkdelete.sources import Source
 
-_IDENTITY: Final = "identity.source "
-_KIND: Final = f"{_IDENTITY}kind"
-_FORMATS: Final = ("text", "csv", "tsv", "jsonl")
 _REASONS: Final = {
     Fate.UNRESOLVED: "perhaps sent, no final answer",
     Fate.PENDING: "read, certainly not sent",
@@ -116,22 +111,11 @@ def _within(rows: Rows, stored: StoredRange) -> slice:
     return slice(first, max(first, min(len(rows.items), stored.end_row - rows.first_row)))
 
 
-def open_again(facts: Mapping[str, str], given: str | Sequence[str] | None = None) -> Source:
-    """Return the source of the job with *facts*, read as it was then; *given* is where it is now, if it was moved.
-
-    Raises:
-        SourceRefused: it is not there.
-        SourceError: the job was given records from Python.
-
-    """
-    return open_source(given or _paths(facts), _settings(facts))
-
-
 async def _source(reader: LedgerReader, given: str | None) -> Source:
-    spool = reader.path.with_name(f"{reader.path.name}.spool")
+    spool = spool_of(reader.path)
     try:
         if given is None and spool.exists():
-            return await _spooled(reader.facts, spool)
+            return await spooled(read_once(reader.facts), spool)
         return open_again(reader.facts, given)
     except SourceError as error:
         ranges = ", ".join(f"{stored.first_row}..{stored.end_row}" for stored, *_ in reader.open_ranges())
@@ -139,27 +123,3 @@ async def _source(reader: LedgerReader, given: str | None) -> Source:
             f"the ids of the rows left over cannot be read again: {error}. The rows are first_row..end_row {ranges}. "
             "Say where the source is now with --source FILE"
         ) from None
-
-
-def _paths(facts: Mapping[str, str]) -> str | list[str]:
-    stored = facts.get(SOURCE_PATH, "")
-    if not stored.startswith("["):  # one absolute path
-        return stored
-    paths: list[str] = json.loads(stored)
-    return paths
-
-
-async def _spooled(facts: Mapping[str, str], spool: Path) -> Source:
-    """Return the copy that the job made of what could be read only once; the original is not read."""
-    iterable = facts.get(_KIND) not in _FORMATS
-    return await spooled(from_iterable(()) if iterable else open_source("-", _settings(facts)), spool)
-
-
-def _settings(facts: Mapping[str, str]) -> SourceSettings:
-    if facts.get(_KIND) not in _FORMATS:
-        raise SourceError("they came from Python and not from a file")
-    names = {name: name for name in SourceSettings.model_fields} | {"format": "kind"}
-    known: dict[str, Any] = {
-        name: facts[_IDENTITY + key] for name, key in names.items() if _IDENTITY + key in facts and name != "path"
-    }
-    return Settings.from_mapping({"source": known}).source

@@ -15,11 +15,11 @@ from bulkdelete.cli import exits, reporting
 from bulkdelete.cli.comparing import compare, names_of
 from bulkdelete.cli.complaining import complain, message_of
 from bulkdelete.cli.kept_reports import kept, problems_of
-from bulkdelete.cli.rereading import open_again
 from bulkdelete.cli.waiting import interruptible
 from bulkdelete.errors import BulkDeleteError, LedgerLocked, LedgerStorageError, SettingsError, SourceError
 from bulkdelete.ledger import read_ledger
 from bulkdelete.records import FATES
+from bulkdelete.resuming import open_again
 from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """The durable record of every batch: intents before effects, results before they count.
 
-:func:`open_ledger` opens it for the one process that writes; :func:`read_ledger` for everybody else.
+:func:`open_ledger` opens it for the one process that writes; :func:`read_ledger` for everybody else, and
+:func:`without_a_trace` for whoever has many to look at.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from bulkdelete.ledger.durable import DurableLedger, open_ledger
 from bulkdelete.ledger.events import Event
 from bulkdelete.ledger.findings import Findings, Problems
 from bulkdelete.ledger.reading import LedgerReader, read_ledger
+from bulkdelete.ledger.resting import without_a_trace
 from bulkdelete.ledger.runs import RunRow, sqlite_version, user_name
 from bulkdelete.ledger.texts import same_record
 from bulkdelete.ledger.totals import Totals
@@ -33,4 +35,5 @@ __all__ = [
     "same_record",
     "sqlite_version",
     "user_name",
+    "without_a_trace",
 ]

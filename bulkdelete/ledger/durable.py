@@ -19,7 +19,7 @@ from bulkdelete.ledger.writer import Writer
 from bulkdelete.records import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from bulkdelete.ledger.totals import Totals
     from bulkdelete.records import Batch, Outcome, StoredRange
@@ -104,18 +104,26 @@ class DurableLedger:
 
 
 async def open_ledger(
-    path: str | os.PathLike[str], identity: Mapping[str, str], *, synchronous: str = "full", version: str = ""
+    path: str | os.PathLike[str],
+    identity: Mapping[str, str],
+    *,
+    synchronous: str = "full",
+    version: str = "",
+    known: bool = False,
 ) -> DurableLedger:
     """Open the ledger at *path* for the job of *identity*, or make it; hold its lock until it is closed.
 
+    Where the job is *known* from nothing but the ledger, it is not made, nor taken over for another job.
+
     Raises:
         LedgerLocked: another process writes it.
-        LedgerMismatch: it belongs to another job or version, or is no ledger.
+        LedgerMismatch: it belongs to another job or version, or is no ledger; or it is *known* and not there.
         LedgerStorageError: it cannot be made, read or written.
 
     """
     loop = asyncio.get_running_loop()
-    work = loop.run_in_executor(None, _open, Path(path), identity, synchronous, version)
+    begin = partial(_begin, path=Path(path), identity=identity, version=version, known=known)
+    work = loop.run_in_executor(None, _open, Path(path), synchronous, begin, known)
     try:
         return DurableLedger(os.fspath(path), await to_its_end(work))
     except asyncio.CancelledError:
@@ -124,16 +132,16 @@ async def open_ledger(
         raise
 
 
-def _open(path: Path, identity: Mapping[str, str], synchronous: str, version: str) -> _Opened:
+def _open(path: Path, synchronous: str, begin: Callable[[sqlite3.Connection], int], known: bool) -> _Opened:  # noqa: FBT001 - for run_in_executor
     opening.check_place(path)
     file = Path(os.path.realpath(path))  # one lock for all names of one file
     lock = LedgerLock(file)
     try:
         opening.check_only_name(file)
-        connection = opening.connect(file, synchronous)
+        connection = opening.connect(file, synchronous, make=not known)
         try:
             with opening.reading_values(path):
-                run = _begin(connection, path, identity, version)
+                run = begin(connection)
                 return _Opened(lock, connection, run, totals.count(connection), writes.facts(connection))
         except sqlite3.Error as error:
             connection.close()
@@ -146,9 +154,11 @@ def _open(path: Path, identity: Mapping[str, str], synchronous: str, version: st
         raise
 
 
-def _begin(connection: sqlite3.Connection, path: Path, identity: Mapping[str, str], version: str) -> int:
+def _begin(
+    connection: sqlite3.Connection, *, path: Path, identity: Mapping[str, str], version: str, known: bool
+) -> int:
     connection.execute("BEGIN IMMEDIATE")
-    opening.check_identity(connection, path, identity)
+    opening.check_identity(connection, path, identity, known=known)
     opening.upgrade(connection)
     run = runs.begin(connection, version)
     connection.execute("COMMIT")

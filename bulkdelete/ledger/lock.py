@@ -35,17 +35,21 @@ class LedgerLock:
         self._descriptor = _open(lock_path(ledger))
         try:
             self._acquire(ledger)
+            while not _is_at(lock_path(ledger), self._descriptor):  # whoever had it removed the ledger, and this too
+                self.release()
+                self._descriptor = _open(lock_path(ledger))
+                self._acquire(ledger)
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
         except BaseException:
-            os.close(self._descriptor)
+            self.release()
             raise
 
     def release(self) -> None:
         """Let others write; doing so again changes nothing."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _acquire(self, ledger: Path) -> None:
         until = time.monotonic() + _PATIENCE_SECONDS  # somebody may be looking at the lock for an instant
@@ -82,6 +86,16 @@ def _open(path: Path) -> int:
         raise LedgerStorageError(
             f"{path}: the ledger's lock file cannot be made: {error.strerror}. Nothing was sent"
         ) from None
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Return whether the open file is still the one at *path*."""
+    try:
+        there = path.lstat()
+    except OSError:
+        return False
+    here = os.fstat(descriptor)
+    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
 
 
 def _locked(ledger: Path, descriptor: int) -> LedgerLocked:

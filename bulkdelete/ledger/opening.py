@@ -64,18 +64,20 @@ def check_only_name(path: Path) -> None:
             )
 
 
-def connect(path: Path, synchronous: str) -> sqlite3.Connection:
-    """Return a connection to the ledger at *path*, made if it is not there; the caller holds its lock.
+def connect(path: Path, synchronous: str, *, make: bool = True) -> sqlite3.Connection:
+    """Return a connection to the ledger at *path*, which it may *make* if it is not there; the caller holds its lock.
 
     Raises:
-        LedgerMismatch: the file is no ledger, or one of another version; it is left as it is.
+        LedgerMismatch: the file is no ledger, or one of another version; it is left as it is. Or there is none.
         LedgerStorageError: it cannot be made, read or written, or is damaged.
 
     """
     if path.exists():
         connect_to_read(path).close()
-    else:
+    elif make:
         _make(path)
+    else:
+        raise LedgerMismatch(f"{path}: there is no ledger here any more. Nothing was sent")
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
     try:
         with reading_values(path):  # SQLite's own words may quote what was damaged, and be no text
@@ -89,15 +91,18 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
+def connect_to_read(path: Path, *, at_rest: bool = False) -> sqlite3.Connection:
     """Return a connection to the ledger at *path* that cannot write, also while another process writes.
+
+    Of one *at_rest*, which nobody writes and whose write-ahead log is empty, only its own file is read: SQLite leaves
+    two others beside it otherwise.
 
     Raises:
         LedgerMismatch: the file is no ledger, or one of another version.
         LedgerStorageError: it cannot be read.
 
     """
-    quiet = not path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK)
+    quiet = at_rest or (not path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK))
     uri = f"{path.absolute().as_uri()}?{'immutable=1' if quiet else 'mode=ro'}"
     connection = None
     try:
@@ -117,25 +122,30 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping[str, str]) -> None:
+def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping[str, str], *, known: bool) -> None:
     """Store *identity* in a new ledger; raise :class:`LedgerMismatch` where an old one has another.
 
-    A ledger without batches is new: its job was refused before the first one, and was corrected since.
+    A ledger without batches is new: its job was refused before the first one, and was corrected since. It is not where
+    the job is *known* from nothing but the ledger.
     """
     facts = writes.facts(connection)
     stored = {key.removeprefix(_IDENTITY): value for key, value in facts.items() if key.startswith(_IDENTITY)}
     stored = with_default_column(stored, "source ")
     differing = [key for key in sorted({*stored, *identity}) if stored.get(key) != identity.get(key)]
-    if differing and connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone() is None:
+    is_new = connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone() is None
+    if differing and is_new and not known:
         connection.execute("DELETE FROM job")
         for key, value in identity.items():
             writes.remember(_IDENTITY + key, value, connection)
     elif differing:
         lines = [f"  {key}: {_difference(identity.get(key, 'none'), stored.get(key, 'none'))}" for key in differing]
+        told = f"{path}: this ledger belongs to another job:\n" + texts.clean("\n".join(lines)) + "\nNothing was sent"
+        if known and is_new:
+            raise LedgerMismatch(
+                f"{told}, neither now nor before. Make the call again with this ledger and the records as they are now"
+            )
         raise LedgerMismatch(
-            f"{path}: this ledger belongs to another job:\n"
-            + texts.clean("\n".join(lines))
-            + "\nNothing was sent, and the ledger is as it was. Give the job as it was, or another ledger, such as "
+            f"{told}, and the ledger is as it was. Give the job as it was, or another ledger, such as "
             "--ledger purge-$(date +%F).db"
         )
 
@@ -189,6 +199,8 @@ def _make(path: Path) -> None:
     try:
         for suffix in ("", "-wal", "-shm"):
             new.with_name(new.name + suffix).unlink(missing_ok=True)
+        for suffix in ("-wal", "-shm"):  # of a ledger that was removed: SQLite would read it into the new one
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
         descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(descriptor, 0o600)

@@ -199,8 +199,8 @@ class LedgerReader:
             raise opening.unreadable(self.path, error) from None
 
 
-def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
-    """Open the ledger at *path* for reading, also while a job writes it.
+def read_ledger(path: str | os.PathLike[str], *, at_rest: bool = False) -> LedgerReader:
+    """Open the ledger at *path* for reading, also while a job writes it; one *at_rest* is written by nobody.
 
     Raises:
         LedgerMismatch: there is no file, it is no ledger, or it is one of another version.
@@ -211,4 +211,4 @@ def read_ledger(path: str | os.PathLike[str]) -> LedgerReader:
     if not os.path.isfile(path):  # noqa: PTH113 - is no error for a name that is too long
         raise LedgerMismatch(f"{path}: there is no ledger here")
     file = Path(os.path.realpath(path))
-    return LedgerReader(file, opening.connect_to_read(file))
+    return LedgerReader(file, opening.connect_to_read(file, at_rest=at_rest))

@@ -24,6 +24,11 @@ class Totals:
     pending: int = 0
 
     @property
+    def remaining(self) -> int:
+        """Rows that running again may still settle."""
+        return self.unresolved + self.pending
+
+    @property
     def answered(self) -> int:
         """Rows that were sent and have their final answer."""
         return self.acknowledged + self.rejected

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bulkdelete import BulkDeleter
+from bulkdelete import BulkDeleteError, BulkDeleter
 from bulkdelete.cli import group
 from bulkdelete.emulator import Emulator, Fault, Switches, read_config
 from bulkdelete.ledger import schema
@@ -40,7 +40,7 @@ def test_the_toml_blocks_are_valid_settings(tmp_path):
 
 
 async def test_the_python_blocks_run_against_the_emulator(capsys):
-    [block] = [block for block in blocks("python") if "report.raise_for_failures()" in block]
+    [block] = [block for block in blocks("python") if "def erase(customer_ids)" in block]
     [streaming] = [block for block in blocks("python") if "async def erase_and_tell(" in block]
     async with Emulator() as emulator:
         emulator.load(TABLE_ID, ["541278230707963208", "541278230707963209"])
@@ -54,6 +54,22 @@ async def test_the_python_blocks_run_against_the_emulator(capsys):
             report = await names["erase_and_tell"](deleter, ["541278230707963209"])  # type: ignore[operator]
         assert report.acknowledged == 1
         assert capsys.readouterr().out == "acknowledged 1 541278230707963209\n"
+
+
+async def test_the_start_up_of_a_service_goes_on_with_what_was_left(tmp_path, capsys):
+    [block] = [block for block in blocks("python") if "async def at_start_up(" in block]
+    names: dict[str, object] = {}
+    exec(compile(block.replace("/var/lib/erasure", str(tmp_path)), "README.md", "exec"), names)
+    async with Emulator() as emulator:
+        emulator.load(TABLE_ID, ["541278230707963208", "541278230707963209"])
+        async with BulkDeleter(base_url=emulator.base_url, api_key=lambda: "not this") as deleter:
+            with pytest.raises(BulkDeleteError):
+                await names["erase_durably"](deleter, "request/1", ["541278230707963208"])  # type: ignore[operator]
+        async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key) as deleter:
+            [report] = (await names["at_start_up"](deleter)).values()  # type: ignore[operator]
+            assert await names["at_start_up"](deleter) == {}  # type: ignore[operator]
+        assert (report.acknowledged, emulator.count(TABLE_ID)) == (1, 1)
+    assert capsys.readouterr().out.startswith("request%2f1.db ended: ")
 
 
 def test_the_test_shown_passes_with_strict_markers_and_warnings_as_errors(pytester):

@@ -1,0 +1,205 @@
+"""What a service keeps its ledgers in: one directory, many small ledgers, one for each durable call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bulkdelete.copying import beside
+from bulkdelete.errors import LedgerError, SettingsError
+from bulkdelete.kept import LedgerState, changed_unix_seconds, file_name, ledgers_in
+from bulkdelete.ledger.finishing import to_its_end
+from bulkdelete.ledger.removing import remove
+from bulkdelete.resuming import known_of
+from bulkdelete.sources import is_source
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from bulkdelete.api import BulkDeleter
+    from bulkdelete.kept import KeptLedger
+    from bulkdelete.ledger import LedgerReader
+    from bulkdelete.orders import Check
+    from bulkdelete.records import Record, Report
+    from bulkdelete.sources import Source
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class LedgerFolder:
+    """A directory of ledgers: names for new ones, a list of all, what goes on at start-up, what may be thrown away.
+
+    The directory must be there, on a local disk. Several processes may use it: a ledger that one of them writes is left
+    alone by the others. What blocks is done in a thread.
+
+    Args:
+        path: the directory. Symbolic links in it are passed over, and whatever is no ledger.
+
+    Example:
+        >>> async def start_up(deleter):
+        ...     folder = LedgerFolder("/var/lib/erasure")
+        ...     for path, result in (await folder.resume_all(deleter)).items():
+        ...         print(path.name, result)
+        ...     await folder.prune(older_than_seconds=30 * 86_400)
+
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"<LedgerFolder {self.path}>"
+
+    def path_for(self, name: str) -> Path:
+        """Return where the ledger of *name* lies, such as a customer's id or a request's: any text that is not empty.
+
+        The same name has the same path, and two names never share one, also where case does not count; no name leads
+        out of the directory. ``KeptLedger.name`` is the name again.
+
+        Raises:
+            SettingsError: *name* is empty, or too long for a file's name.
+
+        Example:
+            >>> LedgerFolder("ledgers").path_for("customer/42").name
+            'customer%2f42.db'
+
+        """
+        return self.path / file_name(name)
+
+    async def ledgers(self) -> list[KeptLedger]:
+        """Return what each ledger says of its job, in the order of the files' names; nothing is written.
+
+        One that cannot be read is in the list too, as damaged. Two thousand small ledgers take some seconds.
+
+        Raises:
+            LedgerStorageError: the directory cannot be read.
+
+        """
+        return await _in_thread(self._look)
+
+    async def resume_all(
+        self,
+        deleter: BulkDeleter,
+        *,
+        at_once: int = 4,
+        holds: Source | Collection[Record] | None = None,
+        check: Check | None = None,
+        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+    ) -> dict[Path, Report | Exception]:
+        """Go on with every job that is not complete and that nobody runs, and return what came of each, by its ledger.
+
+        Each is given to ``deleter.resume``, *at_once* of them at a time, with *holds*, *check* and *stop*. Where that
+        raises, the error is what came of it: also of a ledger that is damaged, or whose call must be made again with
+        its records. None stops another.
+
+        Args:
+            deleter: whose base URL the jobs must have.
+            at_once: how many jobs may be under way.
+            holds: must be one that can be read again for each job: a collection, or what ``open_source`` returns.
+            check: as for ``deleter.delete``.
+            **stop: what shall be otherwise than in each job's last run.
+
+        Returns:
+            A report or an exception for each ledger that was not complete.
+
+        Raises:
+            SettingsError: *at_once* is less than 1, or *holds* can be read only once.
+            LedgerStorageError: the directory cannot be read.
+
+        Cancelling it cancels the jobs, each as ``delete`` does.
+
+        """
+        _check(at_once, holds)
+        left = [one for one in await self.ledgers() if one.state not in {LedgerState.COMPLETE, LedgerState.RUNNING}]
+        results: dict[Path, Report | Exception] = {}
+        waiting = iter(left)
+
+        async def go_on() -> None:
+            for kept in waiting:
+                try:
+                    results[kept.path] = await deleter.resume(kept.path, holds=holds, check=check, **stop)
+                except Exception as error:  # noqa: BLE001 - no job stops another
+                    _log.warning("the job of %s did not go on: %s", kept.path, type(error).__name__)
+                    results[kept.path] = error
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(min(at_once, len(left))):
+                group.create_task(go_on(), name=f"bulkdelete resume {number}")
+        return {one.path: results[one.path] for one in left}
+
+    async def prune(self, *, older_than_seconds: float, with_failures: bool = False) -> list[Path]:
+        """Remove the ledgers of complete jobs that were last written to so long ago, and return which.
+
+        Nothing is left to do for these: every row is acknowledged, held or duplicate. With *with_failures* those go too
+        that have rejected or invalid rows, whose ids and reasons stand nowhere else. Each is locked while it goes, with
+        all that lies beside it; one that a process writes or reads just now stays. A crash leaves a ledger whole, or
+        leaves none.
+
+        Args:
+            older_than_seconds: how long ago; keep them for as long as somebody may ask what became of a call, or make
+                the same call again: without its ledger that is a new job.
+            with_failures: whether rejected and invalid rows may be forgotten.
+
+        Raises:
+            LedgerStorageError: the directory cannot be read.
+
+        """
+        if not older_than_seconds >= 0:
+            raise SettingsError("older_than_seconds must be 0 or more")
+        return await _in_thread(
+            partial(self._prune, older_than_seconds=older_than_seconds, with_failures=with_failures)
+        )
+
+    def _look(self, stop: Event) -> list[KeptLedger]:
+        return [*ledgers_in(self.path, stop)]
+
+    def _prune(self, stop: Event, *, older_than_seconds: float, with_failures: bool) -> list[Path]:
+        until = time.time() - older_than_seconds
+
+        def may_go(reader: LedgerReader) -> bool:
+            known = known_of(reader)
+            failed = known.totals.rejected + known.totals.invalid
+            return known.is_done and (with_failures or not failed) and changed_unix_seconds(reader.path) <= until
+
+        removed = []
+        for kept in ledgers_in(self.path, stop):
+            if kept.state is LedgerState.COMPLETE and kept.changed_unix_seconds <= until:
+                try:
+                    if remove(kept.path, beside(kept.path), may_go):
+                        removed.append(kept.path)
+                except LedgerError as error:
+                    _log.warning("the ledger %s was not removed: %s", kept.path, error)
+        return removed
+
+
+def _check(at_once: int, holds: object) -> None:
+    if at_once < 1:
+        raise SettingsError(f"at_once must be 1 or more, and is {at_once}. Nothing was sent")
+    if not (holds is None or (holds.replayable if is_source(holds) else isinstance(holds, Collection))):
+        raise SettingsError(
+            "holds must be read again for each job, and this can be read only once. Nothing was sent. Give a list, a "
+            "set, or open_source(path)"
+        )
+
+
+async def _in_thread(work: Callable[[Event], T]) -> T:
+    """Return what *work* returns; where the waiting is cancelled, it is told to stop, and waited for."""
+    stop = Event()
+    running = asyncio.get_running_loop().run_in_executor(None, work, stop)
+    try:
+        await asyncio.wait({running})
+    except asyncio.CancelledError:
+        stop.set()
+        with suppress(Exception):
+            await to_its_end(running)
+        raise
+    return running.result()
