@@ -9,6 +9,7 @@ from bulkdelete import protocol
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials, credentials_from
 from bulkdelete.errors import HoldsRefused, SettingsError, SourceRefused
+from bulkdelete.events import Hub
 from bulkdelete.holding import unreadable
 from bulkdelete.job import Job
 from bulkdelete.limiter import Limiter
@@ -20,13 +21,14 @@ from bulkdelete.transport import HttpTransport
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterable, Iterable
+    from collections.abc import AsyncIterable, Callable, Iterable
     from types import TracebackType
     from typing import Self
 
     from pydantic import SecretStr
 
     from bulkdelete.credentials import ReadKey
+    from bulkdelete.events import Event
     from bulkdelete.orders import Check
     from bulkdelete.records import Record, Report
     from bulkdelete.settings import HoldsSettings
@@ -67,7 +69,8 @@ class BulkDeleter:
             settings = Settings.from_mapping({**settings.model_dump(), "base_url": base_url})
         self._settings = settings
         self._transport = HttpTransport(settings.base_url, settings.http, settings.flow.ceiling)
-        self._limiter = Limiter(settings.flow)
+        self._hub = Hub()
+        self._limiter = Limiter(settings.flow, hub=self._hub)
         if not isinstance(api_key, Credentials):
             api_key = credentials_from(settings) if api_key is None else Credentials(api_key)
         codes = protocol.code_table(settings.codes)
@@ -77,6 +80,42 @@ class BulkDeleter:
         if "_limiter" not in vars(self):  # its settings were refused
             return "<BulkDeleter>"
         return f"<BulkDeleter {self._settings.base_url} in flight {self._limiter.in_flight}>"
+
+    @property
+    def base_url(self) -> str:
+        """The API's address, which holds no secret."""
+        return self._settings.base_url
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts of all its calls on the wire now."""
+        return self._limiter.in_flight
+
+    @property
+    def limit(self) -> int:
+        """How many attempts may be on the wire."""
+        return self._limiter.limit
+
+    def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
+        """Call *callback* with every :data:`~bulkdelete.events.Event` of all its calls from now on.
+
+        It is called in the event loop, which waits for it: it should do little. What it raises is logged once, with
+        its name, and harms no job. It may subscribe and unsubscribe others, and itself.
+
+        Returns:
+            A function that ends it; calling that again changes nothing.
+
+        Raises:
+            TypeError: *callback* cannot be called, or is a coroutine function, which nobody would await.
+
+        Example:
+            >>> def tell(event):
+            ...     if isinstance(event, OutcomeReached):
+            ...         print(event.job, event.outcome.records, event.outcome.fate)
+            >>> unsubscribe = deleter.subscribe(tell)  # doctest: +SKIP
+
+        """
+        return self._hub.subscribe(callback)
 
     async def __aenter__(self) -> Self:
         return self
@@ -167,7 +206,7 @@ class BulkDeleter:
                 "canary.records: a canary needs a ledger, so that nothing is sent twice, and a check, which is asked "
                 "before the rest is sent. Nothing was sent"
             )
-        return Job(order, settings, self._attempts, self._limiter)
+        return Job(order, settings, self._attempts, self._limiter, self._hub)
 
 
 def hold_sources(settings: HoldsSettings) -> tuple[Source, ...]:

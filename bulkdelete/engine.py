@@ -70,6 +70,7 @@ class Engine:
         self._deleter = deleter
         self._ledger = ledger
         self._stop, self._tally, self._suspicion = state.stop, state.tally, state.suspicion
+        self._events = state.events
         self._max_failures = max_failures
         self._workers = crew.workers
         self._channel: Channel[tuple[Batch, asyncio.Future[None]]] = Channel(crew.waiting)
@@ -179,6 +180,8 @@ class Engine:
                 is_deferred = self._deferred.takes(outcome, self._tally.batches)
                 self._tally.settle(replace(outcome, failed=False) if is_deferred else outcome)
                 _tell(outcome)
+                if self._events:
+                    self._events.reached(outcome)
                 self._look_at_failures()
 
     async def _drive_again(self) -> None:
@@ -216,8 +219,11 @@ class Engine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        records = [self._ledger.record(outcome) for batch in self._unsent for outcome in _not_sent(batch)]
-        await asyncio.gather(*records, return_exceptions=True)
+        outcomes = [outcome for batch in self._unsent for outcome in _not_sent(batch)]
+        await asyncio.gather(*map(self._ledger.record, outcomes), return_exceptions=True)
+        if self._events:
+            for outcome in outcomes:
+                self._events.reached(outcome)
 
 
 def _tell(outcome: Outcome) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
-import os
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING
 from bulkdelete.accounting import Account
 from bulkdelete.canary import canary_of
 from bulkdelete.capping import BodyCap
-from bulkdelete.copying import spool_of
+from bulkdelete.copying import drop_spool
 from bulkdelete.counting import total_count
 from bulkdelete.deleter import Deleter
 from bulkdelete.engine import Crew
@@ -26,14 +24,13 @@ from bulkdelete.errors import (
     OutageTooLong,
     PauseTooLong,
     SettingsError,
-    SourceChanged,
     SourceError,
-    SourceRefused,
 )
+from bulkdelete.events import Hub
 from bulkdelete.keeping import keeping
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
 from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
-from bulkdelete.orders import identity
+from bulkdelete.orders import identity, stored_paths
 from bulkdelete.preparing import CapPassed, prepare
 from bulkdelete.records import Ended
 from bulkdelete.retry import Retry
@@ -42,15 +39,17 @@ from bulkdelete.state import State
 from bulkdelete.stopping import Stop, StopAsked
 from bulkdelete.sweeping import Means, Sweep
 from bulkdelete.tally import Tally
+from bulkdelete.telling import JobEvents, ended_by
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bulkdelete.accounting import Snapshot
     from bulkdelete.attempts import Attempts
     from bulkdelete.canary import Canary
     from bulkdelete.engine import Engine
+    from bulkdelete.events import Event
     from bulkdelete.ledger import Ledger
     from bulkdelete.limiter import Limiter
     from bulkdelete.orders import Order
@@ -59,18 +58,15 @@ if TYPE_CHECKING:
     from bulkdelete.settings import Settings
 
 _log = logging.getLogger(__name__)
-_REFUSALS = (
-    (SourceChanged, Ended.SOURCE_CHANGED),
-    ((SettingsError, SourceRefused), Ended.REFUSED),
-    (SourceError, Ended.SOURCE_BROKEN),
-)
 _VERDICTS_ON_THE_REST = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
 
 
 class Job:
     """One job of a :class:`bulkdelete.BulkDeleter`: run it once, look at it or stop it meanwhile."""
 
-    def __init__(self, order: Order, settings: Settings, attempts: Attempts, limiter: Limiter) -> None:
+    def __init__(
+        self, order: Order, settings: Settings, attempts: Attempts, limiter: Limiter, hub: Hub | None = None
+    ) -> None:
         self._order = order
         self._settings = settings
         self._attempts = attempts
@@ -81,6 +77,16 @@ class Job:
         self._engine: Engine | None = None
         self._stopped_early: tuple[Ended, str] | None = None
         self._account = Account(order.table_id, order.ledger, self._tally)
+        self._events = JobEvents(Hub() if hub is None else hub, order.table_id)
+
+    @property
+    def id(self) -> str:
+        """The short id that its events carry."""
+        return self._events.job
+
+    def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
+        """Call *callback* with the job's events and what is common; see :meth:`bulkdelete.BulkDeleter.subscribe`."""
+        return self._events.hub.subscribe(callback, job=self.id)
 
     def stop(self, reason: str) -> None:
         """Let the job end soon: what is in flight finishes, the rest stays pending in the ledger."""
@@ -97,6 +103,9 @@ class Job:
     async def run(self) -> Report:
         """Run the job; see :meth:`bulkdelete.BulkDeleter.delete` for what it returns and raises."""
         self._account.begin()
+        return await self._events.around(self._order.source.name, self._run_to_its_end())
+
+    async def _run_to_its_end(self) -> Report:
         content = await self._order.source.fingerprint()
         ledger = await self._open_ledger(content)
         self._account.take_over(ledger.totals, ledger.facts)
@@ -108,8 +117,7 @@ class Job:
             ended, reason = Ended.CANCELLED, "the awaiting task was cancelled"
             raise
         except (SettingsError, SourceError) as error:
-            ended = next(ended for kind, ended in _REFUSALS if isinstance(error, kind))
-            reason = str(error)
+            ended, reason = ended_by(error), str(error)
             raise
         finally:
             digest = await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
@@ -174,7 +182,8 @@ class Job:
         settings = self._settings
         if self._order.holds:
             await ledger.note("holds", records=len(prepared.holds), digest=prepared.holds.digest)
-        state = State(self._stop, self._tally, Suspicion(settings.splitting, self._tally), prepared.holds, self._cap)
+        suspicion = Suspicion(settings.splitting, self._tally)
+        state = State(self._stop, self._tally, suspicion, prepared.holds, self._cap, self._events)
         deleter = Deleter(self._order.table_id, self._attempts, Retry(settings.retry), state)
         means = Means(settings, prepared, ledger, state, deleter)
         limit = settings.stop.limit
@@ -225,7 +234,7 @@ class Job:
         if not self._order.count:
             return
         retry = Retry(self._settings.retry)
-        found = await total_count(self._attempts, retry, self._order.table_id, stop, self._tally)
+        found = await total_count(self._attempts, retry, stop, self._tally, self._events)
         if isinstance(found, int):
             await self._remember(ledger, fact, str(found))
         else:
@@ -241,7 +250,7 @@ class Job:
             await self._count(ledger, COUNT_AFTER, Stop())
         report, problem = await self._account_for(ledger, sweep)
         if report.ended is Ended.COMPLETE and not report.remaining:
-            self._drop_spool()
+            drop_spool(self._order.ledger, self._order.source)
         return report, problem
 
     @contextmanager
@@ -263,10 +272,6 @@ class Job:
             self._stopped_early = (ended, reason)
             self._stop.ask()
 
-    def _drop_spool(self) -> None:
-        if self._order.ledger is not None and not self._order.source.replayable:
-            spool_of(self._order.ledger).unlink(missing_ok=True)
-
     async def _account_for(self, ledger: Ledger, sweep: Sweep) -> tuple[Report, Exception | None]:
         engine = sweep.engine
         problem, resume_at = engine.problem, engine.resume_at_unix_seconds
@@ -286,12 +291,6 @@ class Job:
     async def _remember(self, ledger: Ledger, key: str, value: str) -> None:
         with suppress(LedgerStorageError):  # the engine has seen it too, and says so
             await ledger.remember(key, value)
-
-
-def stored_paths(paths: tuple[str, ...]) -> str:
-    """Return *paths* for ``source_path``: absolute; as JSON where there are several."""
-    absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - asks no disk
-    return absolute[0] if len(absolute) == 1 else json.dumps(absolute)
 
 
 def _with_report(problem: Exception, report: Report) -> Exception:

@@ -13,14 +13,19 @@ if TYPE_CHECKING:
     from bulkdelete.splitting import Suspicion
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
+    from bulkdelete.telling import JobEvents
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One run's stop, counts, suspicion and largest body, which engine and deleter change in place; its hold list."""
+    """One run's stop, counts, suspicion and largest body, which engine and deleter change in place; its hold list.
+
+    What happens is told to *events*, where there are any.
+    """
 
     stop: Stop
     tally: Tally
     suspicion: Suspicion
     holds: Holds = field(default_factory=Holds)
     cap: BodyCap = field(default_factory=lambda: BodyCap(BatchSettings().max_body_bytes))
+    events: JobEvents | None = None

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
     ["records", "settings", "stopping", "ids", "quotas", "masking", "terminal"],
-    ["holds", "waiting", "forecasting"],
-    ["protocol", "screening", "sanity", "digest", "channel", "tally", "capping"],
+    ["holds", "waiting", "forecasting", "events"],
+    ["protocol", "screening", "sanity", "digest", "channel", "tally", "capping", "telling"],
     [
         "batching",
         "splitting",
