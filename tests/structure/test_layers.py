@@ -33,6 +33,7 @@ FLOORS = [
     ["sweeping", "planning"],
     ["job"],
     ["api", "progress"],
+    ["metrics", "otel"],
     ["cli", "testing"],
     ["__main__"],
 ]
@@ -104,6 +105,8 @@ ONLY_USERS = {
     "click": {"cli"},
     "sqlite3": {"ledger", ISLAND},
     "pytest": {"testing"},
+    "prometheus_client": {"metrics", "cli"},
+    "opentelemetry": {"otel"},
 }
 
 
