@@ -10,30 +10,31 @@ from bulkdelete import protocol
 from bulkdelete.attempts import Attempts
 from bulkdelete.calls import Calls
 from bulkdelete.credentials import Credentials, credentials_from
-from bulkdelete.errors import HoldsRefused, SettingsError, SourceRefused
-from bulkdelete.holding import unreadable
+from bulkdelete.errors import SettingsError
+from bulkdelete.events import Hub
+from bulkdelete.holding import hold_sources
 from bulkdelete.job import Job
 from bulkdelete.limiter import Limiter
 from bulkdelete.masking import masked
 from bulkdelete.orders import Order
 from bulkdelete.resuming import resumed
 from bulkdelete.settings import Settings
-from bulkdelete.sources import from_iterable, is_source, open_source, passed_over
+from bulkdelete.sources import from_iterable, is_source
 from bulkdelete.streaming import Outcomes
 from bulkdelete.transport import HttpTransport
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterable, Iterable
+    from collections.abc import AsyncIterable, Callable, Iterable
     from types import TracebackType
     from typing import Self
 
     from pydantic import SecretStr
 
     from bulkdelete.credentials import ReadKey
+    from bulkdelete.events import Event
     from bulkdelete.orders import Check
     from bulkdelete.records import Record, Report
-    from bulkdelete.settings import HoldsSettings
     from bulkdelete.sources import Source
 
 
@@ -71,17 +72,54 @@ class BulkDeleter:
             settings = Settings.from_mapping({**settings.model_dump(), "base_url": base_url})
         self._settings = settings
         self._transport = HttpTransport(settings.base_url, settings.http, settings.flow.ceiling)
-        self._limiter = Limiter(settings.flow)
+        self._hub = Hub()
+        self._limiter = Limiter(settings.flow, hub=self._hub)
         if not isinstance(api_key, Credentials):
             api_key = credentials_from(settings) if api_key is None else Credentials(api_key)
         codes = protocol.code_table(settings.codes)
         self._attempts = Attempts(self._transport, self._limiter, api_key, codes)
-        self._calls = Calls()
+        self._calls = Calls(self._hub)
 
     def __repr__(self) -> str:
         if "_limiter" not in vars(self):  # its settings were refused
             return "<BulkDeleter>"
         return f"<BulkDeleter {self._settings.base_url} in flight {self._limiter.in_flight}>"
+
+    @property
+    def base_url(self) -> str:
+        """The API's address, which holds no secret."""
+        return self._settings.base_url
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts of all its calls on the wire now."""
+        return self._limiter.in_flight
+
+    @property
+    def limit(self) -> int:
+        """How many attempts may be on the wire."""
+        return self._limiter.limit
+
+    def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
+        """Call *callback* with every :data:`~bulkdelete.events.Event` of all its calls from now on.
+
+        It is called in the event loop, which waits for it: it should do little. What it raises is logged once, with
+        its name, and harms no job. It may subscribe and unsubscribe others, and itself.
+
+        Returns:
+            A function that ends it; calling that again changes nothing.
+
+        Raises:
+            TypeError: *callback* cannot be called, or is a coroutine function, which nobody would await.
+
+        Example:
+            >>> def tell(event):
+            ...     if isinstance(event, OutcomeReached):
+            ...         print(event.job, event.outcome.records, event.outcome.fate)
+            >>> unsubscribe = deleter.subscribe(tell)  # doctest: +SKIP
+
+        """
+        return self._hub.subscribe(callback)
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,13 +135,7 @@ class BulkDeleter:
         Nothing new is sent; what is in flight gets ``flow.cancel_grace_seconds`` to finish, and is unresolved
         otherwise. The calls return their reports, and no other begins.
         """
-        seconds = self._settings.flow.cancel_grace_seconds
-        self._calls.close()
-        try:
-            await self._calls.ended(seconds)
-        finally:
-            await self._transport.close()
-        await self._calls.ended(seconds)
+        await self._calls.close(self._transport.close, self._settings.flow.cancel_grace_seconds)
 
     async def delete(
         self,
@@ -196,9 +228,7 @@ class BulkDeleter:
         return self.job_of(Order(table_id, _source(records), path, self._held(holds), check=check), **stop)
 
     def _held(self, holds: Source | Iterable[Record] | AsyncIterable[Record] | None) -> tuple[Source, ...]:
-        if is_source(holds):
-            _refuse_unread(holds.name)
-        return hold_sources(self._settings.holds) + (() if holds is None else (_source(holds),))
+        return hold_sources(self._settings.holds, () if holds is None else (_source(holds),))
 
     async def resume(
         self,
@@ -264,31 +294,9 @@ class BulkDeleter:
         if stop:
             merged = {**settings.model_dump(), "stop": {**settings.stop.model_dump(), **stop}}
             settings = Settings.from_mapping(merged)
-        if settings.canary.records is not None and (order.check is None or order.ledger is None):
-            raise SettingsError(
-                "canary.records: a canary needs a ledger, so that nothing is sent twice, and a check, which is asked "
-                "before the rest is sent. Nothing was sent"
-            )
+        order.refuse_unasked_canary(settings)
         return Job(order, settings, self._attempts, self._limiter, self._calls)
-
-
-def hold_sources(settings: HoldsSettings) -> tuple[Source, ...]:
-    """Return the hold lists that *settings* name, each of its own kind; raise :class:`HoldsRefused` for a bad path."""
-    for path in settings.path:
-        _refuse_unread(path)
-    try:
-        return tuple(open_source(path, settings) for path in settings.path)
-    except SourceRefused as refused:
-        raise unreadable(refused) from None
 
 
 def _source(records: Source | Iterable[Record] | AsyncIterable[Record]) -> Source:
     return records if is_source(records) else from_iterable(records)
-
-
-def _refuse_unread(path: str) -> None:
-    if unread := passed_over(path):
-        raise HoldsRefused(
-            f"the hold list {path} is a directory, where {', '.join(unread)} would not be read, because of the "
-            "name. Nothing was sent. Rename that, or name each file"
-        )

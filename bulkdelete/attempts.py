@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, CredentialsError, NotSent
+from bulkdelete.events import AttemptEnded
 from bulkdelete.limiter.gauging import SampleKind
 from bulkdelete.masking import without
 from bulkdelete.records import Verdict, VerdictKind
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bulkdelete.protocol import Call
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
+    from bulkdelete.telling import JobEvents
     from bulkdelete.transport import Reply, Transport
 
 
@@ -39,7 +41,8 @@ class Post:
     """A body that is sent, as *call* says, until an answer settles the attempt. *retry*: one for its records failed.
 
     ``heard`` is what came of it last, also where that is no attempt: a pause, or a refused key. ``sent``: the API has
-    seen it, or may have.
+    seen it, or may have. ``calls`` were made with the same body so far; each is told to ``events``, as one of so many
+    ``records``.
     """
 
     body: bytes
@@ -47,6 +50,9 @@ class Post:
     retry: bool = False
     heard: Attempted | None = None
     sent: bool = False
+    records: int = 0
+    calls: int = 0
+    events: JobEvents | None = None
 
 
 class Attempts:
@@ -93,6 +99,7 @@ class Attempts:
                 verdict, reply = await self._post(post, api_key, request_id, partial(self._limiter.left, permit))
             except BaseException:
                 self._limiter.abandon(permit)
+                _count(post, request_id, now() - permit.sent_at, None)
                 raise
             seconds = now() - permit.sent_at
             said = told(reply.headers, self._wall_clock()) if reply is not None else None
@@ -107,6 +114,7 @@ class Attempts:
             post.heard = Attempted(
                 verdict, request_id, seconds, b"" if reply is None else reply.body, permit.in_outage, permit.alone
             )  # no local of the body: the next wait may raise, and a traceback show it
+            _count(post, request_id, seconds, verdict)
             if verdict.kind is VerdictKind.PAUSE:
                 continue
             if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:
@@ -143,6 +151,20 @@ class Attempts:
         if said != verdict.message:  # some servers echo what they were sent
             verdict = replace(verdict, message=said)
         return verdict, reply
+
+
+def _count(post: Post, request_id: str, seconds: float, verdict: Verdict | None) -> None:
+    """Count a call with *post*, and tell of it; it was cancelled where there is no *verdict*."""
+    events, before = post.events, post.calls
+    post.calls += 1
+    if not events:
+        return
+    sent = events.job, events.table_id, request_id, post.call.path, post.records, before, seconds
+    if verdict is None:
+        events.hub.tell(AttemptEnded(*sent, None, ambiguous=True))
+        return
+    came = verdict.kind, verdict.code, verdict.http_status, verdict.ambiguous, verdict.timed_out
+    events.hub.tell(AttemptEnded(*sent, *came))
 
 
 def _kind(verdict: Verdict) -> SampleKind | None:

@@ -1,4 +1,4 @@
-"""The calls that one deleter has running: who closes it lets them end first, within a bound."""
+"""The calls that one deleter has running, and whom they tell: who closes it lets them end first, within a bound."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bulkdelete.errors import BulkDeleteError
+from bulkdelete.events import Hub
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 _CLOSED: Final = "the deleter is closed"
 
@@ -23,9 +24,10 @@ class Call(Protocol):
 
 
 class Calls:
-    """The jobs that run now, of one event loop."""
+    """The jobs that run now, of one event loop; what they tell goes to *hub*."""
 
-    def __init__(self) -> None:
+    def __init__(self, hub: Hub | None = None) -> None:
+        self.hub = Hub() if hub is None else hub
         self._running: set[Call] = set()
         self._is_closed = False
         self._all_ended = asyncio.Event()
@@ -49,14 +51,18 @@ class Calls:
             if not self._running:
                 self._all_ended.set()
 
-    def close(self) -> None:
-        """Let no call begin any more, and ask those that run to stop."""
+    async def close(self, close_connections: Callable[[], Awaitable[None]], within_seconds: float) -> None:
+        """Let no call begin any more, and those that run end; what is in flight gets *within_seconds* to finish."""
         self._is_closed = True
         for call in self._running:
             call.stop(_CLOSED)
+        try:
+            await self._ended(within_seconds)
+        finally:
+            await close_connections()
+        await self._ended(within_seconds)  # what was in flight has broken off, and is written down
 
-    async def ended(self, within_seconds: float) -> None:
-        """Wait until no call runs, but no longer than that."""
+    async def _ended(self, within_seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(within_seconds):
                 while self._running:

@@ -22,20 +22,23 @@ _SENT_BEFORE: Final = "may already be deleted: an earlier run sent it with other
 class Part:
     """A span of a batch's records that has no final answer yet; ``last`` is the last answer that covered it.
 
-    ``in_part``: why it may be deleted though the API refuses it, if a larger request that held it was refused, or may
-    have been in an earlier run; ``leads``: it begins where such a request began.
+    ``calls`` were made for it, pauses among them. ``in_part``: why it may be deleted though the API refuses it, if a
+    larger request that held it was refused, or may have been in an earlier run; ``leads``: it begins where such a
+    request began.
     """
 
     span: range
     ambiguous: bool
     last: Attempted | None = None
     attempts: int = 0
+    calls: int = 0
     sent: bool = False
     in_part: str = ""
     leads: bool = False
 
     def take_in(self, post: Post) -> None:
         """Take in what came of a request that held the part, also where that is no attempt."""
+        self.calls = post.calls
         self.sent |= post.sent
         if post.heard is not None:
             self.last = post.heard

@@ -101,3 +101,9 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
         f"{known}). Nothing was sent, and the ledger is as it was. Give the same records, or none at all to go on with "
         "the copy that was made of them, or another ledger"
     )
+
+
+def drop_spool(ledger: Path | None, source: Source) -> None:
+    """Remove the copy of a job that is done, where one was made."""
+    if ledger is not None and not source.replayable:
+        spool_of(ledger).unlink(missing_ok=True)

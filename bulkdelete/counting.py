@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from bulkdelete.retry import Attempted, Retry
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
+    from bulkdelete.telling import JobEvents
 
 
-async def total_count(attempts: Attempts, retry: Retry, table_id: str, stop: Stop, tally: Tally) -> int | str:
-    """Return the API's own ``total_count``, or why there is none.
+async def total_count(attempts: Attempts, retry: Retry, stop: Stop, tally: Tally, events: JobEvents) -> int | str:
+    """Return the API's own ``total_count`` of the table that *events* are of, or why there is none.
 
     Raises:
         StopAsked: the job was asked to stop meanwhile.
 
     """
-    body = protocol.encode_count(table_id)
+    body = protocol.encode_count(events.table_id)
 
     async def attempt() -> Attempted:
-        return await attempts.make(Post(body, protocol.COUNT), stop, tally)
+        return await attempts.make(Post(body, protocol.COUNT, events=events), stop, tally)
 
     try:
         last = (await retry.until_settled(attempt, stop.sleep)).last

@@ -11,6 +11,7 @@ from bulkdelete.attempts import Post
 from bulkdelete.capping import Outgrown
 from bulkdelete.cases import Case
 from bulkdelete.errors import CredentialsError, FatalAnswer, OutageTooLong, PauseTooLong
+from bulkdelete.events import RetryPlanned
 from bulkdelete.pathfinding import Pathfinder
 from bulkdelete.records import Fate, Outcome, RowFate, VerdictKind
 from bulkdelete.stopping import StopAsked
@@ -44,7 +45,7 @@ class Deleter:
         self._attempts = attempts
         self._retry = retry
         self._stop, self._tally, self._suspicion = state.stop, state.tally, state.suspicion
-        self._holds, self._cap = state.holds, state.cap
+        self._holds, self._cap, self._events = state.holds, state.cap, state.events
         self._pathfinder = Pathfinder(proven=bool(state.tally.acknowledged_before))
         self._split_turns = asyncio.Semaphore(splitting.AT_ONCE)
 
@@ -100,7 +101,7 @@ class Deleter:
         body = protocol.encode(self._table_id, records, joined)
 
         async def attempt() -> Attempted:
-            post = Post(body, retry=part.attempts > 0)
+            post = Post(body, retry=part.attempts > 0, records=len(records), calls=part.calls, events=self._events)
             try:
                 attempted = await self._attempts.make(post, stop, self._tally)
             finally:
@@ -119,7 +120,12 @@ class Deleter:
 
         stop = self._cap.heeded_by(self._stop, len(body)) if len(span) > 1 else self._stop
         may_be_split = len(span) >= splitting.FEWEST_SLOW
-        sleep = self._tally.counted(self._stop.sleep)
+        back_off = self._tally.counted(self._stop.sleep)
+
+        async def sleep(seconds: float) -> None:
+            self._tell_of_retry(part, seconds)
+            await back_off(seconds)
+
         try:
             settled = await self._retry.until_settled(attempt, sleep, may_be_split=may_be_split)
         except Outgrown:
@@ -129,6 +135,14 @@ class Deleter:
             if self._cap.refuses_single_records:
                 raise FatalAnswer(protocol.nothing_fits(settled.last.verdict), settled.last.verdict)
         return settled
+
+    def _tell_of_retry(self, part: Part, seconds: float) -> None:
+        if not self._events or part.last is None:
+            return
+        events, verdict = self._events, part.last.verdict
+        why = verdict.kind, verdict.code, verdict.http_status
+        sent = events.job, events.table_id, part.last.request_id, len(part.span), part.attempts
+        events.hub.tell(RetryPlanned(*sent, seconds, *why))
 
     def _is_split(self, case: Case, part: Part, settled: Settled) -> bool:
         if settled.too_slow:

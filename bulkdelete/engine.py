@@ -71,6 +71,7 @@ class Engine:
         self._ledger = ledger
         self._stop, self._tally, self._suspicion = state.stop, state.tally, state.suspicion
         self._deliver = state.deliver
+        self._events = state.events
         self._max_failures = max_failures
         self._workers = crew.workers
         self._channel: Channel[tuple[Batch, asyncio.Future[None]]] = Channel(crew.waiting)
@@ -183,6 +184,8 @@ class Engine:
                 is_deferred = self._deferred.takes(outcome, self._tally.batches)
                 self._tally.settle(replace(outcome, failed=False) if is_deferred else outcome)
                 _tell(outcome)
+                if self._events:
+                    self._events.reached(outcome)
                 self._look_at_failures()
                 if not is_deferred:
                     await self._give((outcome,))
@@ -224,6 +227,9 @@ class Engine:
         await asyncio.gather(*tasks, return_exceptions=True)
         left = [outcome for batch in self._unsent for outcome in _not_sent(batch)]
         await asyncio.gather(*map(self._ledger.record, left), return_exceptions=True)
+        if self._events:
+            for outcome in left:
+                self._events.reached(outcome)
         for batch in self._unsent:
             await self._give(_never_sent(batch))
         await self._give(left)

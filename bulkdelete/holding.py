@@ -8,12 +8,13 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.errors import HoldsRefused, SourceError
+from bulkdelete.errors import HoldsRefused, SourceError, SourceRefused
 from bulkdelete.holds import Holds
 from bulkdelete.ids import Ids
 from bulkdelete.records import Defect
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
+from bulkdelete.sources import open_source, passed_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -67,6 +68,29 @@ async def read_holds(
         if settings.sanity_check and len(source.parts) > 1:
             _refuse_if(looks_wrong(first), source.name)
     return holds
+
+
+def hold_sources(settings: HoldsSettings, given: tuple[Source, ...] = ()) -> tuple[Source, ...]:
+    """Return the hold lists that *settings* name, each of its own kind, and those *given*.
+
+    Raises:
+        HoldsRefused: a path is none, or is a directory of which something would not be read.
+
+    """
+    for path in (*settings.path, *(source.name for source in given if source.paths)):
+        _refuse_unread(path)
+    try:
+        return (*(open_source(path, settings) for path in settings.path), *given)
+    except SourceRefused as refused:
+        raise unreadable(refused) from None
+
+
+def _refuse_unread(path: str) -> None:
+    if unread := passed_over(path):
+        raise HoldsRefused(
+            f"the hold list {path} is a directory, where {', '.join(unread)} would not be read, because of the "
+            "name. Nothing was sent. Rename that, or name each file"
+        )
 
 
 def unreadable(error: SourceError) -> HoldsRefused:

@@ -14,7 +14,7 @@ from bulkdelete.accounting import Account
 from bulkdelete.calls import Calls
 from bulkdelete.canary import canary_of
 from bulkdelete.capping import BodyCap
-from bulkdelete.copying import spool_of
+from bulkdelete.copying import drop_spool
 from bulkdelete.counting import total_count
 from bulkdelete.deleter import Deleter
 from bulkdelete.engine import Crew
@@ -25,9 +25,7 @@ from bulkdelete.errors import (
     OutageTooLong,
     PauseTooLong,
     SettingsError,
-    SourceChanged,
     SourceError,
-    SourceRefused,
 )
 from bulkdelete.keeping import keeping
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
@@ -42,12 +40,16 @@ from bulkdelete.state import State
 from bulkdelete.stopping import Stop, StopAsked
 from bulkdelete.sweeping import Means, Sweep, Sweeps
 from bulkdelete.tally import Tally
+from bulkdelete.telling import JobEvents, ended_by
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bulkdelete.accounting import Snapshot
     from bulkdelete.attempts import Attempts
     from bulkdelete.canary import Canary
+    from bulkdelete.events import Event
     from bulkdelete.ledger import Ledger
     from bulkdelete.ledger.totals import Totals
     from bulkdelete.limiter import Limiter
@@ -58,11 +60,6 @@ if TYPE_CHECKING:
     from bulkdelete.state import Deliver
 
 _log = logging.getLogger(__name__)
-_REFUSALS = (
-    (SourceChanged, Ended.SOURCE_CHANGED),
-    ((SettingsError, SourceRefused), Ended.REFUSED),
-    (SourceError, Ended.SOURCE_BROKEN),
-)
 _VERDICTS_ON_THE_REST = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
 
 
@@ -83,8 +80,18 @@ class Job:
         self._sweeps = Sweeps(self._stop, settings.flow.cancel_grace_seconds)
         self._account = Account(order.table_id, order.ledger, self._tally)
         self._deliver: Deliver | None = None
+        self._events = JobEvents(self._calls.hub, order.table_id)
         self.report: Report | None = None
         """The account, once it has ended, however it did."""
+
+    @property
+    def id(self) -> str:
+        """The short id that its events carry."""
+        return self._events.job
+
+    def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
+        """Call *callback* with the job's events and what is common; see :meth:`bulkdelete.BulkDeleter.subscribe`."""
+        return self._events.hub.subscribe(callback, job=self.id)
 
     def stop(self, reason: str, ended: Ended = Ended.SIGNAL) -> None:
         """Let the job end soon: what is in flight finishes, the rest stays pending in the ledger."""
@@ -113,6 +120,9 @@ class Job:
 
     async def _run_in_a_ledger(self) -> Report:
         self._account.begin()
+        return await self._events.around(self._order.source.name, self._run_to_its_end())
+
+    async def _run_to_its_end(self) -> Report:
         content = await self._order.source.fingerprint()
         ledger = await self._open_ledger(content)
         self._account.take_over(ledger.totals, ledger.facts)
@@ -125,8 +135,7 @@ class Job:
             report = self._account.report(await self._totals(ledger), ended, reason)
             raise
         except (SettingsError, SourceError) as error:
-            ended = next(ended for kind, ended in _REFUSALS if isinstance(error, kind))
-            reason = str(error)
+            ended, reason = ended_by(error), str(error)
             raise
         finally:
             digest = await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
@@ -148,7 +157,7 @@ class Job:
 
     async def _run(self, ledger: Ledger, content: str) -> tuple[Report, Exception | None]:
         if self._order.done and not ledger.totals.remaining:
-            self._drop_spool()
+            drop_spool(self._order.ledger, self._order.source)
             return self._account.report(ledger.totals, Ended.COMPLETE, ""), None
         resume_at = float(ledger.facts.get(RESUME_AT, 0)) if self._order.heeds_resume_time else 0.0
         if resume_at > time.time() and not self._settings.flow.wait:
@@ -188,7 +197,7 @@ class Job:
         if self._order.holds:
             await ledger.note("holds", records=len(prepared.holds), digest=prepared.holds.digest)
         suspicion = Suspicion(settings.splitting, self._tally)
-        state = State(self._stop, self._tally, suspicion, prepared.holds, self._cap, self._deliver)
+        state = State(self._stop, self._tally, suspicion, prepared.holds, self._cap, self._events, self._deliver)
         deleter = Deleter(self._order.table_id, self._attempts, Retry(settings.retry), state)
         means = Means(settings, prepared, ledger, state, deleter)
         limit = settings.stop.limit
@@ -240,7 +249,7 @@ class Job:
         if not self._order.count:
             return
         retry = Retry(self._settings.retry)
-        found = await total_count(self._attempts, retry, self._order.table_id, stop, self._tally)
+        found = await total_count(self._attempts, retry, stop, self._tally, self._events)
         if isinstance(found, int):
             await self._remember(ledger, fact, str(found))
         else:
@@ -256,12 +265,8 @@ class Job:
             await self._count(ledger, COUNT_AFTER, Stop())
         report, problem = await self._account_for(ledger, sweep)
         if report.ended is Ended.COMPLETE and not report.remaining:
-            self._drop_spool()
+            drop_spool(self._order.ledger, self._order.source)
         return report, problem
-
-    def _drop_spool(self) -> None:
-        if self._order.ledger is not None and not self._order.source.replayable:
-            spool_of(self._order.ledger).unlink(missing_ok=True)
 
     async def _account_for(self, ledger: Ledger, sweep: Sweep) -> tuple[Report, Exception | None]:
         engine = sweep.engine

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from bulkdelete.errors import SettingsError
 from bulkdelete.records import Report
 
 if TYPE_CHECKING:
@@ -59,6 +62,14 @@ class Order:
     heeds_resume_time: bool = True
     known: bool = False
     done: bool = False
+
+    def refuse_unasked_canary(self, settings: Settings) -> None:
+        """Raise :class:`SettingsError` where a canary is wanted, and there is nobody to ask about it."""
+        if settings.canary.records is not None and (self.check is None or self.ledger is None):
+            raise SettingsError(
+                "canary.records: a canary needs a ledger, so that nothing is sent twice, and a check, which is asked "
+                "before the rest is sent. Nothing was sent"
+            )
 
 
 def identity(order: Order, base_url: str, content: str) -> dict[str, str]:
@@ -119,3 +130,9 @@ def differences(approved: Mapping[str, object], now: Mapping[str, object]) -> li
         for name in sorted({*approved, *now})
         if now.get(name, "none") != approved.get(name, "none")
     ]
+
+
+def stored_paths(paths: tuple[str, ...]) -> str:
+    """Return *paths* for ``source_path``: absolute; as JSON where there are several."""
+    absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - asks no disk
+    return absolute[0] if len(absolute) == 1 else json.dumps(absolute)

@@ -1,7 +1,8 @@
 """How far a job is, in words: for a log, for nowhere, or for the live line; each follows a job until cancelled.
 
 Everything goes to stderr. What cannot be known is not shown: there is an ETA only when it is known about how many rows
-the source has.
+the source has. Counts are read from snapshots, because a rate needs them at chosen moments, however few events there
+are; what should not wait for the next moment, a pause or an outage, is told by the job's events.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from collections import deque
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
+from bulkdelete.events import OutageBegan, OutageEnded, PauseBegan
 from bulkdelete.sources import ESTIMATED_BY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from bulkdelete.accounting import Snapshot
+    from bulkdelete.events import Event
     from bulkdelete.job import Job
     from bulkdelete.sources import Source
 
@@ -26,6 +29,8 @@ LINE_SECONDS: Final = 10.0
 """How often a plain line is written."""
 RATE_SECONDS: Final = 5.0
 """Over how long the rate is taken."""
+LONG_PAUSE_SECONDS: Final = 10.0
+"""A pause of so many seconds is shown at once."""
 
 
 _LIMITED_BY: Final = {
@@ -144,15 +149,16 @@ class Lines(Silent):
         self._every_seconds = every_seconds
 
     async def follow(self, job: Job, expected: Expected) -> None:
-        """Write a line on *job* every few seconds."""
+        """Write a line on *job* every few seconds, and when there is news."""
         pace = Pace()
         pace.take(job.snapshot())
-        while True:
-            await asyncio.sleep(self._every_seconds)
-            now = job.snapshot()
-            pace.take(now)
-            if not self.is_hidden:
-                self.tell(now, told(job, now, pace, expected))
+        with news_of(job) as news:
+            while True:
+                await until(news, self._every_seconds)
+                now = job.snapshot()
+                pace.take(now)
+                if not self.is_hidden:
+                    self.tell(now, told(job, now, pace, expected))
 
     def tell(self, now: Snapshot, said: list[str]) -> None:  # noqa: ARG002 - those who log it want it
         """Say how far the job is."""
@@ -168,6 +174,33 @@ async def following(progress: Progress, job: Job, expected: Expected) -> AsyncIt
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@contextmanager
+def news_of(job: Job) -> Iterator[asyncio.Event]:
+    """While entered, what is given is set whenever *job* tells what should be shown at once."""
+    news = asyncio.Event()
+
+    def take(event: Event) -> None:
+        is_long = isinstance(event, PauseBegan) and not event.before_seconds and event.seconds >= LONG_PAUSE_SECONDS
+        if is_long or isinstance(event, OutageBegan | OutageEnded):
+            news.set()
+
+    unsubscribe = job.subscribe(take)
+    try:
+        yield news
+    finally:
+        unsubscribe()
+
+
+async def until(news: asyncio.Event, seconds: float) -> None:
+    """Return when there is *news*, and after so many *seconds* in any case."""
+    timer = asyncio.get_running_loop().call_later(seconds, news.set)
+    try:
+        await news.wait()
+    finally:
+        timer.cancel()
+    news.clear()
 
 
 def told(job: Job, now: Snapshot, pace: Pace, expected: Expected) -> list[str]:

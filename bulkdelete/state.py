@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bulkdelete.splitting import Suspicion
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
+    from bulkdelete.telling import JobEvents
 
 Deliver: TypeAlias = Callable[[Outcome], Awaitable[None]]
 
@@ -23,7 +24,8 @@ Deliver: TypeAlias = Callable[[Outcome], Awaitable[None]]
 class State:
     """One run's stop, counts, suspicion and largest body, which engine and deleter change in place; its hold list.
 
-    *deliver*, where somebody wants it, is awaited with every outcome once that is final and in the ledger.
+    What happens is told to *events*, where there are any; *deliver*, where somebody wants it, is awaited with every
+    outcome once that is final and in the ledger.
     """
 
     stop: Stop
@@ -31,4 +33,5 @@ class State:
     suspicion: Suspicion
     holds: Holds = field(default_factory=Holds)
     cap: BodyCap = field(default_factory=lambda: BodyCap(BatchSettings().max_body_bytes))
+    events: JobEvents | None = None
     deliver: Deliver | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bulkdelete.progress import Pace, told
+from bulkdelete.progress import Pace, news_of, told, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,14 +33,14 @@ class Bar:
         self._is_hidden = False
 
     async def follow(self, job: Job, expected: Expected) -> None:
-        """Draw *job* a few times a second."""
+        """Draw *job* a few times a second, and when there is news."""
         pace = Pace()
-        with self._live as live:
+        with self._live as live, news_of(job) as news:
             try:
                 while True:
                     if not self._is_hidden:
                         _draw(live, job, pace, expected)
-                    await asyncio.sleep(FRAME_SECONDS)
+                    await until(news, FRAME_SECONDS)
             finally:
                 _draw(live, job, pace, expected)
 

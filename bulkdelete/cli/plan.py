@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulkdelete.api import hold_sources
 from bulkdelete.cli import exits, plan_files, reporting, talking
 from bulkdelete.cli.complaining import complain, message_of
 from bulkdelete.cli.confirming import default_ledger, said_of
@@ -21,6 +20,7 @@ from bulkdelete.cli.reporting import duration
 from bulkdelete.cli.waiting import interruptible
 from bulkdelete.errors import BulkDeleteError, SourceRefused
 from bulkdelete.forecasting import PLANS, Quota, forecast, read_quota
+from bulkdelete.holding import hold_sources
 from bulkdelete.orders import Order
 from bulkdelete.planning import Plan, make_plan
 from bulkdelete.records import Fate

@@ -8,24 +8,26 @@ import os
 import platform
 import shlex
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkdelete.api import BulkDeleter, hold_sources
+from bulkdelete.api import BulkDeleter
 from bulkdelete.cli import exits, plan_files, reporting, talking
 from bulkdelete.cli.canary import check_of
 from bulkdelete.cli.complaining import complain, message_of
 from bulkdelete.cli.confirming import Foreseen, confirm, default_ledger, earlier_runs, summary
 from bulkdelete.cli.ending import Ending, ending_of
 from bulkdelete.cli.options import require, setting_options, settings_from
+from bulkdelete.cli.serving import metrics_options, served
 from bulkdelete.cli.signals import Signals
 from bulkdelete.cli.waiting import interruptible
 from bulkdelete.credentials import credentials_from
 from bulkdelete.errors import BulkDeleteError, PlanRefused, SourceRefused
+from bulkdelete.holding import hold_sources
 from bulkdelete.ledger import sqlite_version, user_name
 from bulkdelete.orders import Order
 from bulkdelete.progress import Expected, Lines, Silent, following
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bulkdelete.accounting import Snapshot
-    from bulkdelete.credentials import Credentials
     from bulkdelete.planning import Plan
     from bulkdelete.progress import Progress
     from bulkdelete.records import Report
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
 class _Manner:
     """How the command talks and what it takes without asking.
 
-    ``passing``: what it works on is gone when it has ended, so that nobody can go on.
+    ``passing``: what it works on is gone when it has ended, so that nobody can go on. ``metrics_port`` and
+    ``metrics_host``: where metrics are served, if they are.
     """
 
     yes: bool
@@ -58,6 +60,8 @@ class _Manner:
     now: bool
     quiet: bool
     json: bool
+    metrics_port: int | None
+    metrics_host: str
     passing: bool = False
 
 
@@ -73,6 +77,7 @@ class _Manner:
 @click.option("--allow-empty", is_flag=True, help="Take an empty source for a job that is done.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", is_flag=True, help="Print the report as one JSON object.")
+@metrics_options
 @talking.log_options
 @click.pass_context
 def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None, **given: Any) -> None:  # noqa: ANN401 - click's values
@@ -90,7 +95,7 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
 
 
 def _run_and_tell(sources: Sequence[str], config: str | None, given: dict[str, Any], *, passing: bool) -> int:
-    said = {name: given.pop(name) for name in ("yes", "allow_empty", "count", "now", "quiet", "json")}
+    said = {one.name: given.pop(one.name) for one in fields(_Manner) if one.name != "passing"}
     manner = _Manner(**said, passing=passing)
     try:
         plan = _plan_of(given.pop("plan_file"), given.pop("plan_digest"))
@@ -122,7 +127,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
     check = check_of(settings.canary, progress)
     earlier = earlier_runs(ledger)
     _spare_the_collector()
-    with asyncio.Runner() as runner:
+    with served(manner.metrics_port, manner.metrics_host) as metrics, asyncio.Runner() as runner:
         runner.run(interruptible(credentials.key()))  # one that cannot be read is known before anything is asked
         first = runner.run(interruptible(first_records(source))) if source.replayable else None
         if first == [] and not manner.allow_empty and not (earlier and earlier.totals.rows):
@@ -148,7 +153,10 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
         )
         total = rows if plan is not None else None if earlier is None else earlier.source_rows
         expected = Expected(source, total_rows=total, estimated_rows=rows)
-        return runner.run(_purge(settings, order, expected, progress, credentials))
+        deleter = BulkDeleter(settings=settings, api_key=credentials)
+        if metrics is not None:
+            metrics.watch(deleter)
+        return runner.run(_purge(deleter, order, expected, progress))
 
 
 def _versions() -> dict[str, str]:
@@ -174,18 +182,16 @@ def _decisions(manner: _Manner, plan: Plan | None) -> Iterator[tuple[str, dict[s
         yield "plan", {"digest": plan.digest, "made_by": plan.made_by, "made_at": plan.made_at}
 
 
-async def _purge(
-    settings: Settings, order: Order, expected: Expected, progress: Progress, credentials: Credentials
-) -> Ending:
+async def _purge(deleter: BulkDeleter, order: Order, expected: Expected, progress: Progress) -> Ending:
     ledger = order.ledger
     assert ledger is not None  # noqa: S101 - the command line's jobs have one
-    async with BulkDeleter(settings=settings, api_key=credentials) as deleter:
+    async with deleter:
         job = deleter.job_of(order)
         task = asyncio.create_task(job.run(), name="bulkdelete job")
         with Signals(job, task, progress.say) as signals, talking.through(progress.say):
             async with following(progress, job, expected):
                 await asyncio.wait({task})
-    return ending_of(task, job.snapshot(), settings.table_id, ledger, signals.received)
+    return ending_of(task, job.snapshot(), order.table_id, ledger, signals.received)
 
 
 def _progress(*, quiet: bool) -> Progress:

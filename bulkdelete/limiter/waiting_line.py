@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import random
 import time
@@ -11,8 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import OutageTooLong, PauseTooLong
+from bulkdelete.events import Hub
 from bulkdelete.forecasting import seconds_until_done
 from bulkdelete.limiter.adapting import Adaptive
+from bulkdelete.limiter.changes import Changes
 from bulkdelete.limiter.fixed import Fixed
 from bulkdelete.limiter.kept import QuotaDoor, loaded, number
 from bulkdelete.limiter.lines import Lines, Waiter
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from bulkdelete.settings import FlowSettings
     from bulkdelete.stopping import Stop
 
-_log = logging.getLogger(__name__)
-_OUTAGE: Final = "an outage begins: nothing but failures comes back"
 LEAST_ALLOWANCE: Final = 16
 LEAST_WAIT_SECONDS: Final = 0.001
 """A shorter one may be lost in the rounding of the clock, and be asked for again and again."""
@@ -50,7 +49,8 @@ class Permit:
 class Limiter:
     """Admits attempts, those of several calls by turns, and retries in a line of their own. Times are the event loop's.
 
-    *wall_clock* (Unix seconds) dates what outlives the process; *random_number* gives numbers in [0, 1).
+    *wall_clock* (Unix seconds) dates what outlives the process; *random_number* gives numbers in [0, 1). What changes
+    is told to *hub*.
     """
 
     def __init__(
@@ -58,12 +58,14 @@ class Limiter:
         settings: FlowSettings,
         wall_clock: Callable[[], float] = time.time,
         random_number: Callable[[], float] = random.random,
+        hub: Hub | None = None,
     ) -> None:
         self._settings = settings
         self._wall_clock = wall_clock
         self._random = random_number
         self._quota = QuotaDoor(Quotas(settings.quotas, None), wall_clock)
         self._steering = self._steering_from(None)
+        self._changes = Changes(Hub() if hub is None else hub, self.limit)
         self._lines: Lines[Permit] = Lines()
         self._timer: asyncio.TimerHandle | None = None
         self._spent = asyncio.Event()
@@ -140,19 +142,9 @@ class Limiter:
         *failure* says in words, which name no ids, what went wrong, if anything did.
         """
         now = asyncio.get_running_loop().time()
-        was_paused = self._steering.pause_seconds(now) > 0
-        was_in_outage = self._steering.breaker.is_open
         self._last_failure = failure or self._last_failure
         self._steering.answered(now, permit.sent_at, kind, pause_seconds)
-        if not was_in_outage and self._steering.breaker.is_open:
-            what = (
-                "the API refuses everything, and is asked now and then"
-                if self._steering.refused_since is not None
-                else _OUTAGE
-            )
-            _log.warning("%s%s", what, self._named_failure)
-        if not was_paused and (pause := self._steering.pause_seconds(now)) > 0:
-            _log.warning("the API asks for a pause: nothing is sent for %.1f s", pause)
+        self._changes.answered(now, self._steering, self._last_failure)
         self._let_go()
 
     def left(self, permit: Permit) -> None:
@@ -192,6 +184,7 @@ class Limiter:
             quotas.take_in(loaded(spent), now, heeds_told=heeds_told)
         if self._is_fresh and limit is not None:
             self._steering = self._steering_from(number(limit))
+            self._changes.limit_is(self.limit)
 
     def spent_so_far(self, *, clean: bool = False) -> dict[str, Any]:
         """Return what was spent of the quotas, to be kept; *clean*: whoever keeps it sends no more."""
@@ -251,6 +244,8 @@ class Limiter:
         wait = min(self._serve(now, retry=True), self._serve(now, retry=False))
         if wait < math.inf:
             self._refuse_if_too_long(now)
+            if self._lines and self._changes.hub:
+                self._changes.quota_wants(now, self._quota.wait_seconds(now))
             self._timer = loop.call_later(max(wait, LEAST_WAIT_SECONDS), self._let_go)
 
     def _serve(self, now: float, *, retry: bool) -> float:

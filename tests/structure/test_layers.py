@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
     ["records", "settings", "stopping", "ids", "quotas", "masking", "terminal"],
-    ["holds", "waiting", "forecasting"],
-    ["protocol", "screening", "sanity", "digest", "channel", "tally", "capping", "calls"],
+    ["holds", "waiting", "forecasting", "events"],
+    ["protocol", "screening", "sanity", "digest", "channel", "tally", "capping", "telling", "calls"],
     [
         "batching",
         "splitting",
@@ -34,7 +34,7 @@ FLOORS = [
     ["job"],
     ["streaming"],
     ["api", "progress"],
-    ["folder"],
+    ["folder", "metrics", "otel"],
     ["cli", "testing"],
     ["__main__"],
 ]
@@ -106,6 +106,8 @@ ONLY_USERS = {
     "click": {"cli"},
     "sqlite3": {"ledger", ISLAND},
     "pytest": {"testing"},
+    "prometheus_client": {"metrics", "cli"},
+    "opentelemetry": {"otel"},
 }
 
 

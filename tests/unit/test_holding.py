@@ -8,9 +8,9 @@ import os
 
 import pytest
 
-from bulkdelete.api import BulkDeleter, hold_sources
+from bulkdelete.api import BulkDeleter
 from bulkdelete.errors import HoldsRefused, SourceError
-from bulkdelete.holding import read_holds
+from bulkdelete.holding import hold_sources, read_holds
 from bulkdelete.records import Fate, Filter
 from bulkdelete.settings import HoldsSettings, IdentifierSettings, Settings
 from bulkdelete.sources import from_iterable, open_source

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bulkdelete.accounting import Snapshot
 from bulkdelete.cli.bar import Bar
+from bulkdelete.events import JobBegan, LimitChanged, OutageBegan, OutageEnded, PauseBegan
 from bulkdelete.progress import Expected, Lines, Pace, Silent, following, phrases, why_it_waits
 from bulkdelete.settings import ReadingSettings
 from bulkdelete.sources import open_source
@@ -50,6 +51,10 @@ class Scripted:
 
     def quota_seconds(self, rows: int) -> float:
         return 0.0
+
+    def subscribe(self, callback):
+        self.tell = callback
+        return lambda: None
 
     def snapshot(self) -> Snapshot:
         if len(self._snapshots) > 1:
@@ -165,6 +170,44 @@ async def test_lines_are_plain_and_on_stderr(capsys):
     assert written.out == ""
     assert written.err.startswith("5,000 rows settled, ")
     assert "\x1b" not in written.err
+
+
+class Waiting(Scripted):
+    """A job that paused since a line was written, and of which nothing else is to be seen."""
+
+    def __init__(self) -> None:
+        super().__init__(NOW)
+        self.looks = asyncio.Queue()
+
+    def snapshot(self) -> Snapshot:
+        self.looks.put_nowait(None)
+        return replace(BUSY, limited_by="pause", pause_seconds=60.0)
+
+
+async def test_a_line_is_written_at_once_when_an_outage_or_a_long_pause_begins_and_for_no_other_event(capsys):
+    job = Waiting()
+    task = asyncio.create_task(Lines(every_seconds=3600.0).follow(job, Expected()))
+    await job.looks.get()
+    await asyncio.sleep(0)
+    for news in (PauseBegan("api", 60.0), PauseBegan("quota", 10.0), OutageBegan("HTTP 502"), OutageEnded()):
+        for nothing_new in (
+            PauseBegan("api", 2.0),
+            PauseBegan("api", 60.0, 30.0),
+            LimitChanged(2, 1),
+            JobBegan("", "", ""),
+        ):
+            job.tell(nothing_new)
+            await asyncio.sleep(0)
+        assert job.looks.empty()
+        job.tell(news)
+        await job.looks.get()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    written = capsys.readouterr().err.splitlines()
+    assert len(written) == 4
+    assert all("the API asks for it" in line for line in written)
 
 
 async def test_the_bar_draws_on_a_terminal_and_ends_when_it_is_cancelled():

@@ -1,0 +1,82 @@
+"""What one job tells of itself: its events, each with the job's id and table."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING, Final
+
+from bulkdelete.errors import (
+    BulkDeleteError,
+    CredentialsError,
+    FatalAnswer,
+    LedgerError,
+    LedgerStorageError,
+    SettingsError,
+    SourceChanged,
+    SourceError,
+    SourceRefused,
+)
+from bulkdelete.events import JobBegan, JobEnded, OutcomeReached
+from bulkdelete.records import Ended, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from bulkdelete.events import Hub
+    from bulkdelete.records import Outcome
+
+_ENDINGS: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Ended], ...]] = (
+    (SourceChanged, Ended.SOURCE_CHANGED),
+    (LedgerStorageError, Ended.STORAGE),
+    ((SettingsError, SourceRefused, LedgerError), Ended.REFUSED),
+    (SourceError, Ended.SOURCE_BROKEN),
+    ((FatalAnswer, CredentialsError), Ended.FATAL_ANSWER),
+    (asyncio.CancelledError, Ended.CANCELLED),
+)
+
+
+class JobEvents:
+    """Tells *hub* of one job on the table *table_id*; true where anybody listens."""
+
+    __slots__ = ("_began", "hub", "job", "table_id")
+
+    def __init__(self, hub: Hub, table_id: str) -> None:
+        self.hub = hub
+        self.job = secrets.token_hex(4)
+        self.table_id = table_id
+        self._began = time.monotonic()
+
+    def __bool__(self) -> bool:
+        return bool(self.hub)
+
+    async def around(self, source: str, run: Awaitable[Report]) -> Report:
+        """Tell that the job, on the *source* of this name, begins; *run* it, and tell how it ended."""
+        self._began = time.monotonic()
+        self.hub.tell(JobBegan(self.job, self.table_id, source))
+        try:
+            report = await run
+        except BaseException as error:
+            self._ended(error)
+            raise
+        self._ended(report)
+        return report
+
+    def reached(self, outcome: Outcome) -> None:
+        """Tell of an outcome."""
+        self.hub.tell(OutcomeReached(self.job, self.table_id, outcome))
+
+    def _ended(self, how: Report | BaseException) -> None:
+        seconds = time.monotonic() - self._began
+        if isinstance(how, Report):
+            self.hub.tell(JobEnded(self.job, self.table_id, how.ended, seconds, how))
+            return
+        report = how.report if isinstance(how, BulkDeleteError) else None
+        ended = ended_by(how) if report is None else report.ended
+        self.hub.tell(JobEnded(self.job, self.table_id, ended, seconds, report, type(how).__name__))
+
+
+def ended_by(error: BaseException) -> Ended:
+    """Return why a job ended that raised *error* before it had a report."""
+    return next((ended for kind, ended in _ENDINGS if isinstance(error, kind)), Ended.FAULT)

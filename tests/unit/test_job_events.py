@@ -1,0 +1,272 @@
+"""What a job tells while it runs, over a scripted API and under a virtual clock: it is the same as its report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulkdelete.attempts import Attempts
+from bulkdelete.credentials import Credentials
+from bulkdelete.errors import AnswerLost, FatalAnswer, NotSent
+from bulkdelete.events import (
+    AttemptEnded,
+    Hub,
+    JobBegan,
+    JobEnded,
+    LimitChanged,
+    OutageBegan,
+    OutageEnded,
+    OutcomeReached,
+    PauseBegan,
+    RetryPlanned,
+)
+from bulkdelete.job import Job
+from bulkdelete.limiter import Limiter
+from bulkdelete.orders import Order
+from bulkdelete.records import Ended, Fate, VerdictKind
+from bulkdelete.settings import Settings
+from bulkdelete.sources import from_iterable
+from tests.unit.scripted import (
+    BAD_GATEWAY,
+    FAILED,
+    KEY,
+    NO_TABLE,
+    OK,
+    PAUSED,
+    REFUSED,
+    TABLE,
+    WALL_CLOCK,
+    ScriptedTransport,
+    answer,
+    one_after_another,
+)
+from tests.virtual_time import run
+
+pytestmark = pytest.mark.virtual_time
+
+
+def ids(count: int) -> list[str]:
+    return [str(541_278_230_707_963_208 + 37 * number) for number in range(count)]
+
+
+class Service:
+    """One scripted API with a limiter and a hub for all jobs, as a deleter has them; every event is kept."""
+
+    def __init__(self, script, **sections) -> None:
+        plain = {"batch": {"size": 10}, "source": {"sanity_check": False}, **sections}
+        self.settings = Settings.from_mapping({**plain, "flow": {"concurrency": 2, **sections.get("flow", {})}})
+        self.transport = ScriptedTransport(script)
+        self.hub = Hub()
+        self.limiter = Limiter(self.settings.flow, self._wall_clock, lambda: 0.0, self.hub)
+        self.attempts = Attempts(self.transport, self.limiter, Credentials(KEY), wall_clock=self._wall_clock)
+        self.events: list = []
+        self.hub.subscribe(self.events.append)
+
+    @staticmethod
+    def _wall_clock() -> float:
+        return WALL_CLOCK + asyncio.get_running_loop().time()
+
+    def job(self, records, ledger=None, **order) -> Job:
+        made_out = Order(TABLE, from_iterable(records), ledger, **order)
+        return Job(made_out, self.settings, self.attempts, self.limiter, self.hub)
+
+    def of(self, *kinds) -> list:
+        return [event for event in self.events if isinstance(event, kinds)]
+
+
+def seen(event) -> tuple:
+    """What an attempt came to, in short."""
+    return event.kind and event.kind.value, event.code, event.http_status, event.lost, event.calls_before
+
+
+async def test_a_job_tells_that_it_begins_of_each_call_retry_and_outcome_and_that_it_ended():
+    service = Service(one_after_another(FAILED, OK, OK))
+    job = service.job(ids(15))
+    report = await job.run()
+    assert [type(event) for event in service.events] == [
+        JobBegan,
+        AttemptEnded,
+        RetryPlanned,
+        AttemptEnded,
+        OutcomeReached,
+        AttemptEnded,
+        OutcomeReached,
+        JobEnded,
+    ]
+    assert {event.job for event in service.events} == {job.id}
+    assert {event.table_id for event in service.events} == {TABLE}
+    failed, again, last = service.of(AttemptEnded)
+    assert (failed.records, again.records, last.records) == (10, 10, 5)
+    assert seen(failed) == ("retry", 50000, 200, "", 0)
+    assert seen(again) == ("acknowledged", 0, 200, "", 1)
+    assert failed.seconds == pytest.approx(0.05)
+    assert [request.request_id for request in service.transport.requests] == [
+        event.request_id for event in service.of(AttemptEnded)
+    ]
+    [retry] = service.of(RetryPlanned)
+    assert (retry.request_id, retry.records, retry.attempts, retry.code) == (failed.request_id, 10, 1, 50000)
+    assert again.kind is VerdictKind.ACKNOWLEDGED
+    waited = service.transport.requests[1].began - service.transport.requests[0].began - failed.seconds
+    assert retry.seconds == pytest.approx(waited)
+    ended = service.events[-1]
+    assert (ended.ended, ended.report, ended.error) == (Ended.COMPLETE, report, "")
+
+
+WORDS = {
+    "ok": OK,
+    "failed": FAILED,
+    "refused": REFUSED,
+    "paused": PAUSED,
+    "bad gateway": BAD_GATEWAY,
+    "lost": AnswerLost("the connection broke"),
+    "not sent": NotSent("no connection"),
+}
+
+
+@given(st.lists(st.sampled_from(list(WORDS)), max_size=12), st.integers(0, 35))
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_answered_the_events_say_what_the_report_says_also_where_every_subscriber_raises(words, records):
+    async def listened() -> None:
+        service = Service(
+            one_after_another(*(WORDS[word] for word in words)), splitting={"stop_when_wholly_wrong": False}
+        )
+
+        def broken(event):
+            raise RuntimeError(event)
+
+        service.hub.subscribe(broken)
+        report = await service.job(ids(records)).run()
+        assert report.balanced
+        attempts, retries = service.of(AttemptEnded), service.of(RetryPlanned)
+        assert len(attempts) == report.requests == len(service.transport.requests)
+        assert len(retries) == report.retries
+        final = Counter()
+        for event in service.of(OutcomeReached):
+            final[event.outcome.fate] += event.outcome.records
+        assert final[Fate.ACKNOWLEDGED] == report.acknowledged
+        assert final[Fate.REJECTED] == report.rejected
+        assert not report.remaining
+        assert (type(service.events[0]), type(service.events[-1])) == (JobBegan, JobEnded)
+        by_code = Counter(event.code for event in attempts)
+        assert by_code[40000] == sum(said is REFUSED for said in service.transport.answers.values())
+
+    run(listened())
+
+
+async def test_a_call_that_ends_as_a_pause_is_told_and_the_pause_that_everybody_keeps_too():
+    service = Service(one_after_another(answer(40008, Retry_After="30")))
+    await service.job(ids(10)).run()
+    assert [seen(event) for event in service.of(AttemptEnded)] == [
+        ("pause", 40008, 200, "", 0),
+        ("acknowledged", 0, 200, "", 1),
+    ]
+    [pause] = service.of(PauseBegan)
+    assert (pause.by, pause.before_seconds) == ("api", 0)
+    first, second = service.transport.requests
+    assert pause.seconds == pytest.approx(second.began - first.began - 0.05)
+    assert service.of(RetryPlanned) == []
+
+
+async def test_a_pause_that_becomes_longer_is_told_with_what_was_known_of_it_before():
+    waits = iter(("30", "60"))
+    service = Service(
+        lambda request: answer(40008, Retry_After=next(waits)) if request.number in {1, 2} else OK,
+    )
+    await service.job(ids(60)).run()
+    begun, longer = service.of(PauseBegan)
+    assert begun.before_seconds == 0
+    assert longer.before_seconds == pytest.approx(begun.seconds)
+    assert longer.seconds >= 60
+
+
+async def test_a_quota_that_is_used_up_is_a_pause_by_the_quota():
+    service = Service(one_after_another(), flow={"requests_per_minute": 2})
+    await service.job(ids(30)).run()
+    pauses = service.of(PauseBegan)
+    assert {pause.by for pause in pauses} == {"quota"}
+    waited = service.transport.requests[2].began - service.transport.requests[1].began
+    assert pauses[0].before_seconds == 0
+    assert max(pause.seconds for pause in pauses) == pytest.approx(waited, abs=0.1)
+
+
+async def test_an_outage_is_told_when_it_begins_and_when_it_has_ended():
+    service = Service(lambda _: FAILED if asyncio.get_running_loop().time() < 60 else OK)
+    report = await service.job(ids(200)).run()
+    assert report.acknowledged == 200
+    assert service.of(OutageBegan, OutageEnded) == [OutageBegan("code 50000, HTTP 200"), OutageEnded()]
+
+
+async def test_each_change_of_the_limit_is_told_from_the_first_to_the_present_one():
+    service = Service(
+        lambda request: PAUSED if request.number % 97 == 96 else OK,
+        batch={"size": 1},
+        flow={"concurrency": "adaptive", "min_concurrency": 1, "max_concurrency": 16},
+    )
+    before = service.limiter.limit
+    await service.job(ids(800)).run()
+    changes = service.of(LimitChanged)
+    assert any(change.limit < change.before for change in changes)
+    assert any(change.limit > change.before for change in changes)
+    for change in changes:
+        assert change.before == before
+        before = change.limit
+    assert before == service.limiter.limit
+
+
+async def test_a_call_that_is_cancelled_is_told_and_so_is_the_end_of_its_job():
+    service = Service(one_after_another(), flow={"cancel_grace_seconds": 0})
+    task = asyncio.create_task(service.job(ids(10)).run())
+    while not service.transport.in_flight:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    [attempt] = service.of(AttemptEnded)
+    assert (attempt.kind, attempt.lost, attempt.ambiguous) == (None, "cancelled", True)
+    assert service.of(OutcomeReached) == []
+    ended = service.events[-1]
+    assert (ended.ended, ended.report, ended.error) == (Ended.CANCELLED, None, "CancelledError")
+
+
+async def test_what_a_job_raises_is_named_with_the_report_that_it_has():
+    service = Service(one_after_another(then=NO_TABLE))
+    with pytest.raises(FatalAnswer) as raised:
+        await service.job(ids(100)).run()
+    ended = service.events[-1]
+    assert (ended.ended, ended.error) == (Ended.FATAL_ANSWER, "FatalAnswer")
+    assert ended.report is raised.value.report
+    told = sum(event.outcome.records for event in service.of(OutcomeReached))
+    assert told == ended.report.rows  # also what was certainly not sent
+
+
+async def test_two_jobs_can_be_told_apart_and_who_listens_to_one_hears_nothing_of_the_other():
+    service = Service(one_after_another(answer(40008, Retry_After="1")))
+    one, other = service.job(ids(40)), service.job(ids(70))
+    heard: list = []
+    one.subscribe(heard.append)
+    await asyncio.gather(one.run(), other.run())
+    assert one.id != other.id
+    sent = Counter()
+    for event in service.of(OutcomeReached):
+        sent[event.job] += event.outcome.records
+    assert sent == {one.id: 40, other.id: 70}
+    assert heard == [event for event in service.events if getattr(event, "job", one.id) == one.id]
+    assert any(isinstance(event, PauseBegan) for event in heard)
+
+
+async def test_no_event_but_an_outcome_and_a_report_names_a_record_or_what_the_api_says_and_none_the_key():
+    def echo(request):
+        said = f"{request.records[0]} {request.api_key}"
+        return answer(50000, said) if request.number % 2 else answer(40000, said)
+
+    service = Service(echo, splitting={"stop_when_wholly_wrong": False})
+    await service.job(ids(40)).run()
+    assert service.of(RetryPlanned)
+    for event in service.events:
+        assert KEY not in repr(event)
+        if not isinstance(event, OutcomeReached | JobEnded):
+            assert not [record for record in ids(40) if record in repr(event)]
