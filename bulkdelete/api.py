@@ -103,8 +103,7 @@ class BulkDeleter:
     def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
         """Call *callback* with every :data:`~bulkdelete.events.Event` of all its calls from now on.
 
-        It is called in the event loop, which waits for it: it should do little. What it raises is logged once, with
-        its name, and harms no job. It may subscribe and unsubscribe others, and itself.
+        The event loop waits for it: it should do little. What it raises is logged once, and harms no job.
 
         Returns:
             A function that ends it; calling that again changes nothing.
@@ -224,8 +223,8 @@ class BulkDeleter:
         """Return the job that :meth:`delete` runs, to look at or to stop while it runs."""
         if not isinstance(table_id, str) or not table_id:
             raise SettingsError("table_id must be a text that is not empty; nothing was sent")
-        path = None if ledger is None else Path(ledger)
-        return self.job_of(Order(table_id, _source(records), path, self._held(holds), check=check), **stop)
+        where = None if ledger is None else Path(ledger)
+        return self.job_of(Order(table_id, _source(records), where, self._held(holds), check=check), **stop)
 
     def _held(self, holds: Source | Iterable[Record] | AsyncIterable[Record] | None) -> tuple[Source, ...]:
         return hold_sources(self._settings.holds, () if holds is None else (_source(holds),))
@@ -292,8 +291,7 @@ class BulkDeleter:
         """
         settings = self._settings
         if stop:
-            merged = {**settings.model_dump(), "stop": {**settings.stop.model_dump(), **stop}}
-            settings = Settings.from_mapping(merged)
+            settings = Settings.from_mapping({**settings.model_dump(), "stop": {**settings.stop.model_dump(), **stop}})
         order.refuse_unasked_canary(settings)
         return Job(order, settings, self._attempts, self._limiter, self._calls)
 
