@@ -5,11 +5,25 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import re
 
 import pytest
 import zstandard
+from click.testing import CliRunner
 
-from tests.acceptance.command import Command, fates, finished, ids, purge, serving, write, write_csv
+from bulkdelete.cli import group
+from tests.acceptance.command import (
+    CANARY_KEY,
+    TABLE_ID,
+    Command,
+    fates,
+    finished,
+    ids,
+    purge,
+    serving,
+    write,
+    write_csv,
+)
 from tests.acceptance.measuring import measured
 
 MOST_KIBIBYTES = 200 * 1024
@@ -173,3 +187,33 @@ async def test_a_header_over_one_column_of_text_is_an_invalid_row_or_refused(tmp
     write(tmp_path / "ids.txt", ["record id", *ids(5)])
     done = await in_bounds(purge(tmp_path, emulator, "ids.txt"))
     assert (done.code, fates(done.report)) == (1, {"acknowledged": 5, "invalid": 1}), done.everything
+
+
+PLACES = {
+    "a source": ("it",),
+    "a hold list": ("ids.txt", "--holds", "it"),
+    "a configuration": ("ids.txt", "-c", "it"),
+    "a key file": ("ids.txt", "-c", "key.toml"),
+    "a plan": ("--plan", "it"),
+    "a ledger": ("ids.txt", "--ledger", "it"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", ["a directory", "a symlink loop"])
+def test_a_directory_or_a_symlink_loop_is_refused_in_words_wherever_a_file_belongs(tmp_path, monkeypatch, place, kind):
+    write(tmp_path / "ids.txt", ids(5))
+    (tmp_path / "key.toml").write_text('api_key_file = "it"\n')
+    if kind == "a directory":
+        (tmp_path / "it").mkdir()
+    else:
+        (tmp_path / "it").symlink_to("other")
+        (tmp_path / "other").symlink_to("it")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BULKDELETE_API_KEY", "" if place == "a key file" else CANARY_KEY)
+    words = ("--table-id", TABLE_ID, "--base-url", "http://127.0.0.1:9", "--yes", *PLACES[place])
+    done = CliRunner().invoke(group, ["run", *words])
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.output
+    assert re.search(r"\bit\b", done.stderr), done.stderr
+    assert "othing was sent" in done.stderr
