@@ -7,6 +7,8 @@ from typing import Final, TypeVar
 MASK: Final = "***"
 _GIVES_AWAY: Final = 4
 """So many characters of a secret at the end of a text that was cut there are taken away with it."""
+_GIVES_AWAY_WITHIN: Final = 8
+"""So many in a row are taken away wherever they stand: a server may quote a secret that was garbled on its way."""
 
 _T = TypeVar("_T")
 
@@ -29,9 +31,19 @@ def masked(value: _T) -> _T:
 
 
 def without(secret: str, text: str) -> str:
-    """Return *text*, which may have been cut, without *secret*, and without the beginning of it at the end."""
-    text = text.replace(secret, MASK) if secret in text else text
+    """Return *text*, which may have been cut, without *secret*, long parts of it, and its beginning at the end."""
+    text = _without_parts(secret, text.replace(secret, MASK) if secret in text else text)
     for length in range(min(len(secret), len(text)), _GIVES_AWAY - 1, -1):
         if text.endswith(str(secret)[:length]):
             return text[:-length] + MASK
+    return text
+
+
+def _without_parts(secret: str, text: str) -> str:
+    for first in range(len(secret) - _GIVES_AWAY_WITHIN + 1):
+        while (at := text.find(secret[first : first + _GIVES_AWAY_WITHIN])) >= 0:
+            end = at + _GIVES_AWAY_WITHIN
+            while end < len(text) and text[end] == secret[first + end - at : first + end - at + 1]:
+                end += 1
+            text = text[:at] + MASK + text[end:]
     return text

@@ -31,6 +31,9 @@ def test_what_is_no_text_is_left_as_it_is(value):
         (f"bad {SECRET[:-1]}", f"bad {MASK}"),
         (f"{SECRET} and {SECRET[:4]}", f"{MASK} and {MASK}"),
         (f"ends with {SECRET[:3]}", f"ends with {SECRET[:3]}"),
+        (f"bad {SECRET[:9]}*{SECRET[10:]}!", f"bad {MASK}*{MASK}!"),
+        (f"bad {SECRET[5:13]}", f"bad {MASK}"),
+        (f"bad {SECRET[5:12]}!", f"bad {SECRET[5:12]}!"),
     ],
 )
 def test_a_secret_in_a_text_is_taken_out_also_where_the_text_was_cut_in_it(text, left):
