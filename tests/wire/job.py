@@ -149,10 +149,11 @@ class Belongings:
         self._peak_bytes = peak_bytes()
 
     async def check_given_back(self) -> None:
-        until = time.monotonic() + 2
-        while (left := self._left()) and time.monotonic() < until:
+        pause_seconds = 0.005
+        while (left := self._left()) and pause_seconds < 2:
             gc.collect()
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(pause_seconds)
+            pause_seconds *= 2
         assert not left, left
         grown = peak_bytes() - self._peak_bytes
         assert grown < MOST_MEMORY_GROWTH, f"{grown:,} bytes of memory more than before"

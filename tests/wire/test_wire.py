@@ -26,7 +26,7 @@ async def test_whatever_the_wire_does_the_account_is_right_and_a_resume_complete
     found = await play_all(await some_cases(SEED, bytewise=60, always=24))
     logging.getLogger(__name__).info("%s", found.figures(time.monotonic() - began))
     assert not found.failures, found.told()
-    assert found.struck > 0.95 * found.played  # how many bytes TLS takes varies by a few
+    assert not found.proves_little, found.missed
 
 
 def odd(name: str, elsewhere: str = "") -> Odd:
