@@ -7,8 +7,9 @@ from typing import Final, TypeVar
 MASK: Final = "***"
 _GIVES_AWAY: Final = 4
 """So many characters of a secret at the end of a text that was cut there are taken away with it."""
-_A_STRETCH: Final = 12
-"""So many characters of a secret in a row are taken out wherever they stand, as whoever wrote the text cut it."""
+_A_STRETCH: Final = 8
+"""So many characters of a secret in a row are taken out wherever they stand: a server may quote one that was garbled on
+its way, and cut its words anywhere."""
 
 _T = TypeVar("_T")
 

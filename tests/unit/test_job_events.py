@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkdelete.attempts import Attempts
+from bulkdelete.calls import Calls
 from bulkdelete.credentials import Credentials
 from bulkdelete.errors import AnswerLost, FatalAnswer, NotSent
 from bulkdelete.events import (
@@ -72,7 +73,7 @@ class Service:
 
     def job(self, records, ledger=None, **order) -> Job:
         made_out = Order(TABLE, from_iterable(records), ledger, **order)
-        return Job(made_out, self.settings, self.attempts, self.limiter, self.hub)
+        return Job(made_out, self.settings, self.attempts, self.limiter, Calls(self.hub))
 
     def of(self, *kinds) -> list:
         return [event for event in self.events if isinstance(event, kinds)]

@@ -34,7 +34,10 @@ def test_what_is_no_text_is_left_as_it_is(value):
         (f"wrapped {SECRET[:13]} {SECRET[13:]}", f"wrapped {MASK} {MASK}"),
         (f"...{SECRET[-12:]} is no key, nor {SECRET[5:20]}...", f"...{MASK} is no key, nor {MASK}..."),
         (f"{SECRET[:14]}{SECRET[10:]}", MASK),
-        (f"too little of it: {SECRET[-11:]}", f"too little of it: {SECRET[-11:]}"),
+        (f"too little of it: {SECRET[-7:]}", f"too little of it: {SECRET[-7:]}"),
+        (f"bad {SECRET[:9]}*{SECRET[10:]}!", f"bad {MASK}*{MASK}!"),
+        (f"bad {SECRET[5:13]}", f"bad {MASK}"),
+        (f"bad {SECRET[5:12]}!", f"bad {SECRET[5:12]}!"),
     ],
 )
 def test_a_secret_in_a_text_is_taken_out_also_where_the_text_was_cut_in_it(text, left):

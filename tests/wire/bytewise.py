@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 PAUSE_SECONDS = 0.05
+MOST_KEPT = 65_536
 
 
 class Way(StrEnum):
@@ -43,6 +45,15 @@ class Strike:
     def __str__(self) -> str:
         return f"{self.how}@{self.way}:{self.at}" + (f":{self.mask}" if self.how is How.FLIP else "")
 
+    @classmethod
+    def named(cls, name: str) -> Strike | None:
+        """Return the strike of this name, ``None`` where it is none."""
+        parts = re.fullmatch(rf"({'|'.join(How)})@({'|'.join(Way)}):(\d+)(?::(\d+))?", name)
+        if parts is None:
+            return None
+        how, way, *numbers = parts.groups()
+        return cls(How(how), Way(way), *(int(number) for number in numbers if number is not None))
+
 
 class Bytewise:
     """Passes bytes on to ``upstream``; *strike* strikes the first connection, or *always* each."""
@@ -52,7 +63,7 @@ class Bytewise:
         self.strike = strike
         self._always = always
         self._connections = 0
-        self.passed = {Way.REQUEST: 0, Way.ANSWER: 0}
+        self.passed = {way: bytearray() for way in Way}  # the first of it
         self.struck = 0
         self.port = 0
 
@@ -89,7 +100,7 @@ class Bytewise:
         seen = 0
         at = strike.at if strike is not None and strike.way is way else -1
         while data := await reader.read(65_536):
-            self.passed[way] += len(data)
+            self.passed[way] += data[: MOST_KEPT - len(self.passed[way])]
             if strike is not None and seen <= at < seen + len(data):
                 self.struck += 1
                 writer.write(data[: at - seen])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,13 +26,14 @@ from tests.wire.tls import certificates
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from tests.wire.between import Odd
 
-TOUCHING_BODIES = (How.FLIP, How.SPILL)
+GARBLING = (How.FLIP, How.SPILL)
 MASKS = (0x01, 0x20, 0x80, 0x10, 0x02)
+NO_LONGER_UTF8 = 0x80
 PLAIN, TLS = "http", "https"
 PLAIN_ON_TLS, TLS_ON_PLAIN = "plain http where TLS is expected", "TLS where plain http is expected"
 
@@ -52,14 +54,32 @@ class Case:
         what = str(self.strike) if self.strike is not None else self.odd or "calm"
         return f"{self.port}/{what}/{'always' if self.always else 'once'}"
 
+    @property
+    def garbles_requests(self) -> bool:
+        """Whether what the server reads may be another request than was sent."""
+        strike = self.strike
+        return self.port == PLAIN and strike is not None and strike.way is Way.REQUEST and strike.how in GARBLING
+
+    @classmethod
+    def named(cls, name: str) -> Case:
+        """Return the case of this name. Raises ``ValueError`` where there is none."""
+        port, _, rest = name.partition("/")
+        what, _, times = rest.rpartition("/")
+        strike = Strike.named(what)
+        odd = "" if strike is not None or what == "calm" else what
+        case = cls(port, strike, odd, times == "always")
+        if str(case) != name or port not in _ports() or (odd and _odd(odd, 0) is None):
+            raise ValueError(f"there is no case {name!r}")
+        return case
+
 
 @dataclass(frozen=True)
 class Played:
-    """How a case went: whether it struck at all, why the struck run ended, and the bytes that passed each way."""
+    """How a case went: whether it struck at all, why the struck run ended, and what passed each way."""
 
     struck: bool
     ended: str
-    passed: dict[Way, int]
+    passed: dict[Way, bytes]
 
 
 async def play(case: Case, folder: Path) -> Played:
@@ -87,6 +107,8 @@ async def play(case: Case, folder: Path) -> Played:
             spoken = {TLS_ON_PLAIN: certificates().good, **certificates().wrong}.get(case.port)
             await opened.enter_async_context(wrong.started(spoken))
         entry = between.port if wrong is None else wrong.port
+        if case.garbles_requests:
+            entry = _port(emulator.base_url)  # what is garbled is for a real server to read
         wire = await opened.enter_async_context(Bytewise(entry, case.strike, always=case.always).started())
         url = f"{TLS if http else PLAIN}://127.0.0.1:{wire.port}"
         ledger = folder / "job" / "purge.db"
@@ -95,10 +117,14 @@ async def play(case: Case, folder: Path) -> Played:
         report, _ = await run(url, ledger, told, **http)
         _check_ended(case, odd, report.ended)
         assert wrong is None or not wrong.requests, "a request was read where nobody could be trusted"
-        await check_after_chaos(emulator, ledger, told)
+        await check_after_chaos(emulator, ledger, told, garbled=case.garbles_requests)
         assert not heard, f"another host heard {heard}"
         assert odd is None or max(odd.written, default=0) < MOST_TAKEN, f"so much was read: {odd.written}"
-        played = Played(bool(wire.struck or between.struck or wrong), report.ended, dict(wire.passed))
+        played = Played(
+            bool(wire.struck or between.struck or wrong),
+            report.ended,
+            {way: bytes(data) for way, data in wire.passed.items()},
+        )
         wire.strike, between.odd, wire.upstream = None, None, between.port
         await check_resumed(url, emulator, ledger, told, **http)
         assert not heard, f"another host heard {heard}"
@@ -113,7 +139,7 @@ def _check_ended(case: Case, odd: Odd | None, ended: str) -> None:
     else:
         lasting = case.always or case.port in {PLAIN_ON_TLS, TLS_ON_PLAIN}
         expected = set(ENDED_BY_ITSELF) if lasting else {"complete"}
-        if case.strike is not None and case.strike.how in TOUCHING_BODIES and case.port == PLAIN:
+        if case.strike is not None and case.strike.how in GARBLING and case.port == PLAIN:
             expected |= {"fatal_answer", "outage"}  # what was garbled may say anything
     assert ended in expected, f"it ended: {ended}, not {expected}"
 
@@ -121,7 +147,7 @@ def _check_ended(case: Case, odd: Odd | None, ended: str) -> None:
 def _odd(name: str, elsewhere_port: int) -> Odd | None:
     if not name:
         return None
-    return next(odd for odd in odd_answers(f"http://127.0.0.1:{elsewhere_port}") if odd.name == name)
+    return next((odd for odd in odd_answers(f"http://127.0.0.1:{elsewhere_port}") if odd.name == name), None)
 
 
 def _port(base_url: str) -> int:
@@ -134,20 +160,37 @@ def odd_cases(*, always: bool) -> Iterator[Case]:
 
 
 def wrong_port_cases() -> Iterator[Case]:
-    for port in (*certificates().wrong, PLAIN_ON_TLS, TLS_ON_PLAIN):
+    for port in _ports()[2:]:
         yield Case(port)
 
 
-def bytewise_cases(
-    port: str, passed: dict[Way, int], hows: Iterable[How], *, every: int = 1, always: bool = False
-) -> Iterator[Case]:
-    """Yield a case for each byte that *passed*, or for one of *every* so many, and each of *hows*.
+def _ports() -> tuple[str, ...]:
+    return PLAIN, TLS, *certificates().wrong, PLAIN_ON_TLS, TLS_ON_PLAIN
 
-    Bytes of a request are garbled inside TLS only: without it, nobody can notice that an id became another one.
-    """
+
+def bytewise_cases(
+    port: str, passed: Mapping[Way, bytes], hows: Iterable[How], *, every: int = 1, always: bool = False
+) -> Iterator[Case]:
+    """Yield a case for each byte that *passed*, or for one of *every* so many, and each of *hows*."""
     for how in hows:
         for way in Way:
-            if how in TOUCHING_BODIES and way is Way.REQUEST and port == PLAIN:
-                continue
-            for at in range(0, passed[way], every):
-                yield Case(port, Strike(how, way, at, MASKS[at % len(MASKS)]), always=always)
+            digits = _digits_of_ids(passed[way])
+            for at in range(0, len(passed[way]), every):
+                yield Case(port, _strike(how, way, at, digit=at in digits), always=always)
+
+
+def _strike(how: How, way: Way, at: int, *, digit: bool) -> Strike:
+    """Return a strike at this byte; a *digit* of an id is not made another one.
+
+    That is the one thing in plain http that nobody can notice: the API deletes a record that nobody named, and says 0.
+    So a digit is made what stands in no JSON; TLS notices whatever is garbled.
+    """
+    if how is not How.FLIP:
+        return Strike(how, way, at)
+    return Strike(how, way, at, NO_LONGER_UTF8 if digit else MASKS[at % len(MASKS)])
+
+
+def _digits_of_ids(passed: bytes) -> set[int]:
+    """Return where the digits of ids stand in *passed*; nowhere, inside TLS."""
+    found = re.finditer("|".join(RECORDS).encode(), passed)
+    return {at for one in found for at in range(*one.span())}

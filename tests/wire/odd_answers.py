@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tests.wire.between import TRUE_BODY, Odd, whole
@@ -77,10 +78,9 @@ def _broken() -> Iterator[tuple[str, bytes]]:
 
 
 def _whole_but_no_acknowledgement() -> Iterator[Odd]:
-    packed = gzip.compress(TRUE_BODY)
     wholes = {
-        "packed, and not asked for": whole(packed, headers="Content-Encoding: gzip\r\n"),
-        "a gzip bomb": whole(gzip.compress(b" " * 2**24 + TRUE_BODY), headers="Content-Encoding: gzip\r\n"),
+        "packed, and not asked for": whole(gzip.compress(TRUE_BODY), headers="Content-Encoding: gzip\r\n"),
+        "a gzip bomb": whole(_bomb(), headers="Content-Encoding: gzip\r\n"),
         "more after the JSON": whole(TRUE_BODY + b"}"),
         "204 with a body": whole(status="204 No Content"),
         "304 with a body": whole(status="304 Not Modified"),
@@ -99,6 +99,11 @@ def _whole_but_no_acknowledgement() -> Iterator[Odd]:
         _then(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 1\r\n\r\n", close),
         early=True,
     )
+
+
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(b" " * 2**24 + TRUE_BODY)
 
 
 def _true_but_odd() -> Iterator[Odd]:
