@@ -83,7 +83,8 @@ MILD_RATE = 0.1
 class Api:
     """Deletes what it is asked to, but refuses a request with one of *poisoned*.
 
-    *fault_rate* is the share of requests that one of *faults* strikes. Of more than *most_records* it takes nothing.
+    *fault_rate* is the share of requests that one of *faults* strikes. Of more than *most_records* it takes nothing,
+    and nobody is to send it more than *most_sent*.
     With *in_part* it deletes the good records of a request that it refuses; with *once* it refuses what is gone.
     """
 
@@ -96,6 +97,7 @@ class Api:
     most_records: int = MOST_RECORDS
     in_part: bool = False
     once: bool = False
+    most_sent: int = MOST_RECORDS
     is_dead: bool = False
     """Whether the client is dead: nothing that it does any more reaches the API."""
     forbidden: frozenset[str] = frozenset()
@@ -130,8 +132,8 @@ class Api:
 
     def _receive(self, ids: Ids) -> None:
         self.arrivals.append(self.clock())
-        if not 0 < len(ids) <= MOST_RECORDS:
-            self.broken_rules.append(f"a request of {len(ids)} records")
+        if not 0 < len(ids) <= min(self.most_sent, MOST_RECORDS):
+            self.broken_rules.append(f"a request of {len(ids)} records, where a batch holds {self.most_sent}")
         if not self.forbidden.isdisjoint(ids):
             self.broken_rules.append(f"sent though held or invalid: {sorted(self.forbidden.intersection(ids))}")
 
