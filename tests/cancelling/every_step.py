@@ -35,9 +35,10 @@ def cancel_at(scenario: Scenario, folder: Path, steps: Iterable[int], *, durable
     for step in steps:
         world = _world(scenario, folder / f"{step}", durable=durable)
         again = scenario.dice(f"again {step}").choice(AGAIN)
+        what = f"seed {scenario.seed}, cancelled at step {step}; {REPLAY} {scenario.seed}"
         try:
             with (
-                bounded(f"seed {scenario.seed}, cancelled at step {step}; {REPLAY} {scenario.seed}"),
+                bounded(what),
                 simulated_time(world.clock),
             ):
                 world.run(Blow("cancel", 0.0, again=again), step, patient=True)
@@ -52,11 +53,10 @@ def cancel_at(scenario: Scenario, folder: Path, steps: Iterable[int], *, durable
 
 def _check_end(world: World) -> None:
     scenario, report = world.scenario, world.run_to_end()
-    wanted = oracle.expected(scenario)
     if world.ledger.exists():
-        oracle.check_same(oracle.read(world.ledger, scenario.rows), wanted, scenario, world.api, frozenset())
+        world.check_end()
     elif not scenario.once:  # without a ledger nobody knows what is gone
-        counted = Counter(wanted)
+        counted = Counter(oracle.expected(scenario))
         assert {fate: getattr(report, fate) for fate in FATES} == {fate: counted[fate] for fate in FATES}
 
 

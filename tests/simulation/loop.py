@@ -70,6 +70,7 @@ class SimulatedLoop(VirtualTimeLoop):
         self._lines: dict[object, deque[tuple[asyncio.Future[Any], Callable[[], Any]]]] = {}
         self._ready = _Shuffled(self)
         self.steps = 0
+        self.executor_seconds = 0.0
         self.complaints: list[str] = []
         self.set_exception_handler(lambda _, context: self.complaints.append(str(context)))
 
@@ -89,7 +90,9 @@ class SimulatedLoop(VirtualTimeLoop):
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         future = self.create_future()
         self._lines.setdefault(executor, deque()).append((future, partial(func, *args)))
-        self.call_later(self._dice.choice(EXECUTOR_SECONDS), self._take_turn, executor)
+        seconds = self._dice.choice(EXECUTOR_SECONDS)
+        self.executor_seconds += seconds
+        self.call_later(seconds, self._take_turn, executor)
         return future
 
     def _take_turn(self, executor: object) -> None:
