@@ -17,12 +17,13 @@ T = TypeVar("T")
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Never waits: what it would have waited is added to ``now``."""
+    """Never waits: what it would have waited is added to ``now``. Where it *is_deaf*, nothing comes from outside."""
 
     now = 0.0
+    is_deaf = False
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        events = super().select(0)
+        events = [] if self.is_deaf else super().select(0)
         if not events and timeout is None:
             raise RuntimeError("a deadlock: every task waits, and no timer would wake any of them")
         self.now += 0.0 if events or timeout is None else max(timeout, 0.0)
@@ -32,8 +33,9 @@ class _JumpingSelector(selectors.DefaultSelector):
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """A loop with a clock of its own, which begins at 0; a deadlock is an error, not a hang."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_deaf: bool = False) -> None:
         self._clock = _JumpingSelector()
+        self._clock.is_deaf = is_deaf
         super().__init__(self._clock)
 
     def time(self) -> float:

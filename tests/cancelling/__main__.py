@@ -6,9 +6,10 @@ import argparse
 import os
 import sys
 import time
-from multiprocessing import get_context
+from functools import partial
 
-from tests.cancelling.campaign import cancel_everywhere
+from tests.cancelling.campaign import Figures, cancel_everywhere
+from tests.hanging import in_processes
 
 
 def main() -> int:
@@ -16,16 +17,18 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=200, help="how many jobs")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--most-steps", type=int, help="cancel at no later step of a job")
     options = parser.parse_args()
-    began, total, broken = time.monotonic(), 0, []
-    with get_context("spawn").Pool(options.jobs) as pool:
-        seeds = range(options.first, options.first + options.seeds)
-        for seed, cancelled, said in pool.imap_unordered(cancel_everywhere, seeds):
-            total += cancelled
-            if said:
-                print(said, flush=True)
-                broken.append(seed)
-    print(f"{options.seeds} jobs, {total} times cancelled and run again, in {time.monotonic() - began:.1f} s")
+    began, total, broken = time.monotonic(), Figures(), []
+    seeds = range(options.first, options.first + options.seeds)
+    for figures in in_processes(partial(cancel_everywhere, most_steps=options.most_steps), seeds, options.jobs):
+        total.add(figures)
+        if figures.said:
+            print(figures.said, flush=True)
+            broken.append(figures.seed)
+            if figures.hangs:
+                break
+    print(f"{options.seeds} jobs, {total.told()}, in {time.monotonic() - began:.1f} s")
     print(f"{len(broken)} jobs broke a promise: {' '.join(map(str, broken[:50]))}")
     return 1 if broken else 0
 

@@ -7,22 +7,24 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from bulkdelete.records import FATES
+from tests.hanging import Hangs, bounded
 from tests.simulation import oracle
-from tests.simulation.history import World
 from tests.simulation.loop import Trace, simulated_time
 from tests.simulation.scenario import Blow, Scenario
+from tests.simulation.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+REPLAY = "replay it: python -m tests.cancelling --seeds 1 --first"
 AGAIN = (0, 0, 1, 2, 7, 30)
 
 
 def steps_of(scenario: Scenario, folder: Path, *, durable: bool) -> int:
     """Return how many steps the job of *scenario* takes where nobody cancels it."""
     world = _world(scenario, folder / "whole", durable=durable)
-    with simulated_time(world.clock):
+    with bounded(f"seed {scenario.seed}, not cancelled; {REPLAY} {scenario.seed}"), simulated_time(world.clock):
         world.run(patient=True)
     return world.steps
 
@@ -33,12 +35,16 @@ def cancel_at(scenario: Scenario, folder: Path, steps: Iterable[int], *, durable
     for step in steps:
         world = _world(scenario, folder / f"{step}", durable=durable)
         again = scenario.dice(f"again {step}").choice(AGAIN)
+        what = f"seed {scenario.seed}, cancelled at step {step}; {REPLAY} {scenario.seed}"
         try:
-            with simulated_time(world.clock):
+            with (
+                bounded(what),
+                simulated_time(world.clock),
+            ):
                 world.run(Blow("cancel", 0.0, again=again), step, patient=True)
                 world.api.calm_down(())
                 _check_end(world)
-        except Exception as error:
+        except (Exception, Hangs) as error:
             error.add_note(f"cancelled at step {step} of seed {scenario.seed}, and {again} steps later")
             raise
         cancelled += world.figures.acts["cancel"]
@@ -47,11 +53,10 @@ def cancel_at(scenario: Scenario, folder: Path, steps: Iterable[int], *, durable
 
 def _check_end(world: World) -> None:
     scenario, report = world.scenario, world.run_to_end()
-    wanted = oracle.expected(scenario)
     if world.ledger.exists():
-        oracle.check_same(oracle.read(world.ledger, scenario.rows), wanted, scenario, world.api, frozenset())
+        world.check_end()
     elif not scenario.once:  # without a ledger nobody knows what is gone
-        counted = Counter(wanted)
+        counted = Counter(oracle.expected(scenario))
         assert {fate: getattr(report, fate) for fate in FATES} == {fate: counted[fate] for fate in FATES}
 
 

@@ -6,10 +6,10 @@ import argparse
 import os
 import sys
 import time
-from multiprocessing import get_context
 
+from tests.hanging import in_processes
 from tests.simulation.campaign import Failure, play_seed, play_seeds
-from tests.simulation.history import Figures
+from tests.simulation.world import Figures
 
 MOST_SHOWN = 5
 SHARE = 50
@@ -35,12 +35,13 @@ def main() -> int:
         range(first, min(first + SHARE, options.first + options.seeds))
         for first in range(options.first, options.first + options.seeds, SHARE)
     ]
-    with get_context("spawn").Pool(options.jobs) as pool:
-        for figures, found in pool.imap_unordered(play_seeds, shares):
-            total.add(figures)
-            for failure in found[: MOST_SHOWN - len(failures)]:
-                print(failure, flush=True)
-            failures += found
+    for figures, found in in_processes(play_seeds, shares, options.jobs):
+        total.add(figures)
+        for failure in found[: max(0, MOST_SHOWN - len(failures))]:
+            print(failure, flush=True)
+        failures += found
+        if any(one.hangs for one in found):
+            break
     seconds = time.monotonic() - began
     print(f"{total.histories} histories in {seconds:.1f} s with {options.jobs} processes: {total.told()}")
     print(f"{len(failures)} seeds broke a promise: {' '.join(str(one.seed) for one in failures[:50])}")

@@ -11,6 +11,8 @@ import orjson
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
 from bulkdelete.transport import Reply
 from tests.api_model import INTERNAL, INVALID, OK
+from tests.simulation.server_quota import BEYOND, ServerQuota
+from tests.simulation.timing import Served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +85,8 @@ MILD_RATE = 0.1
 class Api:
     """Deletes what it is asked to, but refuses a request with one of *poisoned*.
 
-    *fault_rate* is the share of requests that one of *faults* strikes. Of more than *most_records* it takes nothing.
+    *fault_rate* is the share of requests that one of *faults* strikes. Of more than *most_records* it takes nothing,
+    and nobody is to send it more than *most_sent*.
     With *in_part* it deletes the good records of a request that it refuses; with *once* it refuses what is gone.
     """
 
@@ -96,6 +99,8 @@ class Api:
     most_records: int = MOST_RECORDS
     in_part: bool = False
     once: bool = False
+    most_sent: int = MOST_RECORDS
+    quota: ServerQuota | None = None
     is_dead: bool = False
     """Whether the client is dead: nothing that it does any more reaches the API."""
     forbidden: frozenset[str] = frozenset()
@@ -106,9 +111,20 @@ class Api:
     acknowledged: set[Ids] = field(default_factory=set)
     refused_singly: set[str] = field(default_factory=set)
     in_flight: list[Ids] = field(default_factory=list)
+    paused_until: float = 0.0
+    served: Served = field(default_factory=lambda: Served(0.0))
+    sent_now: set[str] = field(default_factory=set)
+    """What this run sent."""
+
+    def begin_run(self, forbidden: frozenset[str]) -> None:
+        """A client begins, that must send none of *forbidden*."""
+        self.is_dead, self.forbidden = False, forbidden
+        self.served, self.sent_now = Served(self.clock(), paused_until=self.paused_until), set()
+        if self.quota is not None:
+            self.quota.heard_at = None
 
     async def post(self, body: bytes, api_key: str, request_id: str, path: str, leaves: Callable[[], object]) -> Reply:
-        ids = tuple(entry["record_id"] for entry in orjson.loads(body)["delete_data"])
+        ids, began = tuple(entry["record_id"] for entry in orjson.loads(body)["delete_data"]), self.clock()
         if opening := self.dice.choice(OPENING_SECONDS):
             await asyncio.sleep(opening)
         if self.is_dead:
@@ -119,38 +135,61 @@ class Api:
         self.trace.add(f"{len(self.arrivals)}: {len(ids)} from {ids[0]} {name or 'well'}")
         fault = FAULTS.get(name)
         arrives = fault is None or fault.arrives
+        said: Reply | None = None
         if arrives:
             self.seen.update(ids)
+            self.sent_now.update(ids)
             self.in_flight.append(ids)
         try:
-            return await self._answer(ids, fault)
+            said = await self._answer(ids, fault, began)
+            return said
         finally:
+            self.served.struck += fault is not None
+            self.served.answered(ids, self.clock() - began, well=said is not None and said.body is OK.body)
             if arrives:
                 self.in_flight.remove(ids)
 
     def _receive(self, ids: Ids) -> None:
         self.arrivals.append(self.clock())
-        if not 0 < len(ids) <= MOST_RECORDS:
-            self.broken_rules.append(f"a request of {len(ids)} records")
+        if not 0 < len(ids) <= min(self.most_sent, MOST_RECORDS):
+            self.broken_rules.append(f"a request of {len(ids)} records, where a batch holds {self.most_sent}")
         if not self.forbidden.isdisjoint(ids):
             self.broken_rules.append(f"sent though held or invalid: {sorted(self.forbidden.intersection(ids))}")
 
-    async def _answer(self, ids: Ids, fault: Fault | None) -> Reply:
+    async def _answer(self, ids: Ids, fault: Fault | None, began: float) -> Reply:
+        place = None if self.quota is None or (fault and not fault.arrives) else self.quota.take(self.clock())
         await asyncio.sleep(self.dice.choice(LATENCIES))
+        if place is not None and place.is_beyond:
+            self.served.refused += 1
+            if place.was_known(began):
+                self.broken_rules.append(f"a request beyond the quota of which answers told: {place}")
+            await self._alive()
+            return place.told_with(BEYOND, self.clock())
         applies = fault is None or self._applies(fault)
         said = self._delete(ids) if applies else INVALID
         await asyncio.sleep(self.dice.choice(LATENCIES) if fault is None or not fault.seconds else fault.seconds)
         if fault is not None and fault.answer() is not OK:
             said = self._instead(ids, fault)
-        if self.is_dead:
-            await asyncio.Event().wait()
+        await self._alive()
         if isinstance(said, Exception):
             raise said
         if said is OK:
             self.acknowledged.add(ids)
         if said is INVALID and len(ids) == 1:
             self.refused_singly.add(ids[0])
-        return said
+        self._note_pause(said)
+        if place is None:
+            return said
+        self.served.late += place.ends <= self.clock()
+        return place.told_with(said, self.clock())
+
+    async def _alive(self) -> None:
+        if self.is_dead:
+            await asyncio.Event().wait()
+
+    def _note_pause(self, said: Reply) -> None:
+        if seconds := said.headers.get("Retry-After"):
+            self.paused_until = max(self.paused_until, self.clock() + float(seconds))
 
     def _instead(self, ids: Ids, fault: Fault) -> Reply | Exception:
         said = fault.answer()

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.simulation.history import Figures, play
+from tests.hanging import Hangs, bounded
+from tests.simulation.history import play
 from tests.simulation.loop import Trace
 from tests.simulation.scenario import scenario
+from tests.simulation.world import Figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+REPLAY = "python -m tests.simulation --seed"
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
@@ -34,9 +37,10 @@ class Failure:
 
     seed: int
     said: str
+    hangs: bool = False
 
     def __str__(self) -> str:
-        return f"{self.said}\nreplay it: python -m tests.simulation --seed {self.seed}"
+        return f"{self.said}\nreplay it: {REPLAY} {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -62,17 +66,21 @@ def play_seed(seed: int, *, kept: bool = False) -> Played:
     trace = Trace(kept=kept)
     with fresh_folder() as folder, _garbage_kept():
         try:
-            return Played(trace, play(scenario(seed), folder, trace))
-        except Exception:  # noqa: BLE001 - whatever it is, the seed replays it
-            return Played(trace, Failure(seed, traceback.format_exc()))
+            with bounded(f"seed {seed}: {REPLAY} {seed}"):
+                return Played(trace, play(scenario(seed), folder, trace))
+        except (Exception, Hangs) as error:  # noqa: BLE001 - whatever it is, the seed replays it
+            return Played(trace, Failure(seed, traceback.format_exc(), isinstance(error, Hangs)))
 
 
 def play_seeds(seeds: Iterable[int]) -> tuple[Figures, list[Failure]]:
+    """Play the histories of *seeds*; none follows one that hangs, for others may hang too."""
     total, failures = Figures(), []
     for seed in seeds:
         outcome = play_seed(seed).outcome
         if isinstance(outcome, Failure):
             failures.append(outcome)
+            if outcome.hangs:
+                break
         else:
             total.add(outcome)
     return total, failures

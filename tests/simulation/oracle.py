@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from bulkdelete.ledger.schema import ACKNOWLEDGED, PENDING, SETTLED
 from bulkdelete.records import FATES
-from tests.simulation.scenario import INVALID, WINDOW_SECONDS
+from tests.simulation.scenario import INVALID
+from tests.simulation.timing import WINDOW_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tests.simulation.scenario import Scenario
 
 DOUBT = "may already be deleted"
+FEWEST_WRONG, ENOUGH_WRONG = 5, 10
+"""So many records are refused one by one before a file is wrong: where nothing was acknowledged, and where some was."""
 ROUNDING_SECONDS = 1e-5
 
 
@@ -35,6 +38,8 @@ class Image:
     fates: list[str]
     reasons: dict[int, str]
     acknowledged: list[tuple[str, ...]]
+    starts: frozenset[int] = frozenset()
+    """The first row of each batch."""
 
 
 def read(ledger: Path, rows: Sequence[str]) -> Image:
@@ -62,7 +67,8 @@ def read(ledger: Path, rows: Sequence[str]) -> Image:
     spans = [(first, end) for first, end, state in batches if state == ACKNOWLEDGED]
     spans += [(first, end) for first, end, fate in parts if fate == "acknowledged"]
     sent = [tuple(rows[row] for row in range(*span) if row not in aside) for span in spans]
-    return Image(fates, {row: reason for row, _, reason, _ in set_aside}, sent)
+    starts = frozenset(first for first, *_ in batches)
+    return Image(fates, {row: reason for row, _, reason, _ in set_aside}, sent, starts)
 
 
 def check_image(image: Image, scenario: Scenario, api: Api) -> None:
@@ -100,21 +106,35 @@ def check_requests(api: Api, quotas: dict[str, int]) -> None:
             assert requests <= limit, f"{requests} requests within a {unit}, at most {limit} are allowed"
 
 
-def expected(scenario: Scenario) -> list[str]:
-    """Return the fate that each row must end with, by the documented rules alone."""
+def check_bounds(api: Api, limit: int | None, canary: int | None) -> None:
+    """No run sent more than its limit, and nothing left beside a canary of which nobody approved."""
+    assert limit is None or len(api.sent_now) <= limit, f"{len(api.sent_now)} sent, where the limit is {limit}"
+    assert canary is None or len(api.seen) <= canary, f"{len(api.seen)} sent, before a canary of {canary} is approved"
+
+
+def check_wrong(scenario: Scenario, api: Api) -> None:
+    """A file is called wholly wrong only where that may be asked of it, and enough single records were refused."""
+    assert scenario.stops_when_wrong, "a file is called wrong though nobody asks"
+    refused = len(api.refused_singly)
+    enough = ENOUGH_WRONG if api.acknowledged else FEWEST_WRONG
+    assert refused >= enough, f"a file is called wrong after {refused} single records were refused"
+
+
+def expected(scenario: Scenario, starts: frozenset[int] = frozenset()) -> list[str]:
+    """Return the fate that each row must end with, by the documented rules alone; batches also begin at *starts*."""
     fates, batch = [], set()
-    for row in scenario.rows:
-        if row in INVALID:
+    for row, record in enumerate(scenario.rows):
+        if row in starts or len(batch) == scenario.size:
+            batch = set()
+        if record in INVALID:
             fates.append("invalid")
-        elif row in scenario.held:
+        elif record in scenario.held:
             fates.append("held")
-        elif row in batch:
+        elif record in batch:
             fates.append("duplicate")
         else:
-            batch.add(row)
-            fates.append("rejected" if row in scenario.poisoned else "acknowledged")
-            if len(batch) == scenario.size:
-                batch = set()
+            batch.add(record)
+            fates.append("rejected" if record in scenario.poisoned else "acknowledged")
     return fates
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random
 from typing import Literal
 
 from bulkdelete.settings import Settings
-from tests.simulation.api import FAULTS, HARD, LONG_PAUSE_SECONDS, MOST_RECORDS, TIMEOUT_SECONDS
+from tests.simulation.api import FAULTS, HARD, MOST_RECORDS
+from tests.simulation.timing import WINDOW_SECONDS
 
 INVALID = ("5.4e+17", "a b")
+PATIENT: dict[str, dict[str, object]] = {"flow": {"wait": True}, "retry": {"max_attempts": 8}}
 FIRST_ID = 541_278_230_707_963_208
 Act = Literal["cut", "cancel", "stop", "none"]
-WINDOW_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,15 @@ class Blow:
     share: float
     holds_more: tuple[str, ...] = ()
     again: int = 0
+
+
+@dataclass(frozen=True)
+class ToldQuota:
+    """The API takes *limit* requests in each window of so many *seconds*, and says so; *dated*: with its time."""
+
+    limit: int
+    seconds: int
+    dated: bool
 
 
 @dataclass(frozen=True)
@@ -46,19 +56,59 @@ class Scenario:
     once: bool = False
     is_spooled: bool = False
     blows: tuple[Blow, ...] = ()
+    canary: int | None = None
+    limit: int | None = None
+    most_seconds: float | None = None
+    """The setting ``stop.max_duration_seconds``."""
+    stops_when_wrong: bool = False
+    told: ToldQuota | None = None
+    is_calm_at_end: bool = False
+    """Whether no fault at all strikes the last run."""
 
     def dice(self, purpose: object) -> Random:
         return Random(f"{self.seed} {purpose}")
 
     @cached_property
     def settings(self) -> Settings:
-        return Settings.from_mapping(self.sections)
+        return self._settings(stop={"limit": self.limit, "max_duration_seconds": self.most_seconds})
 
     @cached_property
     def patient_settings(self) -> Settings:
-        """Those of a run that waits for whatever it must, and tries often enough."""
-        flow, retry = {**self.sections["flow"], "wait": True}, {**self.sections["retry"], "max_attempts": 8}
-        return Settings.from_mapping({**self.sections, "flow": flow, "retry": retry})
+        """Those of a run that waits for whatever it must, tries often enough, and sends all that is left."""
+        return self._settings(**PATIENT)
+
+    @cached_property
+    def bounded_settings(self) -> Settings:
+        """Those of a patient run that need not send all."""
+        return self._settings(**PATIENT, stop={"limit": self.limit, "max_duration_seconds": self.most_seconds})
+
+    @cached_property
+    def trusting_settings(self) -> Settings:
+        """Those of a patient run that takes no file for wrong."""
+        return self._settings(**PATIENT, splitting={"stop_when_wholly_wrong": False})
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a run may end before all is sent, without a fault of anybody's."""
+        return bool(self.canary or self.limit or self.most_seconds or self.stops_when_wrong)
+
+    @property
+    def cuts_anew(self) -> bool:
+        """Whether batches may end where a run had sent enough."""
+        return bool(self.canary or self.limit)
+
+    def _settings(self, **more: dict[str, object]) -> Settings:
+        sections = {name: {**values, **more.get(name, {})} for name, values in self.sections.items()}
+        if self.stops_when_wrong:
+            sections["splitting"] = {"stop_when_wholly_wrong": True, **more.get("splitting", {})}
+        if self.canary:
+            sections["canary"] = {"records": self.canary}
+        return Settings.from_mapping(sections)
+
+    @property
+    def is_told_by_rich(self) -> bool:
+        """Whether what is raised is also told by rich, which takes long."""
+        return self.seed % 25 == 0
 
     @property
     def mild_faults(self) -> tuple[str, ...]:
@@ -69,19 +119,13 @@ class Scenario:
     def quotas(self) -> dict[str, int]:
         return self.settings.flow.quotas
 
-    @property
-    def longest_seconds(self) -> float:
-        """Within so much virtual time an undisturbed run ends, whatever was before it: twice what quotas make it.
-
-        A run that died may have heard before that nothing is wanted for an hour.
-        """
-        requests = 30 + len(self.rows) * 3
-        quota = sum((requests // limit + 2) * WINDOW_SECONDS[unit] for unit, limit in self.quotas.items())
-        pause = LONG_PAUSE_SECONDS if "40008 for an hour" in self.faults else 0
-        return 600 + 2 * quota + pause + (requests * TIMEOUT_SECONDS if self.faults else 0)
-
 
 def scenario(seed: int) -> Scenario:
+    """Return what *seed* stands for; what came later has dice of its own, so that old seeds stay what they were."""
+    return _with_more(_scenario(seed), Random(f"{seed} more"))
+
+
+def _scenario(seed: int) -> Scenario:
     dice = Random(f"{seed} scenario")
     size = dice.choice((1, 2, 3, 4, 5, 8))
     count = dice.randrange(1, 9 * size + 4)
@@ -113,6 +157,23 @@ def scenario(seed: int) -> Scenario:
         dice.random() < 0.2,
         blows,
     )
+
+
+def _with_more(plain: Scenario, dice: Random) -> Scenario:
+    kind = dice.random()
+    told = ToldQuota(dice.choice((2, 5, 20)), dice.choice((1, 10, 60)), dice.random() < 0.7)
+    more = replace(plain, told=told if dice.random() < 0.15 else None, is_calm_at_end=dice.random() < 0.5)
+    most = max(1, len(plain.rows))
+    if kind < 0.13:
+        more = replace(more, canary=dice.randrange(1, most + 1))
+    if kind < 0.04 or 0.13 <= kind < 0.22:
+        more = replace(more, limit=dice.randrange(1, most + 1))
+    if 0.22 <= kind < 0.3:
+        more = replace(more, most_seconds=dice.choice((0.3, 1.0, 3.0, 30.0)))
+    if 0.3 <= kind < 0.42:
+        wrong = frozenset(plain.rows).difference(INVALID, plain.held) if dice.random() < 0.4 else plain.poisoned
+        more = replace(more, poisoned=wrong, stops_when_wrong=True)
+    return more
 
 
 def _sections(dice: Random, size: int) -> dict[str, dict[str, object]]:

@@ -1,0 +1,278 @@
+"""One job, one API and one folder, over as many runs as it takes: each run is looked at from all sides.
+
+A cut is a SIGKILL: the files are taken as they are between two steps, what the process does after that reaches nobody,
+and the next run finds those files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulkdelete.attempts import Attempts
+from bulkdelete.credentials import Credentials
+from bulkdelete.errors import FatalAnswer
+from bulkdelete.job import Job
+from bulkdelete.ledger.lock import holder
+from bulkdelete.limiter import Limiter
+from bulkdelete.orders import Order
+from bulkdelete.records import Ended
+from bulkdelete.settings import CanarySettings
+from bulkdelete.sources import from_iterable, open_source
+from tests.secrets import as_told, assert_nowhere, everything_logged
+from tests.simulation import oracle
+from tests.simulation.api import KEY, TABLE, Api
+from tests.simulation.loop import Clock, SimulatedLoop, Trace
+from tests.simulation.scenario import INVALID, Blow, Scenario
+from tests.simulation.server_quota import ServerQuota
+from tests.simulation.timing import most_seconds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bulkdelete.records import Report
+    from bulkdelete.settings import Settings
+
+GAPS_SECONDS = (0.0, 0.5, 7.0, 100.0, 4000.0)
+NO_BLOW = Blow("none", 0.0)
+
+
+@dataclass
+class Figures:
+    """What happened in some histories, counted."""
+
+    histories: int = 0
+    runs: int = 0
+    steps: int = 0
+    requests: int = 0
+    rows: int = 0
+    beyond_quota: int = 0
+    acts: dict[str, int] = field(default_factory=lambda: {"cut": 0, "cancel": 0, "stop": 0})
+    endings: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Figures) -> None:
+        self.histories += other.histories
+        self.runs += other.runs
+        self.steps += other.steps
+        self.requests += other.requests
+        self.rows += other.rows
+        self.beyond_quota += other.beyond_quota
+        self.endings.update(other.endings)
+        for act, times in other.acts.items():
+            self.acts[act] += times
+
+    def told(self) -> str:
+        acts = ", ".join(f"{times} times {act}" for act, times in self.acts.items())
+        endings = ", ".join(f"{times} times {ended}" for ended, times in sorted(self.endings.items()))
+        requests = f"{self.requests} requests, {self.beyond_quota} of them beyond the API's quota"
+        return f"{self.runs} runs, {self.steps} steps, {self.rows} rows, {requests}; {acts}; they ended {endings}"
+
+
+class World:
+    """One job, one API and one folder, over as many runs as it takes."""
+
+    def __init__(  # noqa: PLR0913 - a world is all of that
+        self, scenario: Scenario, folder: Path, name: str, trace: Trace, *, faults: bool, durable: bool = True
+    ) -> None:
+        self.scenario, self.name, self.trace, self._durable = scenario, name, trace, durable
+        self.folder, self.image = folder / name, folder / f"{name} image"
+        self.folder.mkdir()
+        self.source = folder / f"{name}.txt"
+        self.source.write_text("".join(f"{row}\n" for row in scenario.rows))
+        self.ledger = self.folder / "purge.db"
+        self.clock = Clock()
+        self.held = scenario.held
+        self.api = Api(
+            self.clock,
+            scenario.dice(f"{name} api"),
+            trace,
+            scenario.poisoned,
+            scenario.faults if faults else (),
+            scenario.fault_rate,
+            scenario.most_records,
+            scenario.in_part,
+            scenario.once,
+            most_sent=scenario.size,
+            quota=ServerQuota(scenario.told) if scenario.told else None,
+        )
+        self._dice = scenario.dice(f"{name} order")
+        self._judgement = scenario.dice(f"{name} judgement")
+        self.figures = Figures()
+        self.steps, self.seconds, self.most_seconds = 0, 0.0, 0.0
+        self.is_approved = scenario.canary is None
+        self._raised: BaseException | None = None
+        self._executor_seconds = 0.0
+        self.approves: bool | None = None
+        """Whether a canary is approved; ``None``: the dice say it."""
+        self.was_cut = False
+
+    def run(
+        self, blow: Blow = NO_BLOW, step: int = 0, *, patient: bool = False, settings: Settings | None = None
+    ) -> Report | None:
+        """Run the job once and check what it left; return its report, ``None`` where it gave none."""
+        scenario, api = self.scenario, self.api
+        self.held |= frozenset(blow.holds_more)
+        api.begin_run(self.held.union(INVALID))
+        api.served.is_alone = not self.is_approved
+        settings = settings or (scenario.patient_settings if patient else scenario.settings)
+        limiter = Limiter(settings.flow, self.clock, self._dice.random)
+        self.trace.add(f"{self.name} run, {blow.act} at {step}")
+        self._raised = None
+        with everything_logged() as logged:
+            report = self._drive(self._job(settings, limiter), limiter, blow, step)
+        self.most_seconds = most_seconds(
+            scenario, api.served, self._executor_seconds, api.arrivals, was_cut=self.was_cut
+        )
+        self._search_for_the_key(logged, report)
+        self._restore(report)
+        oracle.check_requests(api, scenario.quotas if self._durable else {})
+        oracle.check_bounds(api, settings.stop.limit, None if self.is_approved else scenario.canary)
+        self.trace.add(f"{report and report.ended}")
+        self.figures.endings[report.ended.value if report is not None else "without a report"] += 1
+        self.figures.beyond_quota += api.served.refused
+        if self._durable:
+            self._check_ledger(report)
+        elif report is not None:
+            assert report.balanced
+        return report
+
+    def _job(self, settings: Settings, limiter: Limiter) -> Job:
+        rows = self.scenario.rows
+        source = from_iterable(list(rows)) if self.scenario.is_spooled else open_source(self.source)
+        holds = (from_iterable(sorted(self.held)),) if self.held else ()
+        order = Order(TABLE, source, self.ledger, holds, check=self._judge)
+        if not self._durable:  # nor is there a canary then
+            order = replace(order, ledger=None, check=None)
+            settings = settings.model_copy(update={"canary": CanarySettings()})
+        attempts = Attempts(self.api, limiter, Credentials(KEY), wall_clock=self.clock)
+        return Job(order, settings, attempts, limiter)
+
+    async def _judge(self, report: Report) -> bool:
+        """Look at a canary."""
+        came = report.canary
+        assert came is not None
+        assert report.ended is Ended.CANARY, report
+        assert came.sent == came.acknowledged + came.rejected + came.unresolved, came
+        assert not self.is_approved or self.was_cut, "asked again, though it was approved"
+        seconds = self._judgement.choice((0, 0.1))
+        await asyncio.sleep(seconds)
+        self.api.served.judged_seconds += seconds
+        approves = self.approves or (self.approves is None and self._judgement.random() < 0.5)
+        self.is_approved |= approves
+        self.api.served.is_alone = not approves
+        return approves
+
+    def _search_for_the_key(self, logged: list[str], report: Report | None) -> None:
+        """The key is in no file, also of an image, in nothing logged, in no report, and nowhere in what was raised."""
+        texts = ["\n".join(logged)]
+        if report is not None:
+            texts += repr(report), repr(report.failures), orjson.dumps(report.as_dict())
+        if self._raised is not None:
+            texts += as_told(self._raised, by_rich=self.scenario.is_told_by_rich)
+        assert_nowhere(KEY, [path for path in (self.folder, self.image) if path.exists()], texts)
+
+    def _check_ledger(self, report: Report | None) -> None:
+        image = oracle.read(self.ledger, self.scenario.rows)
+        self.trace.add(str(image.fates))
+        oracle.check_image(image, self.scenario, self.api)
+        if report is not None:
+            oracle.check_report(report, image)
+
+    def _drive(self, job: Job, limiter: Limiter, blow: Blow, step: int) -> Report | None:
+        acted, self.steps = False, 0
+
+        def on_step(number: int) -> None:
+            nonlocal acted
+            self.steps += not main.done()
+            if number == step and not main.done():
+                acted = True
+                self._act(blow, job, main)
+            elif acted and number == step + blow.again:
+                main.cancel()
+
+        loop = self.clock.loop = SimulatedLoop(self._dice, self.trace, on_step)
+        main = loop.create_task(job.run())
+        report = None
+        try:
+            loop.run_until_complete(asyncio.wait({main}))
+            report = self._ending(main, cancelled=acted and blow.act in {"cut", "cancel"})
+            left = [task.get_name() for task in asyncio.all_tasks(loop)]
+            assert not left, f"tasks are left behind: {left}"
+            assert not limiter.in_flight, f"{limiter.in_flight} permits are left behind"
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            self.figures.runs += 1
+            self.figures.steps += loop.steps
+            self.seconds, self._executor_seconds = loop.time(), loop.executor_seconds
+            loop.close()
+        assert not loop.complaints, loop.complaints
+        assert holder(self.ledger) is None, "the lock is left behind"
+        if acted and blow.act != "none":
+            self.figures.acts[blow.act] += 1
+        return report
+
+    def _act(self, blow: Blow, job: Job, main: asyncio.Task[Report]) -> None:
+        self.was_cut |= blow.act in {"cut", "cancel"}
+        if blow.act == "cut":
+            shutil.copytree(self.folder, self.image)
+            self.api.lose_client()
+            main.cancel()
+        elif blow.act == "cancel":
+            main.cancel()
+        elif blow.act == "stop":
+            job.stop("SIGTERM received")
+
+    def _ending(self, main: asyncio.Task[Report], *, cancelled: bool) -> Report | None:
+        if cancelled:
+            assert main.cancelled(), f"the cancellation is swallowed: {main}"
+            try:
+                main.result()
+            except asyncio.CancelledError as error:
+                self._raised = error
+            return None
+        assert not main.cancelled(), "a cancellation comes from nowhere"
+        problem = main.exception()
+        if problem is None:
+            return main.result()
+        self._raised = problem
+        if isinstance(problem, FatalAnswer):
+            return problem.report
+        raise problem
+
+    def _restore(self, report: Report | None) -> None:
+        """Put the image of a cut in place of what is there, and let some time pass."""
+        if self.image.exists():
+            shutil.rmtree(self.folder)
+            self.image.rename(self.folder)
+        resume_at = None if report is None else report.resume_at_unix_seconds
+        waits = 0.0 if resume_at is None else max(0.0, resume_at - self.clock())
+        self.clock.leave(max(waits, self._dice.choice(GAPS_SECONDS)))
+
+    def run_to_end(self) -> Report:
+        """Run once more, undisturbed and with few faults or none: nothing remains then, and that within its time."""
+        self.approves = True
+        report = self.run(patient=True)
+        self.check_time()
+        if report is not None and report.ended is Ended.WHOLLY_WRONG:
+            oracle.check_wrong(self.scenario, self.api)
+            report = self.run(settings=self.scenario.trusting_settings)
+            self.check_time()
+        is_done = report is not None and report.ended is Ended.COMPLETE and not report.remaining
+        assert is_done, f"an undisturbed run does not end the job: {report}"
+        return report
+
+    def check_time(self) -> None:
+        """The last run took no longer than it had to."""
+        most = self.most_seconds
+        assert self.seconds <= most, f"an undisturbed run took {self.seconds:.2f} s, more than {most:.2f}"
+
+    def check_end(self) -> None:
+        """Each row has ended as it had to."""
+        scenario, image = self.scenario, oracle.read(self.ledger, self.scenario.rows)
+        wanted = oracle.expected(scenario, image.starts if scenario.cuts_anew else frozenset())
+        oracle.check_same(image, wanted, scenario, self.api, self.held - scenario.held)
