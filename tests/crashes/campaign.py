@@ -149,6 +149,10 @@ class Job:
         self._seen = seen
         return seen
 
+    def loses_its_last_commit(self) -> None:
+        """Forget what was acknowledged: the last commit, which nobody was told of, may be gone by right."""
+        self._seen = oracle.Seen()
+
     async def sends(self, requests: int, process: asyncio.subprocess.Process) -> None:
         """Wait until the emulator got so many more *requests*."""
         requests += self.emulator.requests
