@@ -25,7 +25,11 @@ BulkDeleteError                 has .report, the report so far, where a job had 
 
 from __future__ import annotations
 
-from typing import Any
+import errno
+from typing import Any, Final
+
+RAISE_THE_LIMIT: Final = "raise the limit (ulimit -n)"
+"""What helps where :func:`is_out_of_files`."""
 
 
 class BulkDeleteError(Exception):
@@ -130,3 +134,8 @@ class ConnectionRefusedForGood(AttemptError):
 
 class RecordsFailed(BulkDeleteError):
     """Some rows of a finished job are not acknowledged; ``report`` says how many of which fate."""
+
+
+def is_out_of_files(error: BaseException) -> bool:
+    """Return whether *error* is that of a process, or a machine, that may open nothing more."""
+    return isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}

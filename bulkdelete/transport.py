@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 import aiohttp
 
 from bulkdelete import protocol
-from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent, SettingsError
+from bulkdelete.errors import (
+    RAISE_THE_LIMIT,
+    AnswerLost,
+    ConnectionRefusedForGood,
+    NotSent,
+    SettingsError,
+    is_out_of_files,
+)
 from bulkdelete.masking import masked
 from bulkdelete.version import VERSION
 
@@ -217,7 +224,8 @@ def _tls(ca_file: str) -> ssl.SSLContext:
 def _said(error: BaseException) -> str:
     """Return what the system says of an error of connecting: never the error's own text, which may hold headers."""
     strerror = getattr(error, "strerror", None)
-    return strerror if isinstance(strerror, str) else type(error).__name__
+    said = strerror if isinstance(strerror, str) else type(error).__name__
+    return f"{said}: {RAISE_THE_LIMIT}" if is_out_of_files(error) else said
 
 
 def _name(error: BaseException) -> str:

@@ -54,12 +54,10 @@ class _Commands(click.Group):
             ctx.exit(_SIGPIPE_EXIT)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except OSError as error:
-            if error.errno not in _OUTPUT_IS_FULL:
-                raise
-            talking.say(f"bulkdelete: the output cannot be written: {error.strerror}")
-            ctx.exit(exits.PERSON_NEEDED)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, it is ours, and it has an exit code
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it has an exit code, and not Python's 1
+            if isinstance(fault, OSError) and fault.errno in _OUTPUT_IS_FULL:
+                talking.say(f"bulkdelete: the output cannot be written: {fault.strerror}")
+                ctx.exit(exits.PERSON_NEEDED)
             complain(fault)
             ctx.exit(exits.of_error(fault))
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bulkdelete.errors import SourceChanged, SourceError, SourceRefused
+from bulkdelete.errors import RAISE_THE_LIMIT, SourceChanged, SourceError, SourceRefused, is_out_of_files
 from bulkdelete.records import Defect, Rows
 from bulkdelete.sources.lines import read_blocks
 from bulkdelete.sources.streams import BLOCK_BYTES, RawStream, open_raw, open_stream
@@ -112,10 +112,11 @@ class FileSource:
                     row += len(items)
                 self._check_unchanged(stream.stamp(), as_it_was, row)
         except (OSError, DamagedError) as error:
+            mend = RAISE_THE_LIMIT if is_out_of_files(error) else "mend the file"
             taken = "The rows before it are whole, and nothing after them was taken" if row else "No row was taken"
             raise SourceError(
                 f"{self.name}: reading broke off before row {row}: {_said(error)}. "
-                f"{taken}. Mend the file, and run the same command again"
+                f"{taken}. {mend[0].upper()}{mend[1:]}, and run the same command again"
             ) from error
 
     def _refusing_reports(self, blocks: Iterator[Block | Defect]) -> Iterator[Block | Defect]:

@@ -1,44 +1,55 @@
-"""``python -m tests.crashes --kills 500``: the crash campaign, and its figures."""
+"""``python -m tests.crashes --kills 500``: the crash campaign, and its figures.
+
+With ``--adversity`` it kills nothing: it plays the tests of what else may befall a job, also the long ones.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 import traceback
+from typing import TYPE_CHECKING
 
-from tests.crashes.campaign import Figures, killed_at_every_step, killed_at_random_moments, uninterrupted
+import pytest
+
+from tests.crashes.campaign import SEED_VARIABLE, Figures, killed_at_every_step, killed_so_often
+from tests.crashes.launcher import STEPS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ADVERSITY = ("tests/crashes", "--ignore", "tests/crashes/test_crashes.py", "tests/acceptance/test_dying.py")
 
 
-async def campaign(kills: int, seed: int, figures: Figures) -> int:
-    """Kill jobs *kills* times at random moments, then at every step; return the exit code."""
-    await uninterrupted(figures, seed)
-    number = seed
-    step = "--steps"
+async def campaign(kills: int, seed: int, steps: Sequence[str], figures: Figures) -> int:
+    """Kill jobs *kills* times at random moments, then at every one of *steps*; return the exit code."""
     try:
-        while figures.crashes < kills:
-            number, step = number + 1, ""
-            await killed_at_random_moments(figures, number, kills - figures.crashes)
-        number, step = seed, "--steps"
-        await killed_at_every_step(figures, seed)
-    except Exception:  # noqa: BLE001 - whatever it is, the seed plays it again
-        traceback.print_exc()
-        again = f"--seed {seed} --kills 0" if step else f"--seed {number - 1} --kills 30"
-        sys.stdout.write(f"it failed after {figures.crashes} crashes; again: python -m tests.crashes {again}\n")
+        await killed_so_often(figures, seed, kills)
+        await killed_at_every_step(figures, seed, steps)
+    except Exception:  # noqa: BLE001 - whatever it is, its last line is the command that plays it again
+        sys.stdout.write(f"it failed after {figures.crashes} crashes:\n{traceback.format_exc()}")
         return 1
     return 0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.crashes", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.crashes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=500, help="so many kills at random moments; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--steps", nargs="*", choices=STEPS, default=STEPS, help="kill at these too; default: all")
+    parser.add_argument("--adversity", nargs="*", metavar="TEST", help="play these tests instead; default: all")
     given = parser.parse_args()
+    if given.adversity is not None:
+        os.environ[SEED_VARIABLE] = str(given.seed)
+        sys.exit(pytest.main([*(given.adversity or ADVERSITY), "-m", "campaign or not campaign"]))
     figures, began = Figures(), time.monotonic()
-    code = asyncio.run(campaign(given.kills, given.seed, figures))
-    if not code:
-        sys.stdout.write(f"{figures}; {time.monotonic() - began:.0f} s\n")
+    code = asyncio.run(campaign(given.kills, given.seed, given.steps, figures))
+    sys.stdout.write(f"{figures}; {time.monotonic() - began:.0f} s\n")
     sys.exit(code)
 
 

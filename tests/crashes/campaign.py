@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
+import shlex
 import tempfile
 import time
 from collections import Counter
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +21,7 @@ from tests.crashes.launcher import ONLY_IN_A_NEW_LEDGER, STEPS
 from tests.secrets import assert_nowhere
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 
     from tests.acceptance.command import Finished
 
@@ -30,6 +32,8 @@ MOST_TRIES = 6
 MOST_TWICE = 2 * oracle.CONCURRENCY * oracle.BATCH_SIZE  # the workers are twice as many as the permits
 MOST_HITS = 6
 MOST_REQUESTS = 12
+SEED_VARIABLE = "CRASHES_SEED"
+"""Gives the tests of adversity another seed."""
 RETRIES = "[retry]\nfirst_backoff_seconds = 0.01\nmax_attempts = 30\n"
 
 
@@ -54,20 +58,21 @@ class Figures:
     rows_sent_twice: int = 0
     most_sent_twice: int = 0
     life_seconds: float = LIFE_SECONDS
+    counts: oracle.Counts = field(default_factory=oracle.Counts)
 
     def __str__(self) -> str:
         mean = self.rows_sent_twice / max(1, self.crashes)
         return (
-            f"{self.crashes} crashes survived in {self.jobs} jobs of {oracle.ROWS} rows; rows lost 0; "
-            f"rows sent twice per crash {mean:.1f}, at most {self.most_sent_twice}; integrity_check failures 0"
+            f"{self.crashes} crashes survived in {self.jobs} jobs of {oracle.ROWS} rows; {self.counts}; "
+            f"rows sent twice per crash {mean:.1f}, at most {self.most_sent_twice}"
         )
 
 
-def job_of(folder: Path, base_url: str, *program: object) -> Command:
-    """The command of the campaign's job in *folder*; *program* launches it."""
+def job_of(folder: Path, base_url: str, *program: object, words: Sequence[object] = ()) -> Command:
+    """The command of the campaign's job in *folder*, with more *words*; *program* launches it."""
     job = ("ids.csv", "--table-id", TABLE_ID, "--base-url", base_url, "--ledger", "purge.db", "--yes", "--json")
     more = ("--holds", "held.txt", "--batch-size", oracle.BATCH_SIZE, "--concurrency", oracle.CONCURRENCY)
-    return Command(folder, "run", *job, *more, "-c", "purge.toml", program=program or ("-m", "bulkdelete"))
+    return Command(folder, "run", *job, *more, "-c", "purge.toml", *words, program=program or ("-m", "bulkdelete"))
 
 
 def lay_out(folder: Path, emulator: Emulator) -> None:
@@ -86,10 +91,17 @@ class Job:
     def __init__(self, folder: Path, emulator: Emulator, figures: Figures) -> None:
         self.folder, self.emulator, self._figures = folder, emulator, figures
         self._logged = 0
+        self._seen = oracle.Seen()
+        self.words: Sequence[object] = ()
         self.done = False
 
-    def command(self, *program: object) -> Command:
-        return job_of(self.folder, self.emulator.base_url, *program)
+    def command(self, *program: object, words: Sequence[object] = ()) -> Command:
+        return job_of(self.folder, self.emulator.base_url, *program, words=(*self.words, *words))
+
+    def settings(self, toml: str) -> None:
+        """Add *toml* to the job's settings."""
+        with (self.folder / "purge.toml").open("a") as settings:
+            settings.write(toml)
 
     async def is_killed_after(self, seconds: float, requests: int = 0) -> bool:
         """Kill a run so many *seconds* after its start, or after the emulator got so many *requests* of it."""
@@ -123,16 +135,23 @@ class Job:
         assert ended.code == 1, ended.everything
         counts = Counter(oracle.FATES.values())
         assert fates(ended.report) == {"acknowledged": oracle.ROWS - counts.total(), **counts}
-        oracle.check_end(seen, self.emulator)
+        oracle.check_end(seen, self.emulator, self._figures.counts)
         self.done = True
         return False
 
     async def checked(self) -> oracle.Seen:
         """Check what must hold whenever nothing runs, and return what there is."""
         await self._answered()
-        seen = oracle.look(self.folder / "purge.db")
-        oracle.check(seen, self.emulator)
+        counts = self._figures.counts
+        seen = oracle.look(self.folder / "purge.db", counts)
+        oracle.check(seen, self.emulator, counts)
+        oracle.check_later(seen, self._seen, counts)
+        self._seen = seen
         return seen
+
+    def loses_its_last_commit(self) -> None:
+        """Forget what was acknowledged: the last commit, which nobody was told of, may be gone by right."""
+        self._seen = oracle.Seen()
 
     async def sends(self, requests: int, process: asyncio.subprocess.Process) -> None:
         """Wait until the emulator got so many more *requests*."""
@@ -187,6 +206,34 @@ async def uninterrupted(figures: Figures, seed: int) -> None:
         figures.life_seconds = time.monotonic() - began
 
 
+def playing_again(*words: object) -> str:
+    """Return what plays a part of the campaign once more."""
+    return "again: " + shlex.join(["python", "-m", "tests.crashes", *map(str, words)])
+
+
+@contextmanager
+def played_again_by(*words: object) -> Iterator[None]:
+    """Let whatever fails in the block say the command that plays it again."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(playing_again(*words))
+        raise
+
+
+async def killed_so_often(figures: Figures, seed: int, kills: int) -> None:
+    """Kill jobs at random moments, together so often as *kills* says; a job of its own seed for each that got done."""
+    if kills:
+        with played_again_by("--seed", seed, "--kills", kills, "--steps"):
+            await uninterrupted(figures, seed)
+    for number in itertools.count(seed):
+        left = kills - figures.crashes
+        if left <= 0:
+            break
+        with played_again_by("--seed", number, "--kills", left, "--steps"):
+            await killed_at_random_moments(figures, number + 1, left)
+
+
 async def killed_at_random_moments(figures: Figures, seed: int, most: int) -> None:
     """Kill one job at random moments until it is done, at most *most* times.
 
@@ -205,6 +252,11 @@ async def killed_at_random_moments(figures: Figures, seed: int, most: int) -> No
 
 async def killed_at_every_step(figures: Figures, seed: int, steps: Collection[str] = STEPS) -> None:
     """Kill jobs before and after every one of *steps*, each at some hit of it."""
+    with played_again_by("--seed", seed, "--kills", 0, "--steps", *steps):
+        await _killed_at_every_step(figures, seed, steps)
+
+
+async def _killed_at_every_step(figures: Figures, seed: int, steps: Collection[str]) -> None:
     chance = random.Random(seed)
     left = [At(step, when, chance.randint(1, MOST_HITS)) for step in steps for when in ("before", "after")]
     chance.shuffle(left)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROWS, BATCH_SIZE, CONCURRENCY = 400, 20, 4
 INVALID, HELD, POISONED, DUPLICATE = {7: "a b", 151: "c d"}, (33, 150, 399), (71, 222), {90: 85}
-_ACKNOWLEDGED = "SELECT first_row, end_row FROM {} WHERE {}"
+_SPANS = "SELECT first_row, end_row FROM {} WHERE {}"
 
 
 def source_rows() -> list[str]:
@@ -40,15 +40,43 @@ FATES |= dict.fromkeys(DUPLICATE, "duplicate")
 
 
 @dataclass
+class Counts:
+    """What was looked for, and how often it was found; each is counted before it is asserted."""
+
+    ledgers: int = 0
+    unsound: int = 0
+    acknowledged: int = 0
+    untrue: int = 0
+    """Acknowledged, and never applied."""
+    forgotten: int = 0
+    """Acknowledged in an earlier look, and not in a later one."""
+    pending: int = 0
+    asked_for: int = 0
+    """Pending, which is certainly not sent, and yet sent."""
+    ended_rows: int = 0
+    lost: int = 0
+    """At the end of a job neither acknowledged nor kept."""
+
+    def __str__(self) -> str:
+        sound = f"{self.unsound} of them damaged" if self.unsound else "all ok"
+        return (
+            f"{self.untrue} of {self.acknowledged:,} rows acknowledged and not applied, {self.forgotten} forgotten "
+            f"again; {self.lost} of {self.ended_rows:,} rows of ended jobs lost; {self.asked_for} of "
+            f"{self.pending:,} pending rows sent; integrity_check of {self.ledgers} ledgers: {sound}"
+        )
+
+
+@dataclass
 class Seen:
-    """What a look found: acknowledged ids, the fates of the other rows, and the ids of all stored ranges."""
+    """What a look found: acknowledged and pending ids, the fates of the other rows, the ids of all stored ranges."""
 
     acknowledged: set[str] = field(default_factory=set)
     fates: dict[int, str] = field(default_factory=dict)
     intended: set[str] = field(default_factory=set)
+    pending: set[str] = field(default_factory=set)
 
 
-def look(ledger: Path) -> Seen:
+def look(ledger: Path, counts: Counts) -> Seen:
     """Read a copy of the ledger, so that the looking mends nothing; assert that the copy is sound."""
     if not ledger.exists():
         return Seen()
@@ -66,32 +94,53 @@ def look(ledger: Path) -> Seen:
         return Seen()
     assert not found.problems.count, found.problems.shown
     with closing(sqlite3.connect(copy)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        integrity = connection.execute("PRAGMA integrity_check").fetchall()
+        counts.ledgers += 1
+        counts.unsound += integrity != [("ok",)]
+        assert integrity == [("ok",)]
         fates = dict(connection.execute("SELECT row, fate FROM row"))
         (end_row,) = connection.execute("SELECT coalesce(max(end_row), 0) FROM batch").fetchone()
-        spans = connection.execute(_ACKNOWLEDGED.format("batch", "state = 1")).fetchall()
-        spans += connection.execute(_ACKNOWLEDGED.format("part", "fate = 'acknowledged'")).fetchall()
-    acknowledged = {SOURCE[row] for span in spans for row in range(*span) if row not in fates}
-    return Seen(acknowledged, fates, set(SOURCE[:end_row]))
+        spans = connection.execute(_SPANS.format("batch", "state = 1")).fetchall()
+        spans += connection.execute(_SPANS.format("part", "fate = 'acknowledged'")).fetchall()
+        pending = connection.execute(_SPANS.format("batch", "state = 4")).fetchall()
+    acknowledged, left = (
+        {SOURCE[row] for span in some for row in range(*span) if row not in fates} for some in (spans, pending)
+    )
+    return Seen(acknowledged, fates, set(SOURCE[:end_row]), left - acknowledged)
 
 
-def check(seen: Seen, emulator: Emulator) -> None:
+def check(seen: Seen, emulator: Emulator, counts: Counts) -> None:
     """Assert that no result is false, and that what was sent was meant and had its intent."""
     remaining = set(emulator.remaining(TABLE_ID))
     untrue = seen.acknowledged & remaining
+    counts.acknowledged += len(seen.acknowledged)
+    counts.untrue += len(untrue)
     assert not untrue, f"acknowledged, and not applied: {sorted(untrue)[:5]}"
     assert remaining >= set(STAY), f"gone, and never meant: {sorted(set(STAY) - remaining)[:5]}"
     asked = {entry["record_id"] for request in emulator.log for entry in request.entries}
     assert not asked & NEVER_SENT, f"sent, and held or invalid: {sorted(asked & NEVER_SENT)[:5]}"
     assert asked <= seen.intended, f"sent without an intent: {sorted(asked - seen.intended)[:5]}"
+    sent = seen.pending & asked
+    counts.pending += len(seen.pending)
+    counts.asked_for += len(sent)
+    assert not sent, f"pending, and sent: {sorted(sent)[:5]}"
     for row, fate in seen.fates.items():
         assert FATES.get(row) == fate, f"row {row} is {fate}, and not {FATES.get(row, 'acknowledged')}"
 
 
-def check_end(seen: Seen, emulator: Emulator) -> None:
+def check_later(seen: Seen, before: Seen, counts: Counts) -> None:
+    """Assert that what was acknowledged *before* still is."""
+    forgotten = before.acknowledged - seen.acknowledged
+    counts.forgotten += len(forgotten)
+    assert not forgotten, f"acknowledged before, and not any more: {sorted(forgotten)[:5]}"
+
+
+def check_end(seen: Seen, emulator: Emulator, counts: Counts) -> None:
     """Assert that the job ended as one that nothing interrupts."""
-    check(seen, emulator)
-    assert seen.fates == FATES
+    check(seen, emulator, counts)
     lost = set(SOURCE) - NEVER_SENT - REJECTED - seen.acknowledged
+    counts.ended_rows += ROWS
+    counts.lost += len(lost)
     assert not lost, f"neither acknowledged nor kept: {sorted(lost)[:5]}"
+    assert seen.fates == FATES
     assert sorted(emulator.remaining(TABLE_ID)) == STAY

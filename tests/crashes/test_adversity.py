@@ -5,29 +5,28 @@ from __future__ import annotations
 import asyncio
 import signal
 import sqlite3
+import struct
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bulkdelete.emulator import Emulator
+from bulkdelete.emulator import Emulator, Faults
 from tests.acceptance.command import CANARY_KEY, Command, finished, killed
 from tests.crashes import oracle
-from tests.crashes.campaign import At, Figures, job, job_of, lay_out
+from tests.crashes.campaign import MOST_TWICE, At, job_of, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from tests.acceptance.command import Finished
+
 HOST, PORT = "127.83.9.1", 47_366
 CLOCK = Path(__file__).with_name("clock.py")
-TWO_DAYS_SECONDS = 2 * 86_400
-FEW_FILES = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0}))
-from bulkdelete.cli import main
-main()
-"""
+TWO_DAYS_SECONDS, HALF_A_DAY_SECONDS, DAY_MS = 2 * 86_400, 43_200, 86_400_000
+PAGE_BYTES = 4096
+LOG_HEADER_BYTES, FRAME_BYTES = 32, 24 + PAGE_BYTES
 WITHOUT_PRIVILEGES = """
 import ctypes, sys
 from bulkdelete.cli import main
@@ -38,17 +37,9 @@ main()
 """
 
 
-@pytest.fixture
-async def one():
-    """A job under faults, which at the end of the test is resumed until it is done, and is as an uninterrupted one."""
-    async with job(Figures(), 5) as one:
-        yield one
-
-
 @pytest.mark.parametrize("seconds", [1.5, pytest.param(60, marks=pytest.mark.campaign)])
 async def test_a_process_that_was_stopped_goes_on_when_it_is_continued(one, seconds):
-    with (one.folder / "purge.toml").open("a") as settings:
-        settings.write("[http]\nanswer_timeout_seconds = 0.5\n")
+    one.settings("[http]\nanswer_timeout_seconds = 0.5\n")
     async with one.command().started() as process:
         await one.sends(3, process)
         process.send_signal(signal.SIGSTOP)
@@ -58,48 +49,103 @@ async def test_a_process_that_was_stopped_goes_on_when_it_is_continued(one, seco
     assert one.done
 
 
+def runs(ledger: Path) -> list[tuple[int, int | None]]:
+    with closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as reader:
+        return reader.execute("SELECT started_ms, ended_ms FROM run ORDER BY id").fetchall()
+
+
 async def test_a_clock_that_was_set_back_for_two_days_changes_no_fate(one):
     assert await one.is_killed_after(0.02, 5)
     await one.looked_at(await one.command(CLOCK, -TWO_DAYS_SECONDS).run())
     assert one.done
+    (killed_run, _), (later, _) = runs(one.folder / "purge.db")
+    assert later < killed_run - DAY_MS
 
 
-@pytest.mark.parametrize("torn", ["cut in its last page", "garbled in its last page"])
-async def test_a_torn_last_page_of_the_write_ahead_log_costs_no_more_than_a_repetition(one, torn):
+async def test_a_clock_that_is_set_back_for_half_a_day_while_the_job_runs_changes_no_fate(one):
+    now = one.folder / "now"
+    async with one.command(CLOCK, f"{-HALF_A_DAY_SECONDS}@{now}").started() as process:
+        await one.sends(4, process)
+        now.touch()
+        await one.looked_at(await finished(process))
+    assert one.done
+    ((began, ended),) = runs(one.folder / "purge.db")
+    assert ended < began - DAY_MS / 3
+
+
+async def test_a_torn_last_page_of_the_write_ahead_log_costs_no_more_than_a_repetition(one):
     assert await one.is_killed_at(At("COMMIT", "after", 12))
+    before = await one.checked()
+    one.loses_its_last_commit()
     log = one.folder / "purge.db-wal"
     whole = log.read_bytes()
-    log.write_bytes(whole[:-2000] if torn.startswith("cut") else whole[:-2000] + b"\xaa" * 2000)
-    await one.checked()
+    for torn_bytes in (1, 2000, FRAME_BYTES - 1):
+        for rest in (b"", b"\xaa" * torn_bytes):
+            log.write_bytes(whole[:-torn_bytes] + rest)
+            torn = await one.checked()
+            assert torn.acknowledged <= before.acknowledged
+            assert len(before.acknowledged - torn.acknowledged) <= MOST_TWICE
     await one.looked_at(await one.command().run())
     assert one.done
 
 
-@pytest.mark.parametrize("files", [8, 10, 11, 12])
-async def test_with_too_few_file_descriptors_it_stops_in_order_and_goes_on_with_more(one, files):
-    stopped = await one.command("-c", FEW_FILES.format(files)).run()
-    assert stopped.code in {1, 2, 3, 75}, stopped.everything
-    assert "Traceback" not in stopped.stderr
-    if stopped.code == 2:
-        assert one.emulator.requests == 0
-    if stopped.code != 1:
-        await one.checked()
+async def test_pages_that_a_checkpoint_was_writing_may_be_torn(one):
+    assert await one.is_killed_at(At("checkpoint", "before", 1))
+    ledger, log = one.folder / "purge.db", (one.folder / "purge.db-wal").read_bytes()
+    main = bytearray(ledger.read_bytes())
+    torn = {struct.unpack_from(">I", log, at)[0] - 1 for at in range(LOG_HEADER_BYTES, len(log), FRAME_BYTES)}
+    torn = [page for page in sorted(torn) if page < len(main) // PAGE_BYTES]
+    assert len(torn) > 3
+    for page in torn:
+        middle, end = page * PAGE_BYTES + PAGE_BYTES // 2, (page + 1) * PAGE_BYTES
+        main[middle:end] = bytes(PAGE_BYTES // 2)
+    ledger.write_bytes(main)
+    await one.checked()
+    await one.looked_at(await one.command().run())
+    assert one.done
 
 
 @pytest.mark.parametrize("files", ["purge.db*", "purge.db", "purge.db-wal"])
 async def test_of_a_ledger_that_is_read_only_nothing_is_sent(one, files):
     assert await one.is_killed_after(0.02, 5)
     asked = one.emulator.requests
-    for file in one.folder.glob(files):
-        file.chmod(0o444)
+    as_they_were = {file: file.stat().st_mode for file in one.folder.glob(files)}
+    for file, mode in as_they_were.items():
+        file.chmod(mode & ~0o222)
     refused = await one.command("-c", WITHOUT_PRIVILEGES).run()
-    assert refused.code in {2, 3}, refused.everything
+    for file, mode in as_they_were.items():
+        file.chmod(mode)
+    assert refused.code == 2, refused.everything
     assert one.emulator.requests == asked
     assert "Nothing was sent" in refused.stderr
     assert "Traceback" not in refused.stderr
-    for file in one.folder.glob(files):
-        file.chmod(0o600)
     await one.checked()
+
+
+async def test_in_a_folder_that_is_read_only_no_job_begins(one):
+    one.folder.chmod(0o500)
+    refused = await one.command("-c", WITHOUT_PRIVILEGES).run()
+    one.folder.chmod(0o700)
+    assert refused.code == 2, refused.everything
+    assert not one.emulator.requests
+    assert "Nothing was sent" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+async def test_of_four_commands_that_begin_at_once_one_works_and_the_others_are_refused(one):
+    one.emulator.faults = Faults(latency_seconds=0.3)
+    *others, worked = sorted(await asyncio.gather(*(one.command().run() for _ in range(4))), key=by_requests)
+    for refused in others:
+        assert refused.code == 75, refused.everything
+        assert "is writing this ledger. Nothing was sent" in refused.stderr
+    sent = [record for request in one.emulator.log for record in request.applied]
+    assert len(sent) == len(set(sent)), "a record was sent by two"
+    await one.looked_at(worked)
+    assert one.done
+
+
+def by_requests(ended: Finished) -> int:
+    return ended.report.get("requests", 0)
 
 
 @asynccontextmanager
@@ -142,26 +188,9 @@ async def test_an_emulator_that_is_killed_and_started_again_costs_no_row(tmp_pat
     assert done.code == 1, done.everything
     assert done.report["retries"] > 0
     async with Emulator(tmp_path / "emulator.db") as emulator:
-        oracle.check_end(oracle.look(tmp_path / "purge.db"), emulator)
+        counts = oracle.Counts()
+        oracle.check_end(oracle.look(tmp_path / "purge.db", counts), emulator, counts)
 
 
 def counted(database: sqlite3.Connection) -> int:
     return database.execute("SELECT count(*) FROM records").fetchone()[0]
-
-
-async def test_a_reader_that_looks_on_for_the_whole_run_holds_nothing_up(one):
-    async with one.command().started() as process:
-        await one.sends(2, process)
-        ledger = f"{(one.folder / 'purge.db').as_uri()}?mode=ro"
-        with closing(sqlite3.connect(ledger, uri=True, isolation_level=None)) as reader:
-            reader.execute("BEGIN")
-            reader.execute("SELECT count(*) FROM batch").fetchone()
-            looks = 0
-            ending = asyncio.ensure_future(finished(process))
-            while not ending.done():
-                status = await Command(one.folder, "status", "purge.db", "--json").run()
-                assert status.code == 0, status.everything
-                looks += 1
-            await one.looked_at(await ending)
-    assert looks
-    assert one.done

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
-from tests.crashes.campaign import Figures, killed_at_every_step, killed_at_random_moments, uninterrupted
+from tests.crashes.campaign import Figures, killed_at_every_step, killed_so_often
 from tests.crashes.launcher import STEPS
 
 KILLS = 15
@@ -16,11 +14,7 @@ PARTS = 4
 @pytest.mark.parametrize("seed", range(0, 400, 100))
 async def test_sigkill_at_sixty_random_moments_loses_nothing_and_acknowledges_nothing_false(seed):
     figures = Figures()
-    await uninterrupted(figures, seed)
-    for later in itertools.count(seed + 1):
-        await killed_at_random_moments(figures, later, KILLS - figures.crashes)
-        if figures.crashes >= KILLS:
-            break
+    await killed_so_often(figures, seed, KILLS)
     assert figures.crashes == KILLS
 
 
