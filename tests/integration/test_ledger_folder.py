@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkdelete import (
@@ -109,6 +109,7 @@ async def fill(folder: LedgerFolder, deleter: BulkDeleter) -> None:
     gone.unlink()
 
 
+@settings(max_examples=30)
 @given(st.sets(st.text(min_size=1, max_size=20), min_size=1, max_size=4))
 def test_every_name_has_a_safe_path_of_its_own_and_the_path_its_name(names):
     folder = LedgerFolder("/ledgers")
