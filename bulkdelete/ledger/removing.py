@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def remove(path: Path, beside: Iterable[Path], may_go: Callable[[LedgerReader], bool]) -> bool:
     """Remove the ledger at *path*, and the files *beside* it that are its own; return whether that was done.
 
-    It stays where *may_go*, which is asked while nobody else can write it, says so, or somebody reads it just now. All
-    that it holds is first brought into its own file, which goes after every other but the lock: what a crash leaves is
-    the ledger as it was, or names that the next ledger at *path* takes.
+    It stays where *may_go*, which is asked while nobody else can write it, does not allow that, or where somebody reads
+    its log just now. All that it holds is first brought into its own file, which goes after every other but the lock:
+    what a crash leaves is the ledger as it was, or names that the next ledger at *path* takes.
 
     Raises:
         LedgerLocked: a process writes it.
