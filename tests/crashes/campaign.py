@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bulkdelete.emulator import Emulator, Faults
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, write, write_csv
 from tests.crashes import oracle
-from tests.crashes.launcher import ONLY_IN_A_NEW_LEDGER, STEPS
+from tests.crashes.launcher import ONCE_IN_A_RUN, ONLY_IN_A_NEW_LEDGER, STEPS
 from tests.secrets import assert_nowhere
 
 if TYPE_CHECKING:
@@ -258,7 +258,11 @@ async def killed_at_every_step(figures: Figures, seed: int, steps: Collection[st
 
 async def _killed_at_every_step(figures: Figures, seed: int, steps: Collection[str]) -> None:
     chance = random.Random(seed)
-    left = [At(step, when, chance.randint(1, MOST_HITS)) for step in steps for when in ("before", "after")]
+    left = [
+        At(step, when, 1 if step in ONCE_IN_A_RUN else chance.randint(1, MOST_HITS))
+        for step in steps
+        for when in ("before", "after")
+    ]
     chance.shuffle(left)
     tries: Counter[tuple[str, str]] = Counter()
     while left:

@@ -47,6 +47,9 @@ STEPS = (*FUNCTIONS, *STATEMENTS.values(), "close")
 HEAD_START_SECONDS = 0.03
 """So long may what must wait for a step go ahead of it, if it does not wait."""
 ONLY_IN_A_NEW_LEDGER = frozenset({"make", "sync folder"})
+ONCE_IN_A_RUN = ONLY_IN_A_NEW_LEDGER.union(
+    ("lock", "prepare", "check identity", "begin run", "begin", "digest", "end run", "release", "WAL", "checkpoint")
+)
 
 
 class Strike:

@@ -105,7 +105,7 @@ async def test_pages_that_a_checkpoint_was_writing_may_be_torn(one):
     assert one.done
 
 
-@pytest.mark.parametrize("files", ["purge.db*", "purge.db", "purge.db-wal"])
+@pytest.mark.parametrize("files", ["purge.db*", "purge.db-wal"])
 async def test_of_a_ledger_that_is_read_only_nothing_is_sent(one, files):
     assert await one.is_killed_after(0.02, 5)
     asked = one.emulator.requests

@@ -130,6 +130,10 @@ async def test_a_job_that_starves_to_its_end_says_so_and_the_same_command_goes_o
     seen = await one.checked()
     assert len(seen.pending) == fates(stopped.report)["pending"]
     assert seen.pending
+    asked = {entry["record_id"] for request in one.emulator.log for entry in request.entries}
+    unresolved = seen.intended - seen.acknowledged - seen.pending - {oracle.SOURCE[row] for row in seen.fates}
+    assert unresolved
+    assert unresolved <= asked, "unresolved, and never sent"
     await one.looked_at(stopped)
     await one.looked_at(await one.command().run())
     assert one.done
