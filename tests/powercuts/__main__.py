@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -14,7 +15,7 @@ from itertools import count, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.powercuts.campaign import AS_SET, MEMORY, Found, judged_again, played
+from tests.powercuts.campaign import AS_SET, MEMORY, OF_A_CAMPAIGN, Found, judged_again, played
 from tests.powercuts.histories import images_of
 from tests.powercuts.keeping import left_by_the_dead
 
@@ -61,6 +62,8 @@ def campaign(seed: int, numbers: Sequence[int], synchronous: str, jobs: int, fol
                 found.add(one)
     except BrokenProcessPool:
         known = {fault.image for fault in found.faults if fault.image is not None}
+        for at_hand in Path(MEMORY or tempfile.gettempdir()).glob(f"{OF_A_CAMPAIGN}{os.getpid()}-*"):
+            shutil.rmtree(at_hand)
         found.faults += [left for left in left_by_the_dead(folder) if left.image not in known]
     return found
 

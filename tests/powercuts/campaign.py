@@ -43,6 +43,8 @@ LEDGER: Final = "a.db"
 AS_SET: Final = Settings.from_mapping({}).ledger.synchronous
 MEMORY: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Where files are synced in no time: what a sync is worth is the disk's model here."""
+OF_A_CAMPAIGN: Final = "powercuts-of-"
+"""How a folder's name begins that a process plays in; its parent's id follows, which takes away what the dead left."""
 _AT_ONCE: Final = 8
 _OF_BATCHES: Final = COLUMNS["batch"].replace("changed_ms, ", "").replace("ambiguous, ", "")
 _CONTENT: Final = (
@@ -94,7 +96,7 @@ class History:
     async def play_one_by_one(self, begun_with: Mapping[str, bytes], states: Sequence[bytes]) -> None:
         """Find what the ledger holds after each operation, without a power cut; *states* are known already."""
         self.states = [*states]
-        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        with _at_hand() as folder:
             path = Path(folder) / LEDGER
             write(begun_with, path.parent)
             ledger = None
@@ -106,7 +108,7 @@ class History:
 
     async def record(self, begun_with: Mapping[str, bytes], done: int, synchronous: str) -> list[Event]:
         """Play it on from a disk that holds the first *done* operations; return what was done to the disk."""
-        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        with _at_hand() as folder:
             write(begun_with, Path(folder))
             with recorded(Path(folder)) as recorder:
                 ledger, at = None, 0
@@ -124,7 +126,7 @@ class History:
     async def judge(self, image: Image) -> Found:
         """Open *image* as a run after the power cut does, compare it, and go on to the end."""
         found, fault = Found(images=1, acknowledged=image.acknowledged), ""
-        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        with _at_hand() as folder:
             path = Path(folder) / LEDGER
             write(image.files, path.parent)
             try:
@@ -138,7 +140,7 @@ class History:
 
     async def operations_on(self, image: Image) -> int:
         """Return how many operations the ledger holds that a sound *image* is of."""
-        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        with _at_hand() as folder:
             write(image.files, Path(folder))
             ledger = await open_ledger(Path(folder) / LEDGER, IDENTITY)
             try:
@@ -190,6 +192,10 @@ async def _done(
         return None
     await asyncio.gather(*(one.submit(ledger) for one in burst))  # type: ignore[union-attr]
     return ledger
+
+
+def _at_hand() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(dir=MEMORY, prefix=f"{OF_A_CAMPAIGN}{os.getppid()}-")
 
 
 def content(path: Path, *, whole: bool = False) -> bytes:
