@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--share", type=float, default=1.0, help="play so much of all cases, from 0 to 1")
     made.add_argument("--seed", type=int, default=0, help="draws them")
     made.add_argument("--holding", default="", help="play only the cases whose name holds this")
-    made.add_argument("--only", type=Case.named, action="append", help="play the case of this name; also several")
+    made.add_argument("--only", type=Case.named, action="append", help="play the case of this name; may be given again")
     made.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     return made
 

@@ -115,10 +115,10 @@ async def play(case: Case, folder: Path) -> Played:
         ledger.parent.mkdir()
         told: list[str] = []
         report, _ = await run(url, ledger, told, **http)
+        assert not heard, f"another host heard {heard}"
         _check_ended(case, odd, report.ended)
         assert wrong is None or not wrong.requests, "a request was read where nobody could be trusted"
         await check_after_chaos(emulator, ledger, told, garbled=case.garbles_requests)
-        assert not heard, f"another host heard {heard}"
         assert odd is None or max(odd.written, default=0) < MOST_TAKEN, f"so much was read: {odd.written}"
         played = Played(
             bool(wire.struck or between.struck or wrong),
