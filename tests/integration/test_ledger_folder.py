@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from bulkdelete import (
     BulkDeleter,
     LedgerFolder,
+    LedgerLocked,
     LedgerMismatch,
     LedgerStorageError,
     Report,
@@ -31,6 +33,7 @@ from bulkdelete import (
 from bulkdelete.emulator import Emulator
 from bulkdelete.kept import name_of
 from bulkdelete.ledger import open_ledger, read_ledger
+from bulkdelete.ledger.lock import LedgerLock, lock_path
 from tests.integration.test_resuming import SETTINGS, TABLE_ID, breaking, ids
 
 ROOT = Path(__file__).parents[2]
@@ -307,6 +310,34 @@ async def test_pruning_that_dies_at_any_removal_leaves_a_whole_ledger_or_a_free_
                 await deleter.resume(one / "a.db")
     assert emulator.requests == sent
     assert (await deleter.delete(TABLE_ID, ids(5), ledger=cut[-2] / "a.db")).rows == 5
+
+
+def test_whoever_waits_for_a_lock_that_is_removed_has_the_one_that_the_next_finds(tmp_path):
+    path = tmp_path / "a.db"
+    first = LedgerLock(path)
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(LedgerLock, path)
+        while sum(one.resolve() == lock_path(path) for one in Path("/proc/self/fd").iterdir()) < 2:
+            assert not waiting.done()
+        lock_path(path).unlink()
+        first.release()
+        second = waiting.result()
+    with pytest.raises(LedgerLocked):
+        LedgerLock(path)
+    second.release()
+
+
+async def test_a_log_that_a_removed_ledger_left_does_not_get_into_the_next_one(deleter, folder):
+    path, log = folder.path_for("a"), folder.path / "a.db-wal"
+    await deleter.delete(TABLE_ID, ids(20), ledger=path)
+    writer = await open_ledger(path, identity_of(path))
+    left = log.read_bytes()
+    await writer.close(None)
+    path.unlink()
+    log.write_bytes(left)
+    assert (await deleter.delete(TABLE_ID, ids(3), ledger=path)).rows == 3
+    with read_ledger(path) as reader:
+        assert (reader.totals().rows, [run.id for run in reader.runs()]) == (3, [1])
 
 
 async def test_a_new_call_at_a_name_that_is_just_pruned_has_a_lock_of_its_own(deleter, folder):
