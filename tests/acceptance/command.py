@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bulkdelete.emulator import Emulator
+from tests.secrets import assert_nowhere
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -92,6 +93,7 @@ async def finished(process: asyncio.subprocess.Process, stdin: bytes | None = No
     async with asyncio.timeout(LONGEST_SECONDS):
         stdout, stderr = await process.communicate(stdin)
     assert process.returncode is not None
+    assert_nowhere(CANARY_KEY, texts=(stdout, stderr))
     return Finished(process.returncode, stdout.decode(), stderr.decode())
 
 

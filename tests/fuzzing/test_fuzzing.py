@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
 from bulkdelete.errors import PlanRefused
-from tests.fuzzing.campaign import CORPUS, Trial, corpus_of, minimised, run
+from tests.fuzzing.campaign import CORPUS, Trial, corpus_of, keep, minimised, run
 from tests.fuzzing.mutating import MOST_BYTES, Mutator
 from tests.fuzzing.targets import TARGETS, Target
 
@@ -19,7 +21,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Possible (nested set|set differe
 @pytest.mark.parametrize("name", TARGETS)
 def test_whatever_it_is_fed_it_reads_or_refuses_in_bounded_time_and_memory(name):
     figures = run(name, SECONDS, seed=1)
-    assert not figures.fault, f"{figures.fault}\n{figures}\npython -m tests.fuzzing --target {name} --seconds {SECONDS}"
+    if figures.fault:
+        kept = keep(figures, Path(tempfile.mkdtemp(prefix="fuzzing-")))
+        pytest.fail(f"{figures.fault}\n{figures}\npython -m tests.fuzzing --target {name} --replay {kept}")
     assert figures.inputs > len(corpus_of(TARGETS[name]))
 
 

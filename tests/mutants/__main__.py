@@ -13,6 +13,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="only these mutants")
     names = parser.parse_args().names
+    if unknown := {*names} - {mutant.name for mutant in every()}:
+        parser.error(f"no mutant {', '.join(sorted(unknown))}; there are: {', '.join(one.name for one in every())}")
     mutants = [mutant for mutant in every() if not names or mutant.name in names]
     began = time.monotonic()
     with tree() as sound:

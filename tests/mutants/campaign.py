@@ -109,6 +109,8 @@ def failing(copy: Path, tests: Sequence[str]) -> str | None:
         NotRunError: they cannot be run.
 
     """
+    if not tests:
+        raise NotRunError("no test is named with it, after caught by:")
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *tests]
     done = subprocess.run(command, cwd=copy, env=_environment(copy), capture_output=True, text=True, check=False)
     failed = _FAILED.search(done.stdout)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.simulation.scenario import Scenario
 
-WINDOW_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+WINDOW_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 QUOTA_MARGIN = 1 + 1 / 64
 """A limit is used by at least 1 / (1 + 1/128 + 10 ms) of it."""
 SAVING_SECONDS = 0.05
