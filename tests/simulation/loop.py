@@ -72,6 +72,7 @@ class SimulatedLoop(VirtualTimeLoop):
         self.steps = 0
         self.executor_seconds = 0.0
         self.complaints: list[str] = []
+        self._tasks: list[asyncio.Task[Any]] = []
         self.set_exception_handler(lambda _, context: self.complaints.append(str(context)))
 
     def chosen(self, handles: deque[asyncio.Handle]) -> int:
@@ -86,6 +87,15 @@ class SimulatedLoop(VirtualTimeLoop):
 
     def call_soon_threadsafe(self, callback: Callable[..., Any], *args: Any, context: Any = None) -> asyncio.Handle:
         return self.call_soon(callback, *args, context=context)
+
+    def create_task(self, coro: Any, **how: Any) -> asyncio.Task[Any]:
+        task = super().create_task(coro, **how)
+        self._tasks.append(task)
+        return task
+
+    def swallowed(self) -> list[str]:
+        """Return the names of the tasks that were cancelled, ended, and did not end as cancelled."""
+        return [task.get_name() for task in self._tasks if task.done() and task.cancelling() and not task.cancelled()]
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         future = self.create_future()

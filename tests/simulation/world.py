@@ -203,6 +203,7 @@ class World:
             report = self._ending(main, cancelled=acted and blow.act in {"cut", "cancel"})
             left = [task.get_name() for task in asyncio.all_tasks(loop)]
             assert not left, f"tasks are left behind: {left}"
+            assert not (swallowed := loop.swallowed()), f"their cancellation is swallowed: {swallowed}"
             assert not limiter.in_flight, f"{limiter.in_flight} permits are left behind"
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
