@@ -147,7 +147,7 @@ def _check_ended(case: Case, odd: Odd | None, ended: str) -> None:
 def _odd(name: str, elsewhere_port: int) -> Odd | None:
     if not name:
         return None
-    return next((odd for odd in odd_answers(f"http://127.0.0.1:{elsewhere_port}") if odd.name == name), None)
+    return next((odd for odd in odd_answers(f"http://localhost:{elsewhere_port}") if odd.name == name), None)
 
 
 def _port(base_url: str) -> int:

@@ -53,7 +53,7 @@ async def test_the_command_ends_as_documented_and_goes_on_where_the_wire_is_calm
         heard.append(await reader.read(1_000))
 
     async with serving(RECORDS + BYSTANDERS) as emulator, listening(elsewhere) as other:
-        between = Between(port_of(emulator.base_url), odd(name, f"http://127.0.0.1:{other}"), lambda _: True)
+        between = Between(port_of(emulator.base_url), odd(name, f"http://localhost:{other}"), lambda _: True)
         async with between.started():
             command = purge(tmp_path, f"http://127.0.0.1:{between.port}")
             done = await command.run()
