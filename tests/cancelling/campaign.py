@@ -5,10 +5,9 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 
-from tests.cancelling.every_step import REPLAY, cancel_at, steps_of
+from tests.cancelling.every_step import REPLAY, cancel_at, job_of, steps_of
 from tests.hanging import Hangs
 from tests.simulation.campaign import fresh_folder
-from tests.simulation.scenario import scenario
 
 
 @dataclass
@@ -38,11 +37,11 @@ def cancel_everywhere(seed: int, most_steps: int | None = None) -> Figures:
     for durable in (True, False):
         with fresh_folder() as folder:
             try:
-                steps = steps_of(scenario(seed), folder, durable=durable)
+                steps = steps_of(job_of(seed), folder, durable=durable)
                 most = steps if most_steps is None else min(steps, most_steps)
                 figures.steps += steps
                 figures.left_out += steps - most
-                figures.cancelled += cancel_at(scenario(seed), folder, range(1, most + 1), durable=durable)
+                figures.cancelled += cancel_at(job_of(seed), folder, range(1, most + 1), durable=durable)
             except (Exception, Hangs) as error:  # noqa: BLE001 - whatever it is, the seed replays it
                 figures.said = f"{traceback.format_exc()}\n{REPLAY} {seed}"
                 figures.hangs = isinstance(error, Hangs)

@@ -8,7 +8,8 @@ import pytest
 
 from tests.campaigning import campaign
 
-SEEDS = (0, 9, 51)
+SEEDS = (10, 11)
+"""One has a canary, the other stops where a whole file seems to be wrong; much fails in both."""
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -9,6 +9,7 @@ import time
 
 from tests.hanging import in_processes
 from tests.simulation.campaign import Failure, play_seed, play_seeds
+from tests.simulation.loop import Trace
 from tests.simulation.world import Figures
 
 MOST_SHOWN = 5
@@ -49,7 +50,7 @@ def main() -> int:
 
 
 def _replay(seed: int) -> int:
-    played = play_seed(seed, kept=True)
+    played = play_seed(seed, Trace(kept=True))
     for line in played.trace.lines or ():
         print(line)
     print(f"trace {played.trace.digest}")

@@ -61,9 +61,9 @@ def _garbage_kept() -> Iterator[None]:
             gc.enable()
 
 
-def play_seed(seed: int, *, kept: bool = False) -> Played:
-    """Play one history in a folder of its own."""
-    trace = Trace(kept=kept)
+def play_seed(seed: int, trace: Trace | None = None) -> Played:
+    """Play one history in a folder of its own; *trace* hears of all that happens."""
+    trace = trace or Trace()
     with fresh_folder() as folder, _garbage_kept():
         try:
             with bounded(f"seed {seed}: {REPLAY} {seed}"):
@@ -76,7 +76,7 @@ def play_seeds(seeds: Iterable[int]) -> tuple[Figures, list[Failure]]:
     """Play the histories of *seeds*; none follows one that hangs, for others may hang too."""
     total, failures = Figures(), []
     for seed in seeds:
-        outcome = play_seed(seed).outcome
+        outcome = play_seed(seed, Trace(is_deaf=True)).outcome
         if isinstance(outcome, Failure):
             failures.append(outcome)
             if outcome.hangs:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from tests.simulation.bounded import play_bounded
 from tests.simulation.loop import simulated_time
+from tests.simulation.undisturbed import play_undisturbed
 from tests.simulation.world import Figures, World
 
 if TYPE_CHECKING:
@@ -26,17 +26,9 @@ def play(scenario: Scenario, folder: Path, trace: Trace) -> Figures:
     try:
         calm = World(scenario, folder, "calm", trace, faults=False)
         stormy = World(scenario, folder, "stormy", trace, faults=True)
-        worlds = [calm, stormy]
         with simulated_time(calm.clock):
-            calm.run_to_end()
-            calm.check_end()
-        if scenario.is_bounded:
-            bounded = World(scenario, folder, "bounded", trace, faults=False)
-            worlds.append(bounded)
-            with simulated_time(bounded.clock):
-                play_bounded(bounded)
+            steps = play_undisturbed(calm)
         with simulated_time(stormy.clock):
-            steps = calm.steps
             for blow in scenario.blows:
                 stormy.run(blow, 1 + int(blow.share * steps))
             stormy.api.calm_down(() if scenario.is_calm_at_end else scenario.mild_faults)
@@ -45,7 +37,7 @@ def play(scenario: Scenario, folder: Path, trace: Trace) -> Figures:
     finally:
         random.setstate(state)
     figures = Figures(1)
-    for world in worlds:
+    for world in (calm, stormy):
         figures.add(world.figures)
         figures.requests += len(world.api.arrivals)
         figures.rows += len(scenario.rows)

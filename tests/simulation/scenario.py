@@ -106,11 +106,6 @@ class Scenario:
         return Settings.from_mapping(sections)
 
     @property
-    def is_told_by_rich(self) -> bool:
-        """Whether what is raised is also told by rich, which takes long."""
-        return self.seed % 25 == 0
-
-    @property
     def mild_faults(self) -> tuple[str, ...]:
         """Those that retries alone get over."""
         return tuple(fault for fault in self.faults if fault not in HARD)

@@ -1,4 +1,4 @@
-"""A run that may end before all is sent, undisturbed: how it must end is known exactly, and so is what it leaves."""
+"""An undisturbed job. Where a run may end before all is sent, how it must end is known exactly, and what it leaves."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ DRAINED_SECONDS = max(OPENING_SECONDS) + 2 * max(LATENCIES) + 20 * max(EXECUTOR_
 """How long what is in flight takes to end, with all that is written down of it."""
 
 
-def play_bounded(world: World) -> None:
-    """Run the job once as far as it may go, and look at what that leaves; then run it to its end."""
-    world.approves = False
-    report = world.run(settings=world.scenario.bounded_settings)
-    assert report is not None
-    _check_ending(world, report)
+def play_undisturbed(world: World) -> int:
+    """Run the job as far as it may go, look at what that leaves, and then to its end; return the steps of its run."""
+    steps = 0
+    if world.scenario.is_bounded:
+        world.approves = False
+        report = world.run(settings=world.scenario.bounded_settings)
+        assert report is not None
+        _check_ending(world, report)
+        steps = world.steps
     world.run_to_end()
     world.check_end()
+    return steps or world.steps
 
 
 def _check_ending(world: World, report: Report) -> None:
