@@ -11,16 +11,34 @@ from tests.virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-CAMPAIGNS = frozenset({"crashes", "fuzzing", "mutants", "old_ledgers", "powercuts", "secrets", "wire"})
+UNMEASURED = frozenset(
+    {
+        *("cancelling", "crashes", "flow", "fuzzing", "mutants", "old_ledgers"),
+        *("powercuts", "secrets", "simulation", "wire"),
+    }
+)
 MEASURED = frozenset(f"test_{name}.py" for name in ("canary", "demo", "interrupting", "run", "story"))
-"""Of the acceptance tests, those whose commands coverage follows."""
-settings.register_profile("bulkdelete", deadline=None, print_blob=True)
+"""Of the acceptance tests, those that coverage follows."""
+settings.register_profile("bulkdelete", deadline=None, print_blob=True, max_examples=60)
 settings.load_profile("bulkdelete")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_time: on an event loop whose time jumps; see tests/virtual_time.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not is_measured(item.path):
+            item.add_marker("no_cover")
+
+
+def is_measured(path: Path) -> bool:
+    """Return whether coverage follows the tests of *path*: others run what those measure, many times."""
+    folder = path.parent.name
+    return folder not in UNMEASURED and (folder != "acceptance" or path.name in MEASURED)
 
 
 def pytest_asyncio_loop_factories(
@@ -33,8 +51,7 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture(autouse=True)
 def _some_commands_are_not_measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They run what other tests have measured, many times: coverage does not follow them into their processes."""
-    folder = request.path.parent.name
-    if folder in CAMPAIGNS or (folder == "acceptance" and request.path.name not in MEASURED):
+    """Nor does coverage follow their commands into processes of their own."""
+    if not is_measured(request.path):
         for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
             monkeypatch.delenv(name)
