@@ -24,18 +24,19 @@ IN_JOB = contextvars.ContextVar("in the job", default=False)
 
 
 class _Counted(deque["asyncio.Handle"]):
-    """A loop's ready callbacks, of which those of the job are counted; before one of them *act* is called."""
+    """A loop's ready callbacks, of which those of *job* are counted until it is done; it is cancelled *at* one."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.steps, self.at, self.act = 0, 0, lambda: None
+        self.steps, self.at = 0, 0
+        self.job: asyncio.Task[object] | None = None
 
     def popleft(self) -> asyncio.Handle:
         handle = super().popleft()
-        if handle._context.get(IN_JOB):
+        if self.job is not None and not self.job.done() and handle._context.get(IN_JOB):
             self.steps += 1
             if self.steps == self.at:
-                self.act()
+                self.job.cancel()
         return handle
 
 
@@ -79,13 +80,12 @@ async def deleted(emulator: Emulator, ledger, step: int = 0) -> tuple[object, in
         context.run(lambda: IN_JOB.set(True))
         call = deleter.delete(TABLE_ID, RECORDS, ledger=ledger)
         task = loop.create_task(call, name="bulkdelete call", context=context)
-        was_asked = []
-        ready.at, ready.act = step, lambda: was_asked.append(task.cancel())  # what comes after its end asks nothing
+        ready.at, ready.job = step, task
         await asyncio.wait({task})
         tasks, threads, _ = leftovers(before)
         assert not tasks
         assert not threads
-    if any(was_asked):
+    if 0 < step <= ready.steps:
         assert task.cancelled(), "the cancellation is swallowed"
         return None, ready.steps
     return task.result(), ready.steps

@@ -112,14 +112,16 @@ class Api:
     refused_singly: set[str] = field(default_factory=set)
     in_flight: list[Ids] = field(default_factory=list)
     paused_until: float = 0.0
-    served: Served = field(default_factory=lambda: Served(0.0))
+    served: Served = field(default_factory=lambda: Served(0.0, 0))
     sent_now: set[str] = field(default_factory=set)
     """What this run sent."""
 
     def begin_run(self, forbidden: frozenset[str]) -> None:
         """A client begins, that must send none of *forbidden*."""
         self.is_dead, self.forbidden = False, forbidden
-        self.served, self.sent_now = Served(self.clock(), paused_until=self.paused_until), set()
+        self.sent_now = set()
+        known = self.served.taken_apart
+        self.served = Served(self.clock(), self.most_sent, paused_until=self.paused_until, taken_apart=known)
         if self.quota is not None:
             self.quota.heard_at = None
 

@@ -53,7 +53,8 @@ class Place:
 
     def told_with(self, said: Reply, now: float) -> Reply:
         """Return *said* with what is true of the quota."""
-        self.quota.heard_at = now
+        if now < self.ends:  # of a window that is over an answer tells nothing
+            self.quota.heard_at = now
         told = {
             "X-RateLimit-Limit": str(self.quota.told.limit),
             "X-RateLimit-Remaining": str(max(0, self.remaining)),

@@ -24,6 +24,8 @@ STRUCK_SECONDS = 30.0 + 15.0
 """The longest backoff, and a pause without a time given."""
 SILENT_SECONDS = 60.0 + 1.0
 """How long a window lasts while no answer tells of it."""
+SPREAD_SECONDS = 30.0
+"""How much later than at the end of a pause somebody may come back: clients do not come back together."""
 ROUNDING_SECONDS = 0.01
 
 
@@ -32,6 +34,8 @@ class Served:
     """What an API did in one run. Whole batches that it acknowledged may be sent together, all else one by one."""
 
     began: float
+    size: int
+    """How many records a batch holds."""
     requests: int = 0
     struck: int = 0
     """Requests that a fault struck."""
@@ -48,18 +52,20 @@ class Served:
     """What it took to judge a canary."""
     paused_until: float = 0.0
     """Until when it had asked for a pause, when the run began."""
-    _taken_apart: set[str] = field(default_factory=set)
+    taken_apart: set[str] = field(default_factory=set)
+    """The records of batches that were not acknowledged as a whole, in earlier runs too: their parts go one by one."""
 
     def answered(self, ids: tuple[str, ...], seconds: float, *, well: bool) -> None:
         self.requests += 1
-        if well and self.together_seconds and not self.is_alone and self._taken_apart.isdisjoint(ids):
+        is_whole = self.taken_apart.isdisjoint(ids) and (len(ids) > 1 or self.size == 1)  # or it is a probe
+        if well and is_whole and self.together_seconds and not self.is_alone:
             self.together_seconds += seconds
             self.longest_seconds = max(self.longest_seconds, seconds)
-        elif well and self._taken_apart.isdisjoint(ids):
+        elif well and is_whole:
             self.together_seconds = 1e-9  # the first that is acknowledged goes alone
             self.alone_seconds += seconds
         else:
-            self._taken_apart.update(ids)
+            self.taken_apart.update(ids)
             self.alone_seconds += seconds
 
 
@@ -87,5 +93,6 @@ def most_seconds(
         if requests + spent > told.limit:
             quotas += (math.ceil(requests / told.limit) + 1) * (told.seconds + 1)
         quotas += served.late * SILENT_SECONDS + served.refused * STRUCK_SECONDS
-    pause = max(0.0, served.paused_until - began)
+    pause = served.paused_until - began
+    pause += SPREAD_SECONDS if pause > 0 else -pause
     return work + quotas + pause + served.struck * STRUCK_SECONDS + ROUNDING_SECONDS

@@ -133,7 +133,7 @@ class World:
         self._search_for_the_key(logged, report, by_rich=(scenario.seed + step) % BY_RICH_OF == 0)
         self._restore(report)
         oracle.check_requests(api, scenario.quotas if self._durable else {})
-        oracle.check_bounds(api, settings.stop.limit, None if self.is_approved else scenario.canary)
+        oracle.check_bounds(api, settings.stop.limit, None if self.is_approved else scenario.canary, self.held)
         self.trace.add(f"{report and report.ended}")
         self.figures.endings[report.ended.value if report is not None else "without a report"] += 1
         self.figures.beyond_quota += api.served.refused
