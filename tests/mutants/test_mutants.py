@@ -15,6 +15,7 @@ def test_a_mutant_is_caught_by_a_test_that_is_named_with_it(mutant):
         assert failing(copy, mutant.tests) is not None, f"{mutant.name} survives its tests: {mutant.says}"
 
 
+@pytest.mark.campaign  # the suite runs these tests anyway
 def test_what_catches_mutants_passes_without_one():
     with tree() as copy:
         assert failing(copy, [test for mutant in MUTANTS for test in mutant.tests]) is None

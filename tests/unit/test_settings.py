@@ -66,6 +66,7 @@ RANGES = {
     "retry.max_backoff_seconds": (0, None),
     "flow.min_concurrency": (1, None),
     "flow.max_concurrency": (1, 1024),
+    "flow.max_concurrency_per_call": (1, 1024),
     "flow.requests_per_second": (1, None),
     "flow.requests_per_minute": (1, None),
     "flow.requests_per_hour": (1, None),
