@@ -19,7 +19,7 @@ from tests.acceptance.command import TABLE_ID, ids
 
 RECORDS = ids(60)
 POISONED = RECORDS[7:9]
-EVERY = 9
+EVERY = 11
 IN_JOB = contextvars.ContextVar("in the job", default=False)
 
 

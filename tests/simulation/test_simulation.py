@@ -10,8 +10,8 @@ from tests.campaigning import campaign
 from tests.simulation.campaign import Failure, play_seed
 
 SEEDS = 2000
-SHARES = 8
-FOUND = [18, 100, 349, 764, 1438, 201399, 201417, 203448, 205223, 205618]
+SHARES = 5
+FOUND = [18, 100, 349, 764, 1438, 201399, 201417, 203448, 205223, 205618, 300395]
 """Seeds whose histories once broke a promise, or were said to: all by faults of the simulation's own."""
 
 
@@ -19,10 +19,10 @@ FOUND = [18, 100, 349, 764, 1438, 201399, 201417, 203448, 205223, 205618]
 def test_no_history_breaks_a_promise(first):
     said = campaign("simulation", "--first", first, "--seeds", SEEDS // SHARES, "--jobs", 1)
     assert said.startswith(f"{SEEDS // SHARES} histories")
-    assert int(re.search(r"(\d+) times cut", said)[1]) > 90
-    assert int(re.search(r"(\d+) requests", said)[1]) > 2800
+    assert int(re.search(r"(\d+) times cut", said)[1]) > 150
+    assert int(re.search(r"(\d+) requests", said)[1]) > 4500
     for ending in ("canary", "limit", "duration", "wholly_wrong"):
-        assert int(re.search(rf"(\d+) times {ending}", said)[1]) > 3
+        assert int(re.search(rf"(\d+) times {ending}", said)[1]) > 5
 
 
 @pytest.mark.parametrize("seed", FOUND)
@@ -31,7 +31,7 @@ def test_a_history_that_broke_a_promise_does_so_no_more(seed):
 
 
 def test_one_seed_is_one_history_also_in_another_process_and_after_others():
-    seeds = range(30)
+    seeds = range(20)
     told = campaign("simulation", "--digests", *reversed(seeds)).split()
     assert told[::-1] == campaign("simulation", "--digests", *seeds).split()
     assert len({*told}) == len(seeds)

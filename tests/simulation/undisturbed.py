@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 DRAINED_SECONDS = max(OPENING_SECONDS) + 2 * max(LATENCIES) + 20 * max(EXECUTOR_SECONDS)
 """How long what is in flight takes to end, with all that is written down of it."""
 
+MOST_ASKED = 6
+"""So many records of a batch may all be asked for: of the quarters of six, two are single; the others are probed."""
+
 
 def play_undisturbed(world: World) -> int:
     """Run the job as far as it may go, look at what that leaves, and then to its end; return the steps of its run."""
@@ -72,7 +75,7 @@ def _is_surely_wrong(scenario: Scenario) -> bool:
     """Whether all is refused, and so much of it that not every record is asked for one by one before that is plain."""
     fates = oracle.expected(scenario)
     records = fates.count("rejected")
-    is_left = min(records, scenario.size) > oracle.FEWEST_WRONG or records > oracle.ENOUGH_WRONG + 3 * scenario.size
+    is_left = min(records, scenario.size) > MOST_ASKED or records > oracle.ENOUGH_WRONG + 3 * scenario.size
     return scenario.stops_when_wrong and "acknowledged" not in fates and is_left
 
 
