@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import bare, flow, holds, latency, resume, throughput, verify
+from benchmarks import bare, flow, holds, latency, resume, small_calls, throughput, verify
 
 BENCHMARKS = {
     "throughput": lambda: throughput.main([10], times=5),
     "bare": bare.main,
+    "small_calls": small_calls.main,
     "memory": lambda: throughput.main([1, 10, 50], times=1),
     "latency": latency.main,
     "resume": resume.main,

@@ -82,7 +82,7 @@ class Job:
         self._deliver: Deliver | None = None
         self._events = JobEvents(self._calls.hub, order.table_id)
         self.report: Report | None = None
-        """The account, once it has ended, however it did."""
+        """The account, once it has ended, also where it was cancelled; ``None`` if it was refused before it began."""
 
     @property
     def id(self) -> str:

@@ -39,7 +39,7 @@ class Outcomes:
 
     @property
     def report(self) -> Report | None:
-        """The account of every row, once the job has ended, however it did; ``None`` before."""
+        """The account of every row, once the job has ended, also where it was cancelled; ``None`` before."""
         return self._job.report
 
     def snapshot(self) -> Snapshot:

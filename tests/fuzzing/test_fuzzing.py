@@ -1,4 +1,4 @@
-"""Every target keeps what it promises, with its corpus and with a second of fresh inputs; and a breach is seen."""
+"""Every target keeps what it promises, with its corpus and with some fresh inputs; and a breach is seen."""
 
 from __future__ import annotations
 

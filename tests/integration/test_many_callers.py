@@ -63,6 +63,17 @@ async def test_a_fatal_answer_for_one_table_ends_the_calls_of_that_table_only(em
     assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 400)
 
 
+async def test_a_call_that_is_cancelled_raises_with_the_account_so_far_also_through_a_timeout(emulator):
+    async with deleter(emulator) as shared:
+        with pytest.raises(TimeoutError) as raised:
+            async with asyncio.timeout(0.2):
+                await shared.delete(TABLE_ID, ids(20_000))
+        report = raised.value.__cause__.report
+    assert (report.ended, report.balanced) == (Ended.CANCELLED, True)
+    assert 0 < report.acknowledged == 10 * emulator.answers[0]
+    assert report.unresolved == 0  # what was in flight was given the time to end
+
+
 async def test_closing_lets_what_is_in_flight_end_and_the_rest_is_pending(emulator, tmp_path):
     ledger = tmp_path / "purge.db"
     shared = deleter(emulator)

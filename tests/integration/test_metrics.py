@@ -14,31 +14,18 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 from prometheus_client.parser import text_string_to_metric_families
 
 from bulkdelete import BulkDeleter, FatalAnswer, metrics, otel
-from bulkdelete.emulator import Emulator, Faults, Switches
+from bulkdelete.emulator import Faults, Switches
 from bulkdelete.events import AttemptEnded
 from bulkdelete.metrics import Metrics
 from bulkdelete.protocol import CODES
 from bulkdelete.records import VerdictKind
-from bulkdelete.settings import Settings
-
-TABLE_ID = "673af861ed69656ac0895b07"
-KEY = "canary-7f3a91-never-print-me"
-
-
-def ids(count: int) -> list[str]:
-    return [str(541_278_230_707_963_208 + 37 * number) for number in range(count)]
+from tests.integration.watching import KEY, TABLE_ID, deleter_of, ids, served
 
 
 @pytest.fixture
 async def emulator():
-    async with Emulator(api_key=KEY) as emulator:
-        emulator.load(TABLE_ID, ids(4_000))
+    async with served() as emulator:
         yield emulator
-
-
-def deleter_of(emulator: Emulator, **sections) -> BulkDeleter:
-    plain = {"base_url": emulator.base_url, "retry": {"first_backoff_seconds": 0}, **sections}
-    return BulkDeleter(settings=Settings.from_mapping(plain), api_key=emulator.api_key)
 
 
 class Prometheus:

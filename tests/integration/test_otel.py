@@ -12,30 +12,17 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from bulkdelete import BulkDeleter, FatalAnswer
-from bulkdelete.emulator import Emulator, Faults
+from bulkdelete import FatalAnswer
+from bulkdelete.emulator import Faults
 from bulkdelete.otel import Telemetry
 from bulkdelete.protocol import PATH
-from bulkdelete.settings import Settings
-
-TABLE_ID = "673af861ed69656ac0895b07"
-KEY = "canary-7f3a91-never-print-me"
-
-
-def ids(count: int) -> list[str]:
-    return [str(541_278_230_707_963_208 + 37 * number) for number in range(count)]
+from tests.integration.watching import KEY, TABLE_ID, deleter_of, ids, served
 
 
 @pytest.fixture
 async def emulator():
-    async with Emulator(api_key=KEY) as emulator:
-        emulator.load(TABLE_ID, ids(4_000))
+    async with served() as emulator:
         yield emulator
-
-
-def deleter_of(emulator: Emulator, **sections) -> BulkDeleter:
-    plain = {"base_url": emulator.base_url, "retry": {"first_backoff_seconds": 0}, **sections}
-    return BulkDeleter(settings=Settings.from_mapping(plain), api_key=emulator.api_key)
 
 
 class Collected:
