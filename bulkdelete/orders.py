@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -130,9 +128,3 @@ def differences(approved: Mapping[str, object], now: Mapping[str, object]) -> li
         for name in sorted({*approved, *now})
         if now.get(name, "none") != approved.get(name, "none")
     ]
-
-
-def stored_paths(paths: tuple[str, ...]) -> str:
-    """Return *paths* for ``source_path``: absolute; as JSON where there are several."""
-    absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - asks no disk
-    return absolute[0] if len(absolute) == 1 else json.dumps(absolute)
