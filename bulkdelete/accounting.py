@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.ledger import Totals
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bulkdelete.records import CanaryCounts
     from bulkdelete.tally import Tally
 
+_COUNTS: Final = tuple(one.name for one in fields(Totals))
 _MADE_BY_FAILURES: Final = frozenset({Ended.COMPLETE, Ended.MAX_FAILURES})
 
 
@@ -124,7 +125,7 @@ class Account:
             reason = f"{reason}{'; ' if reason else ''}the last failure: {failure}"
         return Report(
             table_id=self._table_id,
-            **asdict(totals),
+            **{name: getattr(totals, name) for name in _COUNTS},
             requests=self._tally.requests,
             retries=self._tally.retries,
             elapsed_seconds=self.elapsed_seconds,

@@ -222,9 +222,12 @@ class Engine:
     async def _finish(self) -> None:
         """End what is left, and write down what was certainly not sent in this run."""
         tasks = [*self._crew, *(task for task in (self._producer, self._grace) if task is not None)]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if running := [task for task in tasks if not task.done()]:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        if not (self._unsent or self._deferred):
+            return
         left = [outcome for batch in self._unsent for outcome in _not_sent(batch)]
         await asyncio.gather(*map(self._ledger.record, left), return_exceptions=True)
         if self._events:

@@ -165,11 +165,13 @@ class Job:
             return self._account.report(ledger.totals, Ended.QUOTA, why, resume_at), None
         table, settled = self._order.table_id, self._tally.settled_before
         _log.info("a job on table %s begins: %s, %d rows settled before", table, self._order.source.name, settled)
-        await self._note_beginning(ledger)
+        if ledger.path is not None:
+            await self._note_beginning(ledger)
         with self._sweeps.for_at_most(self._settings.stop.max_duration_seconds):
             try:
                 self._account.resume_at_unix_seconds = resume_at
-                await self._stop.sleep(max(0.0, resume_at - time.time()))
+                if (seconds := resume_at - time.time()) > 0:
+                    await self._stop.sleep(seconds)
                 prepared = await self._stop.unless_asked(prepare(self._order, self._settings, ledger, content))
                 if COUNT_BEFORE not in ledger.facts and not ledger.totals.sent:
                     await self._count(ledger, COUNT_BEFORE, self._stop)

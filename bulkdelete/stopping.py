@@ -21,6 +21,7 @@ class Stop:
     def __init__(self) -> None:
         self._asked = asyncio.Event()
         self._waiting: dict[asyncio.Future[Any], None] = {}  # in the order of asking
+        self._interruptions: dict[asyncio.Timeout, None] = {}
 
     @property
     def asked(self) -> bool:
@@ -34,6 +35,9 @@ class Stop:
             if not future.done():
                 future.set_exception(StopAsked())
         self._waiting.clear()
+        while self._interruptions:
+            interruption, _ = self._interruptions.popitem()
+            interruption.reschedule(0)
 
     def wake(self, future: asyncio.Future[Any]) -> None:
         """Let *future* fail with :class:`StopAsked` when the job is asked to stop; :meth:`forget` takes that back."""
@@ -50,16 +54,17 @@ class Stop:
 
     async def unless_asked(self, work: Awaitable[T]) -> T:
         """Return what *work* gives; cancel it and raise :class:`StopAsked` where the job is asked to stop before."""
-        task, asked = asyncio.ensure_future(work), asyncio.ensure_future(self._asked.wait())
+        interruption = asyncio.timeout(0 if self.asked else None)
+        self._interruptions[interruption] = None
         try:
-            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise StopAsked
-            return task.result()
+            async with interruption:
+                return await work
+        except TimeoutError:
+            if interruption.expired():
+                raise StopAsked from None
+            raise
         finally:
-            for one in (task, asked):
-                one.cancel()
-            await asyncio.gather(task, asked, return_exceptions=True)
+            self._interruptions.pop(interruption, None)
 
     async def sleep(self, seconds: float) -> None:
         """Wait *seconds* of the event loop's time; raise :class:`StopAsked` as soon as the job is asked to stop."""

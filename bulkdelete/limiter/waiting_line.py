@@ -119,6 +119,8 @@ class Limiter:
         """
         stop.check()
         self._is_fresh = False
+        if not self._lines and (permit := self._at_once(retry=retry)):
+            return permit
         mine: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._lines.add(Waiter(mine, stop, size, retry))
         self._let_go()
@@ -231,6 +233,13 @@ class Limiter:
             else Fixed(settings.concurrency)
         )
         return Steering(limit, random=self._random, quota=self._quota, max_outage_seconds=settings.max_outage_seconds)
+
+    def _at_once(self, *, retry: bool) -> Permit | None:
+        """Return a permit where nobody need wait for one, or ``None``."""
+        now = asyncio.get_running_loop().time()
+        if self._steering.breaker.is_open or self._steering.may_send(now, retry=retry) > 0:
+            return None
+        return Permit(now, self._quota.number, in_outage=False, alone=self.in_flight == 1)
 
     def _let_go(self) -> None:
         """Give permits to all who may have one, and look again when the next may."""

@@ -78,7 +78,7 @@ class Source(Protocol):
 
 def is_source(thing: object) -> TypeIs[Source]:
     """Return whether *thing* is a source already, rather than an iterable of records."""
-    return isinstance(thing, Source)
+    return hasattr(thing, "blocks") and isinstance(thing, Source)  # the second look costs 20 times the first
 
 
 def stamps(source: Source) -> Stamps:

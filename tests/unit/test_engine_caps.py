@@ -128,7 +128,7 @@ async def test_time_that_is_over_leaves_the_rest_pending_and_the_next_run_goes_o
         tmp_path / "purge.db",
         batch={"size": 1},
         flow={"concurrency": 1, "cancel_grace_seconds": 0},
-        stop={"max_duration_seconds": 0.3},
+        stop={"max_duration_seconds": 1.5},
     )
     task = asyncio.create_task(stopped.run())
     await asyncio.sleep(0)

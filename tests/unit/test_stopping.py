@@ -85,6 +85,50 @@ async def test_work_that_is_interrupted_is_cancelled_at_once(ending):
     assert now() == pytest.approx(5)
 
 
+async def test_work_that_began_after_the_asking_does_not_go_on_waiting():
+    stop = Stop()
+    stop.ask()
+    with pytest.raises(StopAsked):
+        await stop.unless_asked(asyncio.sleep(60))
+    assert now() == 0
+
+
+async def test_work_that_runs_out_of_its_own_time_says_so_itself():
+    async def work():
+        async with asyncio.timeout(5):
+            await asyncio.sleep(60)
+
+    stop = Stop()
+    with pytest.raises(TimeoutError):
+        await stop.unless_asked(work())
+    stop.ask()  # which reaches nobody any more
+    await asyncio.sleep(1)
+    assert now() == pytest.approx(6)
+
+
+async def test_work_that_is_interrupted_and_cancelled_at_once_is_cancelled():
+    stop = Stop()
+    waiting = asyncio.create_task(stop.unless_asked(asyncio.sleep(60)))
+    await asyncio.sleep(5)
+    stop.ask()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_whoever_asks_within_the_work_is_interrupted_at_its_next_wait():
+    stop, seen = Stop(), []
+
+    async def work():
+        stop.ask()
+        seen.append("asked")
+        await asyncio.sleep(60)
+
+    with pytest.raises(StopAsked):
+        await stop.unless_asked(work())
+    assert (seen, now()) == (["asked"], 0)
+
+
 async def test_a_cancelled_sleep_is_cancelled_and_neither_stopped_nor_over():
     sleeper = asyncio.create_task(Stop().sleep(60))
     await asyncio.sleep(1)
