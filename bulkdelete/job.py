@@ -139,8 +139,9 @@ class Job:
             raise
         finally:
             digest = await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
-            if report is not None:
-                self.report = report = replace(report, ledger_run=ledger.run, ledger_digest=digest)
+            if report is not None and ledger.path is not None:
+                report = replace(report, ledger_run=ledger.run, ledger_digest=digest)
+            self.report = report
         counts = report.acknowledged, report.rows, report.ended.value, report.reason
         _log.info("%d of %d rows are acknowledged; the job ended: %s %r", *counts)
         if problem is not None:
@@ -151,9 +152,8 @@ class Job:
         order, settings = self._order, self._settings
         if order.ledger is None:
             return UnrecordedLedger()
-        known_by = identity(order, settings.base_url, content)
-        how = {"synchronous": settings.ledger.synchronous, "version": VERSION}
-        return await open_ledger(order.ledger, known_by, **how, known=order.known)
+        known_by, synchronous = identity(order, settings.base_url, content), settings.ledger.synchronous
+        return await open_ledger(order.ledger, known_by, synchronous=synchronous, version=VERSION, known=order.known)
 
     async def _run(self, ledger: Ledger, content: str) -> tuple[Report, Exception | None]:
         if self._order.done and not ledger.totals.remaining:

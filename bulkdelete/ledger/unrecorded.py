@@ -65,9 +65,18 @@ class UnrecordedLedger:
 
     async def count(self) -> Totals:
         """Return the counts; what has no outcome is unresolved."""
-        fates = {fate.value: self._fates[fate] for fate in Fate}
-        fates["unresolved"] += self._open
-        return Totals(rows=self._rows, batches=self._batches, **fates)
+        fates = self._fates
+        return Totals(
+            rows=self._rows,
+            batches=self._batches,
+            acknowledged=fates[Fate.ACKNOWLEDGED],
+            rejected=fates[Fate.REJECTED],
+            invalid=fates[Fate.INVALID],
+            held=fates[Fate.HELD],
+            duplicate=fates[Fate.DUPLICATE],
+            unresolved=fates[Fate.UNRESOLVED] + self._open,
+            pending=fates[Fate.PENDING],
+        )
 
     async def close(self, ended: Ended | None, reason: str = "", requests: int = 0, retries: int = 0) -> str:  # noqa: ARG002 - nothing is kept of it
         """There is nothing to close, and no digest."""

@@ -36,6 +36,9 @@ class Line(Generic[T]):
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
     def __iter__(self) -> Iterator[Waiter[T]]:
         return (waiter for queue in self._queues.values() for waiter in queue if not waiter.turn.done())
 
@@ -76,6 +79,9 @@ class Lines(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._firsts) + len(self._retries)
+
+    def __bool__(self) -> bool:
+        return bool(self._firsts or self._retries)
 
     def add(self, waiter: Waiter[T]) -> None:
         """Put *waiter* into its line."""
