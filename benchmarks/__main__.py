@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import bare, flow, holds, latency, resume, small_calls, throughput, verify
+from benchmarks import bare, fairness, flow, holds, latency, loop_lag, resume, small_calls, throughput, verify
 
 BENCHMARKS = {
     "throughput": lambda: throughput.main([10], times=5),
@@ -12,6 +12,8 @@ BENCHMARKS = {
     "small_calls": small_calls.main,
     "memory": lambda: throughput.main([1, 10, 50], times=1),
     "latency": latency.main,
+    "fairness": fairness.main,
+    "loop_lag": loop_lag.main,
     "resume": resume.main,
     "verify": verify.main,
     "holds": holds.main,
