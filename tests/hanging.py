@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
@@ -77,6 +77,14 @@ def in_processes(call: Callable[[A], T], arguments: Iterable[A], processes: int)
 def _begin(folder: str) -> None:
     _told_to.append((Path(folder) / str(os.getpid())).open("w"))
     faulthandler.enable(_told_to[0])
+    threading.Thread(target=_end_with_the_campaign, daemon=True).start()
+
+
+def _end_with_the_campaign() -> None:
+    campaign = parent_process()
+    if campaign is not None:
+        campaign.join()
+        os._exit(1)
 
 
 def _say(what: str, seconds: float) -> None:

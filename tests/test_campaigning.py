@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+
 import psutil
 import pytest
 
@@ -46,3 +50,17 @@ def test_one_that_does_not_end_in_time_is_ended_with_its_children_and_shows_what
 def test_one_that_fails_shows_its_command_its_code_and_what_it_printed(tree):
     said = failure("one", "--seed", 7, tree=tree("import sys; print('lost'); sys.exit('a row')"))
     assert said == "python -m tests.one --seed 7 ended with 1:\nlost\na row\n"
+
+
+def test_one_that_is_killed_takes_its_processes_with_it():
+    words = [sys.executable, "-m", "tests.simulation", "--seeds", "100000", "--jobs", "1"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as run:
+        while not any("spawn_main" in " ".join(one.cmdline()) for one in psutil.Process(run.pid).children()):
+            assert run.poll() is None
+            time.sleep(0.05)
+        processes = psutil.Process(run.pid).children()
+        run.kill()
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    for one in alive:
+        one.kill()
+    assert alive == []
