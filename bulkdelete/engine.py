@@ -135,7 +135,8 @@ class Engine:
                     self._check_that_it_may_be_sent(batch)
                     intent = self._ledger.intend(batch)
                     self._tally.take_in(batch)
-                    await (self._hand_over(batch, intent) if batch.spans or self._deliver else intent)
+                    is_told = self._deliver or self._events
+                    await (self._hand_over(batch, intent) if batch.spans or is_told else intent)
         except _TooManyFailedBeforeError:
             self._look_at_failures()
         except SourceError as problem:  # what was read before is sound: the workers drain
@@ -175,7 +176,7 @@ class Engine:
 
     async def _settle(self, batch: Batch, intent: asyncio.Future[None]) -> None:
         await intent
-        await self._give(_never_sent(batch))
+        await self._give_set_aside(batch)
         if not batch.spans:
             return
         async with aclosing(self._deleter.send(batch)) as outcomes:
@@ -234,10 +235,17 @@ class Engine:
             for outcome in left:
                 self._events.reached(outcome)
         for batch in self._unsent:
-            await self._give(_never_sent(batch))
+            await self._give_set_aside(batch)
         await self._give(left)
         for batch in self._deferred.give_back():
             await self._give(_not_sent(batch))
+
+    async def _give_set_aside(self, batch: Batch) -> None:
+        """Tell of the rows of *batch* that are never sent, and let whoever wants them have them."""
+        for outcome in _never_sent(batch):
+            if self._events:
+                self._events.reached(outcome)
+            await self._give((outcome,))
 
     async def _give(self, outcomes: Iterable[Outcome]) -> None:
         """Let whoever wants them have *outcomes*, which are final and in the ledger."""

@@ -114,7 +114,7 @@ class LimitChanged:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeReached:
-    """A batch, or a part of one, has its outcome, and the ledger, where there is one, has it too.
+    """A batch, a part of one, or a row that is never sent, has its outcome; the ledger, where there is one, has it too.
 
     What is unresolved may be sent once more at the end of the run: then another outcome follows. What a cancellation
     cuts off has none, and is unresolved.

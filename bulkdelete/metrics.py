@@ -77,7 +77,7 @@ class Metrics:
         )
         self._retries = counter("retries", "Attempts that were planned again after a failure.")
         self._backoff = counter("retry_wait_seconds", "What batches were to wait before they are tried again.")
-        self._records = counter("records", "Records whose outcome was reached; unresolved ones may be again.", "fate")
+        self._records = counter("records", "Rows whose outcome was reached; unresolved ones may be again.", "fate")
         self._pauses = counter("pauses", "Pauses of everybody that began.", "by")
         self._paused = counter("pause_seconds", "How long those pauses were to last.", "by")
         self._jobs = counter("jobs", "Jobs that ended.", "ended")

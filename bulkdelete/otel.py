@@ -194,7 +194,7 @@ class _Instruments:
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._records = meter.create_counter(
-            "bulkdelete.records", "{record}", "Records whose outcome was reached; unresolved ones may be again."
+            "bulkdelete.records", "{record}", "Rows whose outcome was reached; unresolved ones may be again."
         )
         self._retries = meter.create_counter("bulkdelete.retries", "{attempt}", "Attempts planned again.")
         self._pauses = meter.create_counter("bulkdelete.pause.time", "s", "How long pauses were to last.")

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bulkdelete.attempts import Attempts
@@ -128,9 +128,14 @@ WORDS = {
 }
 
 
-@given(st.lists(st.sampled_from(list(WORDS)), max_size=12), st.integers(0, 35))
+@given(
+    st.lists(st.sampled_from(list(WORDS)), max_size=12), st.integers(0, 35), st.lists(st.integers(0, 50), max_size=15)
+)
+@example([], 0, [0] * 12)
 @settings(max_examples=40, deadline=None)
-def test_whatever_is_answered_the_events_say_what_the_report_says_also_where_every_subscriber_raises(words, records):
+def test_whatever_is_answered_the_events_say_what_the_report_says_also_where_every_subscriber_raises(
+    words, records, bad
+):
     async def listened() -> None:
         service = Service(
             one_after_another(*(WORDS[word] for word in words)), splitting={"stop_when_wholly_wrong": False}
@@ -140,7 +145,10 @@ def test_whatever_is_answered_the_events_say_what_the_report_says_also_where_eve
             raise RuntimeError(event)
 
         service.hub.subscribe(broken)
-        report = await service.job(ids(records)).run()
+        rows = ids(records)
+        for place in bad:  # a row that can be no record, or one that is there twice
+            rows.insert(place, "" if place % 2 or not rows else rows[min(place, len(rows) - 1)])
+        report = await service.job(rows).run()
         assert report.balanced
         attempts, retries = service.of(AttemptEnded), service.of(RetryPlanned)
         assert len(attempts) == report.requests == len(service.transport.requests)
@@ -148,8 +156,8 @@ def test_whatever_is_answered_the_events_say_what_the_report_says_also_where_eve
         final = Counter()
         for event in service.of(OutcomeReached):
             final[event.outcome.fate] += event.outcome.records
-        assert final[Fate.ACKNOWLEDGED] == report.acknowledged
-        assert final[Fate.REJECTED] == report.rejected
+        for fate in (Fate.ACKNOWLEDGED, Fate.REJECTED, Fate.INVALID, Fate.DUPLICATE, Fate.HELD):
+            assert final[fate] == getattr(report, fate.value)
         assert not report.remaining
         assert (type(service.events[0]), type(service.events[-1])) == (JobBegan, JobEnded)
         by_code = Counter(event.code for event in attempts)
