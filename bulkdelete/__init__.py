@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from bulkdelete.folder import LedgerFolder
     from bulkdelete.job import Job
     from bulkdelete.kept import KeptLedger, LedgerState
-    from bulkdelete.records import Ended, Fate, Filter, Outcome, Report, RowFate
+    from bulkdelete.records import Ended, Fate, Filter, Outcome, RowFate
+    from bulkdelete.reports import Report
     from bulkdelete.settings import Settings
     from bulkdelete.sources import open_source
     from bulkdelete.streaming import Outcomes
@@ -63,7 +64,8 @@ _HOMES = {
     "folder": ("LedgerFolder",),
     "job": ("Job",),
     "kept": ("KeptLedger", "LedgerState"),
-    "records": ("Ended", "Fate", "Filter", "Outcome", "Report", "RowFate"),
+    "records": ("Ended", "Fate", "Filter", "Outcome", "RowFate"),
+    "reports": ("Report",),
     "settings": ("Settings",),
     "sources": ("open_source",),
     "streaming": ("Outcomes",),

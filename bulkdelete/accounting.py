@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.ledger import Totals
 from bulkdelete.ledger.facts import COUNT_AFTER, COUNT_BEFORE
-from bulkdelete.records import Ended, Report
+from bulkdelete.records import Ended
+from bulkdelete.reports import Report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from bulkdelete.limiter import Limiter
-    from bulkdelete.records import CanaryCounts
+    from bulkdelete.reports import CanaryCounts
     from bulkdelete.tally import Tally
 
 _MADE_BY_FAILURES: Final = frozenset({Ended.COMPLETE, Ended.MAX_FAILURES})

@@ -2,7 +2,7 @@
 
 An event of a job carries its short id, ``job``, so that calls which share a deleter can be told apart; pauses, outages
 and the limit are common to all of them. No event holds the key, and none names a record but for the
-:class:`~bulkdelete.records.Outcome` and the :class:`~bulkdelete.records.Report` that two of them carry.
+:class:`~bulkdelete.records.Outcome` and the :class:`~bulkdelete.reports.Report` that two of them carry.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bulkdelete.records import Ended, Outcome, Report, VerdictKind
+    from bulkdelete.records import Ended, Outcome, VerdictKind
+    from bulkdelete.reports import Report
 
 _log = logging.getLogger(__name__)
 

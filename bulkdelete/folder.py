@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bulkdelete.copying import beside
 from bulkdelete.errors import LedgerError, SettingsError
@@ -23,12 +23,15 @@ from bulkdelete.sources import is_source
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
+    from typing import Unpack
 
     from bulkdelete.api import BulkDeleter
     from bulkdelete.kept import KeptLedger
     from bulkdelete.ledger import LedgerReader
     from bulkdelete.orders import Check
-    from bulkdelete.records import Record, Report
+    from bulkdelete.records import Record
+    from bulkdelete.reports import Report
+    from bulkdelete.settings import StopOptions
     from bulkdelete.sources import Source
 
 T = TypeVar("T")
@@ -93,7 +96,7 @@ class LedgerFolder:
         at_once: int = 4,
         holds: Source | Collection[Record] | None = None,
         check: Check | None = None,
-        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+        **stop: Unpack[StopOptions],
     ) -> dict[Path, Report | Exception]:
         """Go on with every job that is not complete and that nobody runs, and return what came of each, by its ledger.
 

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from bulkdelete.limiter import Limiter
     from bulkdelete.orders import Order
     from bulkdelete.preparing import Prepared
-    from bulkdelete.records import Report
+    from bulkdelete.reports import Report
     from bulkdelete.settings import Settings
     from bulkdelete.state import Deliver
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from bulkdelete.accounting import Snapshot
     from bulkdelete.job import Job
-    from bulkdelete.records import Outcome, Report
+    from bulkdelete.records import Outcome
+    from bulkdelete.reports import Report
 
 MOST_WAITING: Final = 16
 """So many outcomes wait for their reader; then the job waits, too."""

@@ -19,7 +19,8 @@ from bulkdelete.errors import (
     SourceRefused,
 )
 from bulkdelete.events import JobBegan, JobEnded, OutcomeReached
-from bulkdelete.records import Ended, Report
+from bulkdelete.records import Ended
+from bulkdelete.reports import Report
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -29,6 +29,7 @@ from bulkdelete.settings.running import (
     LedgerSettings,
     RetrySettings,
     SplittingSettings,
+    StopOptions,
     StopSettings,
 )
 
@@ -50,6 +51,7 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "SplittingSettings",
+    "StopOptions",
     "StopSettings",
     "check_base_url",
     "with_default_column",

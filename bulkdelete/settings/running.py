@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, Self, TypedDict
 
 from pydantic import Field, model_validator
 
@@ -126,6 +126,23 @@ class StopSettings(Section):
     hold and duplicates do. Unset: any number."""
     max_duration_seconds: float | None = Field(default=None, gt=0)
     """Stop after so long in this run, with exit code 75. Unset: no limit."""
+
+
+class StopOptions(TypedDict, total=False):
+    """The fields of :class:`StopSettings`, as the keyword arguments of one call, in place of those of its settings.
+
+    Example:
+        >>> caps: StopOptions = {"max_records": 1000, "expect": 2}
+        >>> (await deleter.delete(TABLE_ID, ids[:2], **caps)).acknowledged
+        2
+
+    """
+
+    limit: int | None
+    max_failures: int | None
+    max_records: int | None
+    expect: int | None
+    max_duration_seconds: float | None
 
 
 class CanarySettings(Section):

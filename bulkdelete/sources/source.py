@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 from bulkdelete.errors import SourceError, SourceRefused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
 
     from typing_extensions import TypeIs
 
-    from bulkdelete.records import Item, Rows
+    from bulkdelete.records import Item, Record, Rows
 
 Stamps: TypeAlias = Mapping[str, tuple[int, ...]]
 """Of each file: its size, when it was last written (ns), and which file it is."""
@@ -74,6 +74,10 @@ class Source(Protocol):
 
     async def fingerprint(self) -> str:
         """Return ``sha256:<hex>`` of a replayable file's bytes, and an empty string for any other source."""
+
+
+Records: TypeAlias = "Source | Iterable[Record] | AsyncIterable[Record]"
+"""What a caller may give: a source, or any iterable of record ids and filters."""
 
 
 def is_source(thing: object) -> TypeIs[Source]:

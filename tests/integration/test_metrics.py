@@ -158,7 +158,7 @@ def test_whatever_a_server_answers_there_are_few_label_values(answers):
     deleter = BulkDeleter(base_url="http://127.0.0.1:9", api_key=KEY)
     Metrics(registry).watch(deleter)
     for kind, code, status, lost in answers:
-        deleter._hub.tell(AttemptEnded("j", TABLE_ID, "r", "/", 1, 0, 0.1, kind, code, status, lost, lost))
+        deleter._shared.hub.tell(AttemptEnded("j", TABLE_ID, "r", "/", 1, 0, 0.1, kind, code, status, lost, lost))
     samples = [
         sample
         for family in text_string_to_metric_families(generate_latest(registry).decode())
