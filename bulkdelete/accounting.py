@@ -29,6 +29,14 @@ class Snapshot:
     At most ``limit`` attempts may be in flight. ``limited_by`` says what limits the job now: ``server``, ``pause``,
     ``quota``, ``outage``, ``retries``, ``source`` or ``ledger``; or ``resume``, before the time that an earlier run was
     asked to come back at. ``last_failure`` is empty once an attempt succeeds.
+
+    Example:
+        >>> job = deleter.job(TABLE_ID, ids)
+        >>> _ = await job.run()
+        >>> now = job.snapshot()
+        >>> now.rows, now.settled, now.acknowledged, now.requests, now.in_flight, now.limited_by
+        (3, 3, 3, 1, 0, 'server')
+
     """
 
     rows: int

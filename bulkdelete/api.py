@@ -48,8 +48,8 @@ class BulkDeleter:
     Example:
         >>> async with BulkDeleter(base_url=api.base_url, api_key="emulator-key") as another:
         ...     report = await another.delete(TABLE_ID, ids)
-        >>> report.acknowledged, another.base_url == api.base_url, another.limit, another.in_flight
-        (3, True, 2, 0)
+        >>> report.acknowledged, another.base_url == api.base_url, another.limit >= 1, another.in_flight
+        (3, True, True, 0)
 
     """
 
@@ -260,8 +260,8 @@ class BulkDeleter:
             BulkDeleteError: whatever else :meth:`delete` raises.
 
         Example:
-            >>> (await deleter.delete(TABLE_ID, ids, ledger="erase.db", limit=1)).remaining
-            2
+            >>> (await deleter.delete(TABLE_ID, ids, ledger="erase.db", limit=1)).acknowledged
+            1
             >>> (await deleter.resume("erase.db", limit=None)).acknowledged
             3
 

@@ -48,11 +48,15 @@ class LedgerFolder:
         path: the directory. Symbolic links in it are passed over, and whatever is no ledger.
 
     Example:
-        >>> async def start_up(deleter):
-        ...     folder = LedgerFolder("/var/lib/erasure")
-        ...     for path, result in (await folder.resume_all(deleter)).items():
-        ...         print(path.name, result)
-        ...     await folder.prune(older_than_seconds=30 * 86_400)
+        >>> folder = LedgerFolder(".")
+        >>> _ = await deleter.delete(TABLE_ID, ids, ledger=folder.path_for("customer/42"), limit=1)
+        >>> for path, result in (await folder.resume_all(deleter, limit=None)).items():  # when the service starts
+        ...     print(path.name, result.acknowledged)
+        customer%2f42.db 3
+        >>> [str(kept.state) for kept in await folder.ledgers()]
+        ['complete']
+        >>> [path.name for path in await folder.prune(older_than_seconds=0)]
+        ['customer%2f42.db']
 
     """
 
@@ -153,6 +157,7 @@ class LedgerFolder:
             with_failures: whether rejected and invalid rows may be forgotten.
 
         Raises:
+            SettingsError: *older_than_seconds* is less than 0.
             LedgerStorageError: the directory cannot be read.
 
         """

@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CanaryCounts:
-    """How many records the canary sent, and what came of them: the three add up to ``sent``."""
+    """How many records the canary sent, and what came of them: the three add up to ``sent``.
+
+    Example:
+        >>> from bulkdelete.settings import CanarySettings
+        >>> async def look(report):
+        ...     print(report.canary)
+        ...     return report.canary.rejected == 0
+        >>> settings = Settings(canary=CanarySettings(records=2))
+        >>> async with BulkDeleter(base_url=api.base_url, api_key=api.api_key, settings=settings) as careful:
+        ...     report = await careful.delete(TABLE_ID, ids, ledger="erase.db", check=look)
+        CanaryCounts(sent=2, acknowledged=2, rejected=0, unresolved=0)
+
+    """
 
     sent: int
     acknowledged: int
@@ -33,6 +45,18 @@ class Report:
     set when the API asked to come back later. ``total_count_before`` and ``_after`` are the records that the API
     counted in the table before the job's first run and after this one, where it was asked to; whoever else writes to
     the table changes them too. ``canary`` is what came of the canary, where this run had one.
+
+    Example:
+        >>> report = await deleter.delete(TABLE_ID, [*ids, "two words"])
+        >>> report.rows, report.acknowledged, report.invalid, report.remaining, report.balanced
+        (4, 3, 1, 0, True)
+        >>> report.as_dict()["ended"]
+        'complete'
+        >>> report.raise_for_failures()
+        Traceback (most recent call last):
+            ...
+        bulkdelete.errors.RecordsFailed: of 4 rows 3 are acknowledged, ...
+
     """
 
     table_id: str

@@ -25,7 +25,7 @@ from bulkdelete.reports import Report
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from bulkdelete.events import Hub
+    from bulkdelete.hub import Hub
     from bulkdelete.records import Outcome
 
 _ENDINGS: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Ended], ...]] = (

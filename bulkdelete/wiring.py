@@ -8,7 +8,7 @@ from bulkdelete import protocol
 from bulkdelete.attempts import Attempts
 from bulkdelete.calls import Calls
 from bulkdelete.credentials import Credentials, credentials_from
-from bulkdelete.events import Hub
+from bulkdelete.hub import Hub
 from bulkdelete.job import Job
 from bulkdelete.limiter import Limiter
 from bulkdelete.settings import Settings

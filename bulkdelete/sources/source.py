@@ -24,7 +24,23 @@ ESTIMATED_BY_BYTES: Final = 4 * 1024 * 1024
 
 @runtime_checkable
 class Source(Protocol):
-    """Where rows come from."""
+    """Where rows come from.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("ids.txt").write_text(ids[0])
+        >>> source = open_source("ids.txt")
+        >>> source.name, source.paths, source.files, source.replayable, source.size_bytes
+        ('ids.txt', ('ids.txt',), ('ids.txt',), True, 18)
+        >>> async for rows in source.blocks():
+        ...     print(list(rows.items))
+        ['541278230707963208']
+        >>> source.rows_read, source.position_bytes, source.identity["kind"], list(source.parts) == [source]
+        (1, 18, 'text', True)
+        >>> (await source.fingerprint())[:7]
+        'sha256:'
+
+    """
 
     @property
     def name(self) -> str:

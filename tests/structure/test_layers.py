@@ -14,6 +14,7 @@ FLOORS = [
     ["records", "settings", "stopping", "ids", "quotas", "masking", "terminal"],
     ["reports"],
     ["holds", "waiting", "forecasting", "events"],
+    ["hub"],
     ["protocol", "screening", "sanity", "digest", "channel", "tally", "capping", "telling", "calls"],
     [
         "batching",
@@ -41,7 +42,7 @@ FLOORS = [
 ]
 LEVELS = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 ISLAND = "emulator"
-ISLAND_MAY_USE_BELOW = 5
+ISLAND_MAY_USE_BELOW = 6
 BRIDGES = {"cli", "testing"}
 
 
