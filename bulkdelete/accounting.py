@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.ledger import Totals
 from bulkdelete.ledger.facts import COUNT_AFTER, COUNT_BEFORE
-from bulkdelete.records import Ended, Report
+from bulkdelete.records import Ended
+from bulkdelete.reports import Report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from bulkdelete.limiter import Limiter
-    from bulkdelete.records import CanaryCounts
+    from bulkdelete.reports import CanaryCounts
     from bulkdelete.tally import Tally
 
 _COUNTS: Final = tuple(one.name for one in fields(Totals))
@@ -29,6 +30,14 @@ class Snapshot:
     At most ``limit`` attempts may be in flight. ``limited_by`` says what limits the job now: ``server``, ``pause``,
     ``quota``, ``outage``, ``retries``, ``source`` or ``ledger``; or ``resume``, before the time that an earlier run was
     asked to come back at. ``last_failure`` is empty once an attempt succeeds.
+
+    Example:
+        >>> job = deleter.job(TABLE_ID, ids)
+        >>> _ = await job.run()
+        >>> now = job.snapshot()
+        >>> now.rows, now.settled, now.acknowledged, now.requests, now.in_flight, now.limited_by
+        (3, 3, 3, 1, 0, 'server')
+
     """
 
     rows: int

@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bulkdelete import protocol
-from bulkdelete.attempts import Attempts
-from bulkdelete.calls import Calls
-from bulkdelete.credentials import Credentials, credentials_from
-from bulkdelete.errors import SettingsError
-from bulkdelete.events import Hub
 from bulkdelete.holding import hold_sources
-from bulkdelete.job import Job
-from bulkdelete.limiter import Limiter
 from bulkdelete.masking import masked
 from bulkdelete.orders import Order
 from bulkdelete.resuming import resumed
 from bulkdelete.settings import Settings
-from bulkdelete.sources import from_iterable, is_source
+from bulkdelete.sources import source_of
 from bulkdelete.streaming import Outcomes
-from bulkdelete.transport import HttpTransport
+from bulkdelete.wiring import Shared
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterable, Callable, Iterable
+    from collections.abc import Callable
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
     from pydantic import SecretStr
 
-    from bulkdelete.credentials import ReadKey
+    from bulkdelete.credentials import Credentials, ReadKey
     from bulkdelete.events import Event
+    from bulkdelete.job import Job
     from bulkdelete.orders import Check
-    from bulkdelete.records import Record, Report
-    from bulkdelete.sources import Source
+    from bulkdelete.reports import Report
+    from bulkdelete.settings import StopOptions
+    from bulkdelete.sources import Records
 
 
 class BulkDeleter:
@@ -52,10 +46,10 @@ class BulkDeleter:
         CredentialsError: no key is given anywhere.
 
     Example:
-        >>> async def purge(ids):
-        ...     async with BulkDeleter(base_url="https://altatech.ai", api_key="...") as deleter:
-        ...         report = await deleter.delete("673af861ed69656ac0895b07", ids)
-        ...     report.raise_for_failures()
+        >>> async with BulkDeleter(base_url=api.base_url, api_key="emulator-key") as another:
+        ...     report = await another.delete(TABLE_ID, ids)
+        >>> report.acknowledged, another.base_url == api.base_url, another.limit >= 1, another.in_flight
+        (3, True, True, 0)
 
     """
 
@@ -67,38 +61,27 @@ class BulkDeleter:
         settings: Settings | None = None,
     ) -> None:
         api_key = masked(api_key)
-        settings = settings or Settings()
-        if base_url is not None:
-            settings = Settings.from_mapping({**settings.model_dump(), "base_url": base_url})
-        self._settings = settings
-        self._transport = HttpTransport(settings.base_url, settings.http, settings.flow.ceiling)
-        self._hub = Hub()
-        self._limiter = Limiter(settings.flow, hub=self._hub)
-        if not isinstance(api_key, Credentials):
-            api_key = credentials_from(settings) if api_key is None else Credentials(api_key)
-        codes = protocol.code_table(settings.codes)
-        self._attempts = Attempts(self._transport, self._limiter, api_key, codes)
-        self._calls = Calls(self._hub)
+        self._shared = Shared(settings or Settings(), base_url, api_key)
 
     def __repr__(self) -> str:
-        if "_limiter" not in vars(self):  # its settings were refused
+        if "_shared" not in vars(self):  # its settings were refused
             return "<BulkDeleter>"
-        return f"<BulkDeleter {self._settings.base_url} in flight {self._limiter.in_flight}>"
+        return f"<BulkDeleter {self._shared.settings.base_url} in flight {self._shared.limiter.in_flight}>"
 
     @property
     def base_url(self) -> str:
         """The API's address, which holds no secret."""
-        return self._settings.base_url
+        return self._shared.settings.base_url
 
     @property
     def in_flight(self) -> int:
         """Attempts of all its calls on the wire now."""
-        return self._limiter.in_flight
+        return self._shared.limiter.in_flight
 
     @property
     def limit(self) -> int:
         """How many attempts may be on the wire."""
-        return self._limiter.limit
+        return self._shared.limiter.limit
 
     def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
         """Call *callback* with every :data:`~bulkdelete.events.Event` of all its calls from now on.
@@ -112,13 +95,15 @@ class BulkDeleter:
             TypeError: *callback* cannot be called, or is a coroutine function, which nobody would await.
 
         Example:
-            >>> def tell(event):
-            ...     if isinstance(event, OutcomeReached):
-            ...         print(event.job, event.outcome.records, event.outcome.fate)
-            >>> unsubscribe = deleter.subscribe(tell)  # doctest: +SKIP
+            >>> seen = []
+            >>> unsubscribe = deleter.subscribe(seen.append)
+            >>> _ = await deleter.delete(TABLE_ID, ids)
+            >>> unsubscribe()
+            >>> [type(event).__name__ for event in seen]
+            ['JobBegan', 'AttemptEnded', 'OutcomeReached', 'JobEnded']
 
         """
-        return self._hub.subscribe(callback)
+        return self._shared.hub.subscribe(callback)
 
     async def __aenter__(self) -> Self:
         return self
@@ -129,22 +114,26 @@ class BulkDeleter:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Let the calls that run end, and close the connections.
+        """Let the calls that run end, and close the connections, as leaving ``async with`` does.
 
         Nothing new is sent; what is in flight gets ``flow.cancel_grace_seconds`` to finish, and is unresolved
-        otherwise. The calls return their reports, and no other begins.
+        otherwise. The calls return their reports, and no other begins: that raises :class:`BulkDeleteError`.
+
+        Example:
+            >>> await deleter.aclose()
+
         """
-        await self._calls.close(self._transport.close, self._settings.flow.cancel_grace_seconds)
+        await self._shared.close()
 
     async def delete(
         self,
         table_id: str,
-        records: Source | Iterable[Record] | AsyncIterable[Record],
+        records: Records,
         *,
         ledger: str | os.PathLike[str] | None = None,
-        holds: Source | Iterable[Record] | AsyncIterable[Record] | None = None,
+        holds: Records | None = None,
         check: Check | None = None,
-        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+        **stop: Unpack[StopOptions],
     ) -> Report:
         """Delete *records* from a table, at most 1000 a request, and return the account of every row.
 
@@ -167,6 +156,7 @@ class BulkDeleter:
 
         Raises:
             FatalAnswer: the API refused the table, the key or the plan.
+            CredentialsError: the key cannot be read.
             SourceError: the records could not be read to their end.
             SourceChanged: they are not those that the ledger knows.
             LedgerError: the ledger is locked, belongs to another job, or cannot be written.
@@ -175,18 +165,23 @@ class BulkDeleter:
         Each has ``report``, the account so far, where the job had begun. Cancelling stops the reading, gives what is
         in flight ``flow.cancel_grace_seconds``, writes the ledger, and raises ``CancelledError``.
 
+        Example:
+            >>> report = await deleter.delete(TABLE_ID, ids, ledger="erase.db", holds=ids[2:])
+            >>> report.rows, report.acknowledged, report.held, report.ended
+            (3, 2, 1, <Ended.COMPLETE: 'complete'>)
+
         """
         return await self.job(table_id, records, ledger=ledger, holds=holds, check=check, **stop).run()
 
     def stream(
         self,
         table_id: str,
-        records: Source | Iterable[Record] | AsyncIterable[Record],
+        records: Records,
         *,
         ledger: str | os.PathLike[str] | None = None,
-        holds: Source | Iterable[Record] | AsyncIterable[Record] | None = None,
+        holds: Records | None = None,
         check: Check | None = None,
-        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+        **stop: Unpack[StopOptions],
     ) -> Outcomes:
         """Delete *records* as :meth:`delete` does, and give what becomes of them as it comes.
 
@@ -201,11 +196,10 @@ class BulkDeleter:
             SettingsError: as :meth:`delete` does; all else that :meth:`delete` raises, the iteration raises.
 
         Example:
-            >>> async def purge(deleter, ids):
-            ...     async with deleter.stream("673af861ed69656ac0895b07", ids) as outcomes:
-            ...         async for outcome in outcomes:
-            ...             print(outcome.fate, len(outcome.which))
-            ...     return outcomes.report
+            >>> async with deleter.stream(TABLE_ID, ids) as outcomes:
+            ...     async for outcome in outcomes:
+            ...         print(outcome.fate, len(outcome.which))
+            acknowledged 3
 
         """
         return Outcomes(self.job(table_id, records, ledger=ledger, holds=holds, check=check, **stop))
@@ -213,29 +207,35 @@ class BulkDeleter:
     def job(
         self,
         table_id: str,
-        records: Source | Iterable[Record] | AsyncIterable[Record],
+        records: Records,
         *,
         ledger: str | os.PathLike[str] | None = None,
-        holds: Source | Iterable[Record] | AsyncIterable[Record] | None = None,
+        holds: Records | None = None,
         check: Check | None = None,
-        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+        **stop: Unpack[StopOptions],
     ) -> Job:
-        """Return the job that :meth:`delete` runs, to look at or to stop while it runs."""
-        if not isinstance(table_id, str) or not table_id:
-            raise SettingsError("table_id must be a text that is not empty; nothing was sent")
-        where = None if ledger is None else Path(ledger)
-        return self.job_of(Order(table_id, _source(records), where, self._held(holds), check=check), **stop)
+        """Return the job that :meth:`delete` with these arguments runs, to look at or to stop while it runs.
 
-    def _held(self, holds: Source | Iterable[Record] | AsyncIterable[Record] | None) -> tuple[Source, ...]:
-        return hold_sources(self._settings.holds, () if holds is None else (_source(holds),))
+        Raises:
+            SettingsError: as :meth:`delete` does; all else, running it raises.
+            SourceRefused: *records* are no iterable of records.
+
+        Example:
+            >>> job = deleter.job(TABLE_ID, ids)
+            >>> (await job.run()).acknowledged
+            3
+
+        """
+        where, held = None if ledger is None else Path(ledger), hold_sources(self._shared.settings.holds, holds)
+        return self.job_of(Order(table_id, source_of(records), where, held, check=check), **stop)
 
     async def resume(
         self,
         ledger: str | os.PathLike[str],
         *,
-        holds: Source | Iterable[Record] | AsyncIterable[Record] | None = None,
+        holds: Records | None = None,
         check: Check | None = None,
-        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+        **stop: Unpack[StopOptions],
     ) -> Report:
         """Go on with the job of *ledger*, as :meth:`delete` with the same records would, and return its report.
 
@@ -257,44 +257,44 @@ class BulkDeleter:
                 call :meth:`delete` again with the records and this ledger.
             LedgerLocked: another process, or another job of this one, goes on with it already.
             LedgerMismatch: it is no ledger, or of another base URL, or its files are not as they were.
-
-        And whatever else :meth:`delete` raises.
+            BulkDeleteError: whatever else :meth:`delete` raises.
 
         Example:
-            >>> async def at_start_up(deleter):
-            ...     report = await deleter.resume("erase.db")
-            ...     report.raise_for_failures()
+            >>> (await deleter.delete(TABLE_ID, ids, ledger="erase.db", limit=1)).acknowledged
+            1
+            >>> (await deleter.resume("erase.db", limit=None)).acknowledged
+            3
 
         """
-        job = await self.resumed_job(ledger, holds=holds, check=check, **stop)
-        return await job.run()
+        return await (await self.resumed_job(ledger, holds=holds, check=check, **stop)).run()
 
     async def resumed_job(
         self,
         ledger: str | os.PathLike[str],
         *,
-        holds: Source | Iterable[Record] | AsyncIterable[Record] | None = None,
+        holds: Records | None = None,
         check: Check | None = None,
-        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+        **stop: Unpack[StopOptions],
     ) -> Job:
-        """Return the job that :meth:`resume` runs, to look at or to stop while it runs; the ledger is only read yet."""
-        held = self._held(holds)
-        order, caps = await asyncio.to_thread(resumed, Path(ledger), self._settings, held, check)
-        return self.job_of(order, **{**caps, **stop})
+        """Return the job that :meth:`resume` runs, to look at or to stop while it runs; the ledger is only read yet.
 
-    def job_of(self, order: Order, **stop: Any) -> Job:  # noqa: ANN401 - the fields of StopSettings, validated there
-        """Return the job of an order that is made out already.
+        Raises what :meth:`resume` does, but for what running it raises.
+
+        Example:
+            >>> _ = await deleter.delete(TABLE_ID, ids, ledger="erase.db")
+            >>> job = await deleter.resumed_job("erase.db")
+
+        """
+        held = hold_sources(self._shared.settings.holds, holds)
+        order, caps = await asyncio.to_thread(resumed, Path(ledger), self._shared.settings, held, check)
+        caps.update(stop)
+        return self.job_of(order, **caps)
+
+    def job_of(self, order: Order, **stop: Unpack[StopOptions]) -> Job:
+        """Return the job of an order that is made out already, as the command line does.
 
         Raises:
             SettingsError: *stop* holds what is no setting, or a canary is wanted and there is nobody to ask about it.
 
         """
-        settings = self._settings
-        if stop:
-            settings = Settings.from_mapping({**settings.model_dump(), "stop": {**settings.stop.model_dump(), **stop}})
-        order.refuse_unasked_canary(settings)
-        return Job(order, settings, self._attempts, self._limiter, self._calls)
-
-
-def _source(records: Source | Iterable[Record] | AsyncIterable[Record]) -> Source:
-    return records if is_source(records) else from_iterable(records)
+        return self._shared.job_of(order, stop)

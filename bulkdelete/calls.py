@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bulkdelete.errors import BulkDeleteError
-from bulkdelete.events import Hub
+from bulkdelete.hub import Hub
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bulkdelete.errors import LedgerStorageError
 from bulkdelete.ledger.facts import CANARY, CANARY_BEGAN
-from bulkdelete.records import CanaryCounts
+from bulkdelete.reports import CanaryCounts
 
 if TYPE_CHECKING:
     from bulkdelete.ledger import Ledger, Totals

@@ -33,17 +33,42 @@ RAISE_THE_LIMIT: Final = "raise the limit (ulimit -n)"
 
 
 class BulkDeleteError(Exception):
-    """The root of the tree; ``report`` is the report so far where a job had begun, else ``None``."""
+    """The root of the tree; ``report`` is the report so far where a job had begun, else ``None``.
+
+    Example:
+        >>> try:
+        ...     await deleter.delete("no-such-table", ids)
+        ... except BulkDeleteError as error:
+        ...     print(type(error).__name__, error.report.rows, error.report.acknowledged)
+        FatalAnswer 3 0
+
+    """
 
     report: Any = None
 
 
 class SettingsError(BulkDeleteError):
-    """A setting, an option or a confirmation is refused; nothing was sent."""
+    """A setting, an option or a confirmation is refused; nothing was sent.
+
+    Example:
+        >>> Settings.from_mapping({"flow": {"concurency": 4}})
+        Traceback (most recent call last):
+            ...
+        bulkdelete.errors.SettingsError: flow.concurency is not a setting; did you mean concurrency?
+
+    """
 
 
 class HoldsRefused(SettingsError):
-    """A hold list cannot be read, or is not what it must be; nothing was sent."""
+    """A hold list cannot be read, or is not what it must be; nothing was sent.
+
+    Example:
+        >>> await deleter.delete(TABLE_ID, ids, holds=[])
+        Traceback (most recent call last):
+            ...
+        bulkdelete.errors.HoldsRefused: ...
+
+    """
 
 
 class PlanRefused(SettingsError):
@@ -55,41 +80,122 @@ class HoldViolated(BulkDeleteError):
 
 
 class CredentialsError(BulkDeleteError):
-    """There is no usable API key, or, after the API refused the one in use, none any more: the message says which."""
+    """There is no usable API key, or, after the API refused the one in use, none any more: the message says which.
+
+    Example:
+        >>> BulkDeleter(base_url=api.base_url, api_key="")
+        Traceback (most recent call last):
+            ...
+        bulkdelete.errors.CredentialsError: the API key is empty. Nothing was sent
+
+    """
 
 
 class SourceError(BulkDeleteError):
-    """The source cannot be read, or broke while it was read."""
+    """The source cannot be read, or broke while it was read.
+
+    Example:
+        >>> def rows_of_a_cursor():
+        ...     yield ids[0]
+        ...     raise OSError("the database is gone")
+        >>> await deleter.delete(TABLE_ID, rows_of_a_cursor())
+        Traceback (most recent call last):
+            ...
+        bulkdelete.errors.SourceError: ...
+
+    """
 
 
 class SourceRefused(SourceError):
-    """The source can be read and is not what the job needs; nothing was sent."""
+    """The source can be read and is not what the job needs; nothing was sent.
+
+    Example:
+        >>> open_source("gone.csv")
+        Traceback (most recent call last):
+            ...
+        bulkdelete.errors.SourceRefused: gone.csv: there is no such file. Nothing was sent. Check the path of the source
+
+    """
 
 
 class SourceChanged(SourceRefused):
-    """The source is not the one whose rows the ledger holds."""
+    """The source is not the one whose rows the ledger holds.
+
+    Example:
+        >>> _ = await deleter.delete(TABLE_ID, ids, ledger="erase.db", limit=1)
+        >>> await deleter.delete(TABLE_ID, ids[1:], ledger="erase.db")
+        Traceback (most recent call last):
+            ...
+        bulkdelete.errors.SourceChanged: ...
+
+    """
 
 
 class LedgerError(BulkDeleteError):
-    """The ledger cannot be used."""
+    """The ledger cannot be used.
+
+    Example:
+        >>> try:
+        ...     await deleter.resume("gone.db")
+        ... except LedgerError as error:
+        ...     print(type(error).__name__)
+        LedgerMismatch
+
+    """
 
 
 class LedgerLocked(LedgerError):
-    """Another process is writing this ledger."""
+    """Another process is writing this ledger.
+
+    Example:
+        >>> many = [*ids, *[" "] * 40]  # the job waits until somebody reads what became of them
+        >>> async with deleter.stream(TABLE_ID, many, ledger="erase.db") as outcomes:
+        ...     _ = await anext(outcomes)
+        ...     await deleter.resume("erase.db")
+        Traceback (most recent call last):
+            ...
+        bulkdelete.errors.LedgerLocked: ...
+
+    """
 
 
 class LedgerMismatch(LedgerError):
-    """The ledger belongs to another job, or to another version of bulkdelete."""
+    """The ledger belongs to another job, or to another version of bulkdelete.
+
+    Example:
+        >>> _ = await deleter.delete(TABLE_ID, ids, ledger="erase.db")
+        >>> await deleter.delete("another-table", ids, ledger="erase.db")
+        Traceback (most recent call last):
+            ...
+        bulkdelete.errors.LedgerMismatch: ...
+
+    """
 
 
 class LedgerStorageError(LedgerError):
-    """The disk refused a write to the ledger; nothing more was sent."""
+    """The disk refused a write to the ledger; nothing more was sent.
+
+    Example:
+        >>> await LedgerFolder("gone").ledgers()
+        Traceback (most recent call last):
+            ...
+        bulkdelete.errors.LedgerStorageError: gone: this folder of ledgers cannot be read: No such file or directory
+
+    """
 
 
 class FatalAnswer(BulkDeleteError):
     """The API refused the table, the key or the plan: the job cannot go on without a person.
 
     ``verdict`` is the :class:`bulkdelete.records.Verdict` of the answer.
+
+    Example:
+        >>> try:
+        ...     await deleter.delete("no-such-table", ids)
+        ... except FatalAnswer as error:
+        ...     print(error.verdict.code, error.verdict.kind)
+        403106 fatal
+
     """
 
     def __init__(self, message: str, verdict: object) -> None:
@@ -133,7 +239,16 @@ class ConnectionRefusedForGood(AttemptError):
 
 
 class RecordsFailed(BulkDeleteError):
-    """Some rows of a finished job are not acknowledged; ``report`` says how many of which fate."""
+    """Some rows of a finished job are not acknowledged; ``report`` says how many of which fate.
+
+    Example:
+        >>> report = await deleter.delete(TABLE_ID, [*ids, "two words"])
+        >>> report.raise_for_failures()
+        Traceback (most recent call last):
+            ...
+        bulkdelete.errors.RecordsFailed: of 4 rows 3 are acknowledged, 0 rejected, 1 invalid, ...
+
+    """
 
 
 def is_out_of_files(error: BaseException) -> bool:

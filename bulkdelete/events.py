@@ -1,29 +1,48 @@
 """What happens while jobs run: one stream of small typed events, to which everything outside subscribes.
 
+``deleter.subscribe`` and ``job.subscribe`` take a function that is called with each.
+
 An event of a job carries its short id, ``job``, so that calls which share a deleter can be told apart; pauses, outages
 and the limit are common to all of them. No event holds the key, and none names a record but for the
-:class:`~bulkdelete.records.Outcome` and the :class:`~bulkdelete.records.Report` that two of them carry.
+:class:`~bulkdelete.records.Outcome` and the :class:`~bulkdelete.reports.Report` that two of them carry.
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from bulkdelete.records import Ended, Outcome, VerdictKind
+    from bulkdelete.reports import Report
 
-    from bulkdelete.records import Ended, Outcome, Report, VerdictKind
-
-_log = logging.getLogger(__name__)
+__all__ = [
+    "AttemptEnded",
+    "Event",
+    "JobBegan",
+    "JobEnded",
+    "LimitChanged",
+    "OutageBegan",
+    "OutageEnded",
+    "OutcomeReached",
+    "PauseBegan",
+    "RetryPlanned",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class JobBegan:
-    """A job begins to run on a table, with the *source* of this name: the first event of the job."""
+    """A job begins to run on a table, with the *source* of this name: the first event of the job.
+
+    Example:
+        >>> from bulkdelete.events import JobBegan
+        >>> seen = []
+        >>> unsubscribe = deleter.subscribe(seen.append)
+        >>> _ = await deleter.delete(TABLE_ID, ids)
+        >>> [event.source for event in seen if isinstance(event, JobBegan)]
+        ['an iterable']
+
+    """
 
     job: str
     table_id: str
@@ -37,6 +56,15 @@ class AttemptEnded:
     ``records`` it asked to delete (0: it asked how many there are); ``calls_before`` with the same body; it took
     ``seconds``. ``kind``, ``code`` and ``http_status`` are those of its verdict; without an ``http_status`` no answer
     came, and without a ``kind`` the call was cancelled. ``ambiguous``: it may have been applied all the same.
+
+    Example:
+        >>> from bulkdelete.events import AttemptEnded
+        >>> seen = []
+        >>> unsubscribe = deleter.subscribe(seen.append)
+        >>> _ = await deleter.delete(TABLE_ID, ids)
+        >>> [(event.records, event.code, event.lost) for event in seen if isinstance(event, AttemptEnded)]
+        [(3, 0, '')]
+
     """
 
     job: str
@@ -67,6 +95,17 @@ class RetryPlanned:
     """A batch, or a part of one, of so many ``records`` is sent again in ``seconds``, after so many ``attempts``.
 
     ``kind``, ``code``, ``http_status`` and ``request_id`` are those of the last attempt.
+
+    Example:
+        >>> from bulkdelete.events import RetryPlanned
+        >>> from bulkdelete.emulator import Faults
+        >>> api.faults = Faults(script=["50000"])
+        >>> seen = []
+        >>> unsubscribe = deleter.subscribe(seen.append)
+        >>> _ = await deleter.delete(TABLE_ID, ids)
+        >>> [(event.records, event.attempts, event.code) for event in seen if isinstance(event, RetryPlanned)]
+        [(3, 1, 50000)]
+
     """
 
     job: str
@@ -85,6 +124,17 @@ class PauseBegan:
     """Nobody sends for ``seconds`` from now on, because the API, or a quota, wants it so.
 
     ``before_seconds`` of them were known before: 0 where a pause begins, more where one becomes longer.
+
+    Example:
+        >>> from bulkdelete.events import PauseBegan
+        >>> from bulkdelete.emulator import Faults
+        >>> api.faults = Faults(script=["429"], retry_after_seconds=1)
+        >>> seen = []
+        >>> unsubscribe = deleter.subscribe(seen.append)
+        >>> _ = await deleter.delete(TABLE_ID, ids)
+        >>> [(event.by, event.before_seconds) for event in seen if isinstance(event, PauseBegan)]
+        [('api', 0.0)]
+
     """
 
     by: Literal["api", "quota"]
@@ -94,19 +144,55 @@ class PauseBegan:
 
 @dataclass(frozen=True, slots=True)
 class OutageBegan:
-    """Nothing but failures, or refusals, comes back: single batches are tried. ``failure`` says what failed last."""
+    """Nothing but failures, or refusals, comes back: single batches are tried. ``failure`` says what failed last.
+
+    Example:
+        >>> from bulkdelete.events import OutageBegan
+        >>> def tell(event):
+        ...     match event:
+        ...         case OutageBegan(failure):
+        ...             print("the API is away:", failure)
+        >>> unsubscribe = deleter.subscribe(tell)
+        >>> tell(OutageBegan("code 50000, HTTP 200"))
+        the API is away: code 50000, HTTP 200
+
+    """
 
     failure: str
 
 
 @dataclass(frozen=True, slots=True)
 class OutageEnded:
-    """The server is there again."""
+    """The server is there again.
+
+    Example:
+        >>> from bulkdelete.events import OutageEnded
+        >>> def tell(event):
+        ...     match event:
+        ...         case OutageEnded():
+        ...             print("the API is back")
+        >>> unsubscribe = deleter.subscribe(tell)
+        >>> tell(OutageEnded())
+        the API is back
+
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class LimitChanged:
-    """From now on ``limit`` attempts may be on the wire; it was ``before``."""
+    """From now on ``limit`` attempts may be on the wire; it was ``before``.
+
+    Example:
+        >>> from bulkdelete.events import LimitChanged
+        >>> def tell(event):
+        ...     match event:
+        ...         case LimitChanged(limit, before):
+        ...             print(before, "->", limit)
+        >>> unsubscribe = deleter.subscribe(tell)
+        >>> tell(LimitChanged(limit=4, before=2))
+        2 -> 4
+
+    """
 
     limit: int
     before: int
@@ -118,6 +204,15 @@ class OutcomeReached:
 
     What is unresolved may be sent once more at the end of the run: then another outcome follows. What a cancellation
     cuts off has none, and is unresolved.
+
+    Example:
+        >>> from bulkdelete.events import OutcomeReached
+        >>> seen = []
+        >>> unsubscribe = deleter.subscribe(seen.append)
+        >>> _ = await deleter.delete(TABLE_ID, ids)
+        >>> [(event.outcome.fate.value, event.outcome.records) for event in seen if isinstance(event, OutcomeReached)]
+        [('acknowledged', 3)]
+
     """
 
     job: str
@@ -130,6 +225,15 @@ class JobEnded:
     """A job ended after ``seconds``: the last event of the job.
 
     ``report`` is ``None`` where it raised before there was one; ``error`` names the type of what it raised, if it did.
+
+    Example:
+        >>> from bulkdelete.events import JobEnded
+        >>> seen = []
+        >>> unsubscribe = deleter.subscribe(seen.append)
+        >>> _ = await deleter.delete(TABLE_ID, ids)
+        >>> [(event.ended.value, event.report.rows, event.error) for event in seen if isinstance(event, JobEnded)]
+        [('complete', 3, '')]
+
     """
 
     job: str
@@ -151,92 +255,3 @@ Event: TypeAlias = (
     | OutcomeReached
     | JobEnded
 )
-
-
-class _Subscriber:
-    """A callback that is told of events, of one *job* and of what is common, or of all."""
-
-    __slots__ = ("_callback", "_has_failed", "_job", "is_told")
-
-    def __init__(self, callback: Callable[[Event], object], job: str) -> None:
-        self._callback = callback
-        self._job = job
-        self._has_failed = False
-        self.is_told = True
-
-    def tell(self, event: Event) -> None:
-        if not self.is_told or (self._job and getattr(event, "job", self._job) != self._job):
-            return
-        try:
-            self._callback(event)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, it harms no job
-            if self._has_failed:
-                return
-            self._has_failed = True
-            what = _name(self._callback), type(error).__name__, type(event).__name__
-            _log.error("the subscriber %s raised %s at %s; no job is harmed, and it is said once only", *what)
-            _log.debug("the subscriber's error", exc_info=True)
-
-
-class Hub:
-    """Tells subscribers of events, at once and one after the other; true where there are any.
-
-    Example:
-        >>> hub = Hub()
-        >>> unsubscribe = hub.subscribe(print)
-        >>> hub.tell(LimitChanged(8, before=4))
-        LimitChanged(limit=8, before=4)
-        >>> unsubscribe()
-        >>> bool(hub)
-        False
-
-    """
-
-    __slots__ = ("_subscribers",)
-
-    def __init__(self) -> None:
-        self._subscribers: tuple[_Subscriber, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self._subscribers)
-
-    def subscribe(self, callback: Callable[[Event], object], *, job: str = "") -> Callable[[], None]:
-        """Call *callback* with every event from now on, or with those of one *job* and what is common.
-
-        It is called in the event loop, which waits for it: it should do little. What it raises is logged once and
-        harms no job. It may subscribe and unsubscribe others, and itself.
-
-        Returns:
-            A function that ends it; calling that again changes nothing.
-
-        Raises:
-            TypeError: *callback* cannot be called, or is a coroutine function, which nobody would await.
-
-        """
-        if not callable(callback) or _is_async(callback):
-            raise TypeError(
-                f"a subscriber is a plain function of one event, and {_name(callback)} is none; to await something, "
-                "let it put the event into an asyncio.Queue, and read that in a task of yours"
-            )
-        subscriber = _Subscriber(callback, job)
-        self._subscribers += (subscriber,)
-
-        def unsubscribe() -> None:
-            subscriber.is_told = False
-            self._subscribers = tuple(other for other in self._subscribers if other is not subscriber)
-
-        return unsubscribe
-
-    def tell(self, event: Event) -> None:
-        """Tell everybody who is subscribed now of *event*."""
-        for subscriber in self._subscribers:
-            subscriber.tell(event)
-
-
-def _is_async(callback: object) -> bool:
-    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(getattr(callback, "__call__", None))  # noqa: B004 - the method itself is looked at
-
-
-def _name(callback: object) -> str:
-    """Name *callback* without its repr, which may show what it is bound to."""
-    return str(getattr(callback, "__qualname__", type(callback).__qualname__))

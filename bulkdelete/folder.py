@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bulkdelete.copying import beside
 from bulkdelete.errors import LedgerError, SettingsError
@@ -23,12 +23,15 @@ from bulkdelete.sources import is_source
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
+    from typing import Unpack
 
     from bulkdelete.api import BulkDeleter
     from bulkdelete.kept import KeptLedger
     from bulkdelete.ledger import LedgerReader
     from bulkdelete.orders import Check
-    from bulkdelete.records import Record, Report
+    from bulkdelete.records import Record
+    from bulkdelete.reports import Report
+    from bulkdelete.settings import StopOptions
     from bulkdelete.sources import Source
 
 T = TypeVar("T")
@@ -45,11 +48,15 @@ class LedgerFolder:
         path: the directory. Symbolic links in it are passed over, and whatever is no ledger.
 
     Example:
-        >>> async def start_up(deleter):
-        ...     folder = LedgerFolder("/var/lib/erasure")
-        ...     for path, result in (await folder.resume_all(deleter)).items():
-        ...         print(path.name, result)
-        ...     await folder.prune(older_than_seconds=30 * 86_400)
+        >>> folder = LedgerFolder(".")
+        >>> _ = await deleter.delete(TABLE_ID, ids, ledger=folder.path_for("customer/42"), limit=1)
+        >>> for path, result in (await folder.resume_all(deleter, limit=None)).items():  # when the service starts
+        ...     print(path.name, result.acknowledged)
+        customer%2f42.db 3
+        >>> [str(kept.state) for kept in await folder.ledgers()]
+        ['complete']
+        >>> [path.name for path in await folder.prune(older_than_seconds=0)]
+        ['customer%2f42.db']
 
     """
 
@@ -93,7 +100,7 @@ class LedgerFolder:
         at_once: int = 4,
         holds: Source | Collection[Record] | None = None,
         check: Check | None = None,
-        **stop: Any,  # noqa: ANN401 - the fields of StopSettings, validated there
+        **stop: Unpack[StopOptions],
     ) -> dict[Path, Report | Exception]:
         """Go on with every job that is not complete and that nobody runs, and return what came of each, by its ledger.
 
@@ -150,6 +157,7 @@ class LedgerFolder:
             with_failures: whether rejected and invalid rows may be forgotten.
 
         Raises:
+            SettingsError: *older_than_seconds* is less than 0.
             LedgerStorageError: the directory cannot be read.
 
         """

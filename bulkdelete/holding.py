@@ -14,14 +14,14 @@ from bulkdelete.ids import Ids
 from bulkdelete.records import Defect
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
-from bulkdelete.sources import open_source, passed_over
+from bulkdelete.sources import open_source, passed_over, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bulkdelete.records import Item, Record, Rows
     from bulkdelete.settings import HoldsSettings, IdentifierSettings
-    from bulkdelete.sources import Source
+    from bulkdelete.sources import Records, Source
 
 _LONGEST_ID_CHARACTERS: Final = 4096
 _NOT_IN_A_HELD_ID: Final = re.compile(r"""[,;|"']""")
@@ -70,13 +70,14 @@ async def read_holds(
     return holds
 
 
-def hold_sources(settings: HoldsSettings, given: tuple[Source, ...] = ()) -> tuple[Source, ...]:
-    """Return the hold lists that *settings* name, each of its own kind, and those *given*.
+def hold_sources(settings: HoldsSettings, records: Records | None = None) -> tuple[Source, ...]:
+    """Return the hold lists that *settings* name, each of its own kind, and one of *records*, where there are any.
 
     Raises:
         HoldsRefused: a path is none, or is a directory of which something would not be read.
 
     """
+    given = () if records is None else (source_of(records),)
     for path in (*settings.path, *(source.name for source in given if source.paths)):
         _refuse_unread(path)
     try:

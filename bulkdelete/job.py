@@ -28,20 +28,17 @@ from bulkdelete.errors import (
     SourceError,
 )
 from bulkdelete.keeping import keeping
-from bulkdelete.ledger import UnrecordedLedger, open_ledger
 from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
-from bulkdelete.orders import identity
-from bulkdelete.preparing import CapPassed, prepare
+from bulkdelete.preparing import CapPassed, opened_ledger, prepare
 from bulkdelete.records import Ended
 from bulkdelete.resuming import stored_paths
 from bulkdelete.retry import Retry
 from bulkdelete.splitting import Suspicion
 from bulkdelete.state import State
 from bulkdelete.stopping import Stop, StopAsked
-from bulkdelete.sweeping import Means, Sweep, Sweeps
+from bulkdelete.sweeping import Means, Sweep, Sweeps, crew_of
 from bulkdelete.tally import Tally
 from bulkdelete.telling import JobEvents, ended_by
-from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +52,7 @@ if TYPE_CHECKING:
     from bulkdelete.limiter import Limiter
     from bulkdelete.orders import Order
     from bulkdelete.preparing import Prepared
-    from bulkdelete.records import Report
+    from bulkdelete.reports import Report
     from bulkdelete.settings import Settings
     from bulkdelete.state import Deliver
 
@@ -64,7 +61,20 @@ _VERDICTS_ON_THE_REST = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
 
 
 class Job:
-    """One job of a :class:`bulkdelete.BulkDeleter`: run it once, look at it or stop it meanwhile."""
+    """One job of a :class:`bulkdelete.BulkDeleter`: run it once, look at it or stop it meanwhile.
+
+    Example:
+        >>> job = deleter.job(TABLE_ID, ids)
+        >>> job.quota_seconds(1_000_000), job.report
+        (0.0, None)
+        >>> unsubscribe = job.subscribe(lambda event: print(type(event).__name__, event.job == job.id))
+        >>> job.stop("not today")
+        >>> (await job.run()).reason, job.snapshot().requests
+        JobBegan True
+        JobEnded True
+        ('not today', 0)
+
+    """
 
     def __init__(
         self, order: Order, settings: Settings, attempts: Attempts, limiter: Limiter, calls: Calls | None = None
@@ -124,7 +134,7 @@ class Job:
 
     async def _run_to_its_end(self) -> Report:
         content = await self._order.source.fingerprint()
-        ledger = await self._open_ledger(content)
+        ledger = await opened_ledger(self._order, self._settings, content)
         self._account.take_over(ledger.totals, ledger.facts)
         ended, reason, report = Ended.FAULT, "bulkdelete itself failed", None
         try:
@@ -147,13 +157,6 @@ class Job:
         if problem is not None:
             raise _with_report(problem, report)
         return report
-
-    async def _open_ledger(self, content: str) -> Ledger:
-        order, settings = self._order, self._settings
-        if order.ledger is None:
-            return UnrecordedLedger()
-        known_by, synchronous = identity(order, settings.base_url, content), settings.ledger.synchronous
-        return await open_ledger(order.ledger, known_by, synchronous=synchronous, version=VERSION, known=order.known)
 
     async def _run(self, ledger: Ledger, content: str) -> tuple[Report, Exception | None]:
         if self._order.done and not ledger.totals.remaining:
@@ -211,15 +214,9 @@ class Job:
                 return first
             limit = None if limit is None else limit - first.sent
             self._tally.begin_again()
-        sweep = await self._sweeps.run(Sweep(means, limit, self._crew()))
+        sweep = await self._sweeps.run(Sweep(means, limit, crew_of(settings.flow, self._limiter)))
         sweep.judge()
         return sweep
-
-    def _crew(self) -> Crew:
-        """Return who sends: some more than may be on the wire, so that somebody is always ready to."""
-        flow, ceiling = self._settings.flow, self._settings.flow.ceiling
-        most = 2 * ceiling if flow.max_concurrency_per_call is None else flow.max_concurrency_per_call
-        return Crew(lambda: min(2 * self._limiter.limit + 8, most), min(ceiling, most))
 
     async def _is_approved(self, ledger: Ledger, canary: Canary, sweep: Sweep) -> bool:
         """Ask the check about what *sweep* sent of the *canary*; where it does not say yes, the job ends."""

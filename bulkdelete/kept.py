@@ -34,7 +34,15 @@ _SQLITE_ID: Final = slice(68, 72)
 
 
 class LedgerState(StrEnum):
-    """What a ledger is like that was just looked at."""
+    """What a ledger is like that was just looked at.
+
+    Example:
+        >>> folder = LedgerFolder(".")
+        >>> _ = await deleter.delete(TABLE_ID, ids, ledger=folder.path_for("customer/42"))
+        >>> [kept.state for kept in await folder.ledgers()]
+        [<LedgerState.COMPLETE: 'complete'>]
+
+    """
 
     COMPLETE = "complete"
     """Every row has its final fate."""
@@ -57,6 +65,14 @@ class KeptLedger:
     ``name`` is what ``LedgerFolder.path_for`` was given; of other files their own name. ``why`` says in words what is
     in the way of going on, and is empty where nothing is. ``last_ended`` is how the last run ended, a value of
     :class:`bulkdelete.Ended`, and ``None`` where it was killed or runs still; ``last_reason`` says why.
+
+    Example:
+        >>> folder = LedgerFolder(".")
+        >>> _ = await deleter.delete(TABLE_ID, ids, ledger=folder.path_for("customer/42"), limit=1)
+        >>> [kept] = await folder.ledgers()
+        >>> kept.name, str(kept.state), kept.rows, kept.acknowledged, kept.remaining, kept.last_ended
+        ('customer/42', 'resumable', 1, 1, 0, 'limit')
+
     """
 
     path: Path

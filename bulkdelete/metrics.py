@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from bulkdelete.api import BulkDeleter
     from bulkdelete.events import Event
 
+__all__ = ["Metrics"]
+
 BUCKETS_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _STATUSES: Final = frozenset(int(status) for status in http.HTTPStatus)
 _OUTCOMES: Final = (Fate.ACKNOWLEDGED, Fate.REJECTED, Fate.UNRESOLVED, Fate.PENDING)
@@ -48,12 +50,13 @@ class Metrics:
         ValueError: the registry holds such collectors already; one ``Metrics`` watches several deleters.
 
     Example:
-        >>> from prometheus_client import CollectorRegistry, generate_latest
+        >>> from prometheus_client import CollectorRegistry
+        >>> from bulkdelete.metrics import Metrics
         >>> registry = CollectorRegistry()
-        >>> metrics = Metrics(registry)
-        >>> unwatch = metrics.watch(deleter)  # doctest: +SKIP
-        >>> b'bulkdelete_records_total{fate="acknowledged"} 0.0' in generate_latest(registry)
-        True
+        >>> unwatch = Metrics(registry).watch(deleter)
+        >>> _ = await deleter.delete(TABLE_ID, ids)
+        >>> registry.get_sample_value("bulkdelete_records_total", {"fate": "acknowledged"})
+        3.0
 
     """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bulkdelete.errors import SettingsError
-from bulkdelete.records import Report
+from bulkdelete.reports import Report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +60,10 @@ class Order:
     heeds_resume_time: bool = True
     known: bool = False
     done: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.table_id, str) or not self.table_id:
+            raise SettingsError("table_id must be a text that is not empty; nothing was sent")
 
     def refuse_unasked_canary(self, settings: Settings) -> None:
         """Raise :class:`SettingsError` where a canary is wanted, and there is nobody to ask about it."""

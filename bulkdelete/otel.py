@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from bulkdelete.api import BulkDeleter
     from bulkdelete.events import Event
 
+__all__ = ["Telemetry"]
+
 _METHOD: Final = "POST"
 _OTHER: Final = "_OTHER"
 """What the conventions call a value that is none of the known ones."""
@@ -62,8 +64,16 @@ class Telemetry:
         meter_provider: default: the process's own.
 
     Example:
-        >>> telemetry = Telemetry()
-        >>> unwatch = telemetry.watch(deleter)  # doctest: +SKIP
+        >>> from opentelemetry.sdk.trace import TracerProvider
+        >>> from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        >>> from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        >>> from bulkdelete.otel import Telemetry
+        >>> spans, provider = InMemorySpanExporter(), TracerProvider()
+        >>> provider.add_span_processor(SimpleSpanProcessor(spans))
+        >>> unwatch = Telemetry(provider).watch(deleter)
+        >>> _ = await deleter.delete(TABLE_ID, ids)
+        >>> [span.name for span in spans.get_finished_spans()]
+        ['POST /v2/database/delete/record', 'bulkdelete.job']
 
     """
 

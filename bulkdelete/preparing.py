@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.copying import copied, kept_copy, spool_of
 from bulkdelete.errors import HoldsRefused, PlanRefused, SourceChanged, SourceRefused
 from bulkdelete.holding import read_holds
+from bulkdelete.ledger import UnrecordedLedger, open_ledger
 from bulkdelete.ledger.facts import COMPARED, HELD_RECORDS, HOLD_LISTS, HOLDS, SURVEYED
-from bulkdelete.orders import differences, guards_of, weakened, what_is_deleted
+from bulkdelete.orders import differences, guards_of, identity, weakened, what_is_deleted
 from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
@@ -40,6 +41,20 @@ class CapPassed(Exception):
     def __init__(self, ended: Ended, reason: str) -> None:
         super().__init__(reason)
         self.ended = ended
+
+
+async def opened_ledger(order: Order, settings: Settings, content: str) -> Ledger:
+    """Return the ledger of *order*, which keeps nothing where none is asked for; *content* is its source's fingerprint.
+
+    Raises:
+        LedgerError: it is locked, is another job's, or cannot be written.
+
+    """
+    if order.ledger is None:
+        return UnrecordedLedger()
+    known_by = identity(order, settings.base_url, content)
+    how = {"synchronous": settings.ledger.synchronous, "version": VERSION}
+    return await open_ledger(order.ledger, known_by, **how, known=order.known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,24 +2,29 @@
 
 A *source* gives *rows*, numbered from 0 over the whole job. A row is a record (a ``str``, the ``record_id``,
 or a :class:`Filter`) or a :class:`Defect`. Records travel in a :class:`Batch`; one answer of the API is a
-:class:`Verdict`; what became of a batch, or of a part of it, is an :class:`Outcome`; a job ends in a :class:`Report`.
+:class:`Verdict`; what became of a batch, or of a part of it, is an :class:`Outcome`; a job ends in a
+:class:`~bulkdelete.reports.Report`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-from bulkdelete.errors import RecordsFailed
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 class Fate(StrEnum):
-    """What became of a row. The fates of a job always add up to the rows read."""
+    """What became of a row. The fates of a job always add up to the rows read.
+
+    Example:
+        >>> Fate("held") is Fate.HELD, f"{Fate.ACKNOWLEDGED}"
+        (True, 'acknowledged')
+
+    """
 
     ACKNOWLEDGED = "acknowledged"  #: the API answered 0 to a request that held it (it gives no counts: never "deleted")
     REJECTED = "rejected"  #: the API refuses this very record, as its own single request showed
@@ -31,7 +36,13 @@ class Fate(StrEnum):
 
 
 class Ended(StrEnum):
-    """Why a job ended."""
+    """Why a job ended.
+
+    Example:
+        >>> (await deleter.delete(TABLE_ID, ids, limit=1)).ended
+        <Ended.LIMIT: 'limit'>
+
+    """
 
     COMPLETE = "complete"  #: every row of the source was read and tried
     OUTAGE = "outage"  #: nothing but failures came back, for max_outage_seconds or to a whole canary
@@ -55,7 +66,16 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """An equality on one unique column; it names at most one record."""
+    """An equality on one unique column; it names at most one record.
+
+    Example:
+        >>> api.load(TABLE_ID, ["541278230707963211"], [{"email": "ann@example.com"}])
+        >>> (await deleter.delete(TABLE_ID, [Filter("email", "ann@example.com")])).acknowledged
+        1
+        >>> api.count(TABLE_ID)
+        3
+
+    """
 
     column: str
     value: str | int | float | bool
@@ -66,6 +86,14 @@ class Defect:
     """A row that cannot be a record, as its source found it.
 
     ``text`` is an excerpt of at most 300 characters; ``fingerprint`` are 16 bytes that stand for the whole raw row.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("ids.jsonl").write_text("{")
+        >>> async for rows in open_source("ids.jsonl").blocks():
+        ...     print(type(rows.items[0]).__name__, rows.items[0].reason)
+        Defect ...
+
     """
 
     reason: str
@@ -82,6 +110,14 @@ class Rows:
     """A block of consecutive rows: ``items[i]`` is row ``first_row + i``, from line ``lines[i]`` of ``file``.
 
     ``lines`` count from 1 and are empty where the source has no lines; ``file`` is empty where it has no name.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("ids.txt").write_text(ids[0])
+        >>> async for rows in open_source("ids.txt").blocks():
+        ...     print(rows.first_row, list(rows.items), list(rows.lines), rows.file)
+        0 ['541278230707963208'] [1] ids.txt
+
     """
 
     first_row: int
@@ -92,7 +128,14 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class RowFate:
-    """One row that is not acknowledged, with the reason; ``record`` is what stood there (a Defect's excerpt)."""
+    """One row that is not acknowledged, with the reason; ``record`` is what stood there (a Defect's excerpt).
+
+    Example:
+        >>> [failed] = (await deleter.delete(TABLE_ID, [*ids, "two words"])).failures
+        >>> failed.row, failed.fate, failed.record
+        (3, <Fate.INVALID: 'invalid'>, 'two words')
+
+    """
 
     row: int
     fate: Fate
@@ -114,6 +157,13 @@ class Batch:
     earlier run may have sent it; ``stored``, that the ledger holds the range already. ``joined`` are the records joined
     by line breaks, where they are plain ids and at hand so; a body is made of them. ``thorough``: it was set aside
     before, and is now taken apart to its end where it is refused.
+
+    Example:
+        >>> async with deleter.stream(TABLE_ID, ids) as outcomes:
+        ...     batch = (await anext(outcomes)).batch
+        >>> batch.first_row, batch.end_row, batch.open_records, len(batch.digest)
+        (0, 3, 3, 16)
+
     """
 
     first_row: int
@@ -154,7 +204,17 @@ class StoredRange:
 
 
 class VerdictKind(StrEnum):
-    """What one answer means for the batch that was sent."""
+    """What one answer means for the batch that was sent.
+
+    Example:
+        >>> from bulkdelete.events import AttemptEnded
+        >>> seen = []
+        >>> unsubscribe = deleter.subscribe(seen.append)
+        >>> _ = await deleter.delete(TABLE_ID, ids)
+        >>> [event.kind for event in seen if isinstance(event, AttemptEnded)]
+        [<VerdictKind.ACKNOWLEDGED: 'acknowledged'>]
+
+    """
 
     ACKNOWLEDGED = "acknowledged"
     INVALID = "invalid"  #: the batch holds something the API refuses: split it
@@ -171,6 +231,14 @@ class Verdict:
     """The meaning of one attempt. ``ambiguous``: the delete may have been applied although it was not acknowledged.
 
     ``timed_out``: no answer came in time.
+
+    Example:
+        >>> try:
+        ...     await deleter.delete("no-such-table", ids)
+        ... except FatalAnswer as error:
+        ...     print(error.verdict.kind, error.verdict.code, error.verdict.http_status, error.verdict.ambiguous)
+        fatal 403106 200 False
+
     """
 
     kind: VerdictKind
@@ -192,6 +260,14 @@ class Outcome:
     towards ``max_failures``; what is left because the job ends, or because its batch is suspect, does not. ``again``:
     it is worth sending once more, at the end of the run. A stream also gives one for each row that is never sent,
     which is invalid, held or duplicate, with its ``row_fate``.
+
+    Example:
+        >>> async with deleter.stream(TABLE_ID, [*ids, "two words"]) as outcomes:
+        ...     async for outcome in outcomes:
+        ...         print(outcome.fate, outcome.first_row, outcome.end_row, outcome.which[0])
+        invalid 3 4 two words
+        acknowledged 0 3 541278230707963208
+
     """
 
     batch: Batch
@@ -220,79 +296,3 @@ class Outcome:
 
 
 FATES = tuple(fate.value for fate in Fate)
-
-
-@dataclass(frozen=True, slots=True)
-class CanaryCounts:
-    """How many records the canary sent, and what came of them: the three add up to ``sent``."""
-
-    sent: int
-    acknowledged: int
-    rejected: int
-    unresolved: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """The account of one job, over all its runs.
-
-    The seven fates count rows and add up to ``rows``. ``requests``, ``retries`` and ``elapsed_seconds`` are those of
-    this run; ``settled_before`` are the rows that earlier runs had settled. ``ledger_digest`` stands for everything
-    that the ledger held when run ``ledger_run`` had ended; it is empty where that could not be written. ``failures``
-    are the first rows, at most 1000, that this run found invalid, duplicate or rejected. ``resume_at_unix_seconds`` is
-    set when the API asked to come back later. ``total_count_before`` and ``_after`` are the records that the API
-    counted in the table before the job's first run and after this one, where it was asked to; whoever else writes to
-    the table changes them too. ``canary`` is what came of the canary, where this run had one.
-    """
-
-    table_id: str
-    rows: int = 0
-    acknowledged: int = 0
-    rejected: int = 0
-    invalid: int = 0
-    held: int = 0
-    duplicate: int = 0
-    unresolved: int = 0
-    pending: int = 0
-    batches: int = 0
-    requests: int = 0
-    retries: int = 0
-    elapsed_seconds: float = 0.0
-    ended: Ended = Ended.COMPLETE
-    reason: str = ""
-    settled_before: int = 0
-    ledger: str | None = None
-    ledger_run: int | None = None
-    ledger_digest: str = ""
-    resume_at_unix_seconds: float | None = None
-    total_count_before: int | None = None
-    total_count_after: int | None = None
-    canary: CanaryCounts | None = None
-    failures: tuple[RowFate, ...] = field(default=(), repr=False)
-
-    @property
-    def balanced(self) -> bool:
-        """Whether the fates add up to the rows read."""
-        fates: int = sum(getattr(self, fate) for fate in FATES)
-        return self.rows == fates
-
-    @property
-    def remaining(self) -> int:
-        """Rows that running again may still settle."""
-        return self.unresolved + self.pending
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as plain values, without ``failures``; the keys are the field names."""
-        return {key: value for key, value in asdict(self).items() if key != "failures"} | {"ended": self.ended.value}
-
-    def raise_for_failures(self) -> None:
-        """Raise :class:`RecordsFailed` unless every row is acknowledged, held or duplicate and the job is complete."""
-        if self.ended is Ended.COMPLETE and not (self.rejected or self.invalid or self.remaining):
-            return
-        error = RecordsFailed(
-            f"of {self.rows} rows {self.acknowledged} are acknowledged, {self.rejected} rejected, "
-            f"{self.invalid} invalid, {self.unresolved} unresolved and {self.pending} pending; "
-            f"the job ended: {self.ended.value} {self.reason}".strip()
-        )
-        error.report = self
-        raise error

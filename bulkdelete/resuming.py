@@ -13,7 +13,7 @@ from bulkdelete.ledger import without_a_trace
 from bulkdelete.ledger.facts import SOURCE_PATH, SOURCE_ROWS, SPOOL, SPOOL_RUN
 from bulkdelete.orders import Order
 from bulkdelete.records import Ended
-from bulkdelete.settings import Settings, SourceSettings, StopSettings
+from bulkdelete.settings import Settings, SourceSettings, StopOptions, StopSettings
 from bulkdelete.sources import from_iterable, open_source
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Known:
     totals: Totals
     last: RunRow | None
     given: int | None
-    stop: Mapping[str, Any]
+    stop: StopOptions
 
     @property
     def source_rows(self) -> int | None:
@@ -67,7 +67,7 @@ def known_of(reader: LedgerReader) -> Known:
     with reader.reading_values():
         began = [event for event in events if event.kind == "settings"]
         caps = began[-1].detail["stop"] if began else {}
-        stop = {name: caps[name] for name in StopSettings.model_fields if name in caps}
+        stop = StopOptions(**{name: caps[name] for name in StopSettings.model_fields if name in caps})  # type: ignore[typeddict-item]  # they are its keys
         by_themselves = {event.run for event in events if event.kind == RESUMES}
         given = max((event.run for event in began if event.run not in by_themselves), default=None)
         known = Known(reader.path, facts, totals, next(iter(runs), None), given, stop)
@@ -77,7 +77,7 @@ def known_of(reader: LedgerReader) -> Known:
 
 def resumed(
     ledger: Path, settings: Settings, holds: tuple[Source, ...] = (), check: Check | None = None
-) -> tuple[Order, dict[str, Any]]:
+) -> tuple[Order, StopOptions]:
     """Return the order that goes on with the job of *ledger*, and the caps that its last run had; it blocks.
 
     Raises:
@@ -97,7 +97,7 @@ def resumed(
     table_id = known.facts[f"{_IDENTITY}table_id"]
     decisions = ((RESUMES, {"source": source.name}),)
     order = Order(table_id, source, ledger, holds, decisions, check=check, known=True, done=known.is_done)
-    return order, dict(known.stop)
+    return order, known.stop
 
 
 def source_left(known: Known, max_expansion: float | None = None) -> Source:

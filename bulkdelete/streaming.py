@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from bulkdelete.accounting import Snapshot
     from bulkdelete.job import Job
-    from bulkdelete.records import Outcome, Report
+    from bulkdelete.records import Outcome
+    from bulkdelete.reports import Report
 
 MOST_WAITING: Final = 16
 """So many outcomes wait for their reader; then the job waits, too."""
@@ -29,6 +30,18 @@ class Outcomes:
     ``outcome.which``. Together they are the fates of the report, but for rows that an earlier run settled, and for
     what a canary could not resolve, which is sent, and given, again. When the last was read, ``report`` is there, or
     the iteration raises what :meth:`bulkdelete.BulkDeleter.delete` raises.
+
+    Raises:
+        RuntimeError: it is entered a second time, or read without being entered.
+
+    Example:
+        >>> async with deleter.stream(TABLE_ID, ids) as outcomes:
+        ...     async for outcome in outcomes:
+        ...         print(outcome.fate, outcomes.snapshot().rows)
+        acknowledged 3
+        >>> outcomes.report.acknowledged
+        3
+
     """
 
     def __init__(self, job: Job) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulkdelete.batching import Batcher
-from bulkdelete.engine import Engine
+from bulkdelete.engine import Crew, Engine
 from bulkdelete.ledger.facts import SOURCE_ROWS
 from bulkdelete.merging import Bounds, Merge
 from bulkdelete.records import Ended
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bulkdelete.deleter import Deleter
-    from bulkdelete.engine import Crew
     from bulkdelete.ledger import Ledger
+    from bulkdelete.limiter import Limiter
     from bulkdelete.preparing import Prepared
-    from bulkdelete.settings import Settings
+    from bulkdelete.settings import FlowSettings, Settings
     from bulkdelete.state import State
     from bulkdelete.stopping import Stop
 
@@ -34,6 +34,12 @@ class Means:
     ledger: Ledger
     state: State
     deleter: Deleter
+
+
+def crew_of(flow: FlowSettings, limiter: Limiter) -> Crew:
+    """Return who sends: some more than may be on the wire, so that somebody is always ready to."""
+    most = 2 * flow.ceiling if flow.max_concurrency_per_call is None else flow.max_concurrency_per_call
+    return Crew(lambda: min(2 * limiter.limit + 8, most), min(flow.ceiling, most))
 
 
 class Sweep:

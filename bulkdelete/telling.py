@@ -19,12 +19,13 @@ from bulkdelete.errors import (
     SourceRefused,
 )
 from bulkdelete.events import JobBegan, JobEnded, OutcomeReached
-from bulkdelete.records import Ended, Report
+from bulkdelete.records import Ended
+from bulkdelete.reports import Report
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from bulkdelete.events import Hub
+    from bulkdelete.hub import Hub
     from bulkdelete.records import Outcome
 
 _ENDINGS: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Ended], ...]] = (

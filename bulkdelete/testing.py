@@ -1,12 +1,7 @@
 """A pytest fixture for your own tests: the API itself, on a port of this machine, in a thread of its own.
 
-In ``conftest.py``: ``pytest_plugins = ["bulkdelete.testing"]``. Then, in tests that are sync or async:
-
->>> @pytest.mark.bulkdelete_emulator(faults=Faults(script=["50000", "ok"]))  # optional: the arguments of Emulator
-... def test_a_customer_is_erased(bulkdelete_emulator):
-...     bulkdelete_emulator.load(TABLE_ID, ["541278230707963208"])
-...     erase("541278230707963208", bulkdelete_emulator.base_url, bulkdelete_emulator.api_key)
-...     assert bulkdelete_emulator.count(TABLE_ID) == 0
+In ``conftest.py``: ``pytest_plugins = ["bulkdelete.testing"]``. Then tests, sync or async, take the fixture
+:func:`bulkdelete_emulator`.
 
 Every test has an emulator of its own. For one that lives longer, make a fixture of your own of :func:`run_emulator`.
 
@@ -47,6 +42,24 @@ class RunningEmulator:
 
     Its methods and attributes are those of :class:`bulkdelete.emulator.Emulator`, and hold at once. What it returns is
     the caller's own copy.
+
+    Example:
+        >>> from bulkdelete.emulator import Faults, Switches
+        >>> from bulkdelete.testing import run_emulator
+        >>> with run_emulator() as running:
+        ...     running.create_table(TABLE_ID, unique_columns=["email"])
+        ...     running.load(TABLE_ID, ids)
+        ...     running.poison(TABLE_ID, ids[2:])  # each request that holds it is answered 40000
+        ...     running.add_key("another-key", tables=[TABLE_ID])
+        ...     running.revoke_key("emulator-key")
+        ...     running.faults, running.switches = Faults(script=["50000"]), Switches(error_status="http")
+        ...     async with BulkDeleter(base_url=running.base_url, api_key="another-key") as deleter:
+        ...         report = await deleter.delete(TABLE_ID, ids[:2])
+        ...     print(running.count(TABLE_ID), running.remaining(TABLE_ID), running.requests)
+        ...     print(running.answers, [request.answer for request in running.log])
+        1 ['541278230707963210'] 2
+        Counter({50000: 1, 0: 1}) [50000, 0]
+
     """
 
     def __init__(self, emulator: Emulator, loop: asyncio.AbstractEventLoop) -> None:
@@ -141,6 +154,14 @@ def run_emulator(emulator: Emulator | None = None) -> Iterator[RunningEmulator]:
     Raises:
         SettingsError: the emulator's file or port cannot be used.
 
+    Example:
+        >>> from bulkdelete.emulator import Emulator, Switches
+        >>> from bulkdelete.testing import run_emulator
+        >>> with run_emulator(Emulator(switches=Switches(requests_per_minute=60))) as running:
+        ...     running.load(TABLE_ID, ids)
+        ...     print(running.count(TABLE_ID))
+        3
+
     """
     emulator = Emulator(record_requests=True) if emulator is None else emulator
     started: Future[_Started] = Future()
@@ -177,7 +198,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def bulkdelete_emulator(request: pytest.FixtureRequest) -> Iterator[RunningEmulator]:
-    """Run an emulator for one test, as the nearest ``bulkdelete_emulator`` marker says; it records its requests."""
+    """Run an emulator for one test, as the nearest ``bulkdelete_emulator`` marker says; it records its requests.
+
+    Example:
+        >>> import asyncio
+        >>> import pytest
+        >>> from bulkdelete import BulkDeleter
+        >>> from bulkdelete.emulator import Faults
+        >>> @pytest.mark.bulkdelete_emulator(faults=Faults(script=["50000"]))  # optional: the arguments of Emulator
+        ... def test_a_customer_is_erased(bulkdelete_emulator):
+        ...     bulkdelete_emulator.load("673af861ed69656ac0895b07", ["541278230707963208"])
+        ...     async def erase():
+        ...         async with BulkDeleter(base_url=bulkdelete_emulator.base_url, api_key="emulator-key") as deleter:
+        ...             await deleter.delete("673af861ed69656ac0895b07", ["541278230707963208"])
+        ...     asyncio.run(erase())
+        ...     assert bulkdelete_emulator.count("673af861ed69656ac0895b07") == 0
+
+    """
     marker = request.node.get_closest_marker(_MARKER)
     arguments = {} if marker is None else marker.kwargs
     complaint = _complaint(() if marker is None else marker.args, arguments)

@@ -18,7 +18,7 @@ from bulkdelete.terminal import harmless
 if TYPE_CHECKING:
     from bulkdelete.orders import Check
     from bulkdelete.progress import Progress
-    from bulkdelete.records import Report
+    from bulkdelete.reports import Report
     from bulkdelete.settings import CanarySettings
 
 _YES: Final = "yes"

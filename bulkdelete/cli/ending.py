@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from bulkdelete.cli import exits
 from bulkdelete.errors import BulkDeleteError, LedgerError
 from bulkdelete.ledger import read_ledger
-from bulkdelete.records import Ended, Report
+from bulkdelete.records import Ended
+from bulkdelete.reports import Report
 
 if TYPE_CHECKING:
     import asyncio

@@ -17,7 +17,7 @@ from bulkdelete.errors import (
 from bulkdelete.records import Ended
 
 if TYPE_CHECKING:
-    from bulkdelete.records import Report
+    from bulkdelete.reports import Report
 
 DONE: Final = 0
 FAILED_ROWS: Final = 1

@@ -14,7 +14,7 @@ from bulkdelete.terminal import harmless
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bulkdelete.records import Report
+    from bulkdelete.reports import Report
 
 _MEANINGS: Final = {
     Fate.ACKNOWLEDGED: "the API answered 0 to a request that held them",

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bulkdelete.accounting import Snapshot
     from bulkdelete.planning import Plan
     from bulkdelete.progress import Progress
-    from bulkdelete.records import Report
+    from bulkdelete.reports import Report
     from bulkdelete.settings import Settings
 
 

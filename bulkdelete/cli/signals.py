@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bulkdelete.job import Job
-    from bulkdelete.records import Report
+    from bulkdelete.reports import Report
 
 _ECHO_SECONDS: Final = 0.05
 

@@ -1,8 +1,6 @@
 """The API itself on this machine: aiohttp in front of SQLite, the kind of server and the faults on request.
 
->>> async with Emulator(switches=Switches(requests_per_hour=1000), faults=Faults(internal_error_rate=0.1)) as emulator:
-...     emulator.load("673af861ed69656ac0895b07", ids)
-...     await purge(emulator.base_url, emulator.api_key)
+``async with Emulator(switches=Switches(...), faults=Faults(...)) as emulator`` serves it at ``emulator.base_url``.
 """
 
 from bulkdelete.emulator.config import Config, read_config

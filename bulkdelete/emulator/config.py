@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 
 class Config(NamedTuple):
-    """What kind of server the emulator plays, and what goes wrong; by default the likely server, and nothing."""
+    """What kind of server the emulator plays, and what goes wrong; by default the likely server, and nothing.
+
+    Example:
+        >>> from bulkdelete.emulator import Config, Faults
+        >>> config = Config(faults=Faults(internal_error_rate=0.1))
+        >>> config.faults.internal_error_rate, config.switches.unknown_ids
+        (0.1, 'ignored')
+
+    """
 
     switches: Switches = Switches()
     faults: Faults = Faults()
@@ -27,10 +35,19 @@ _SECTIONS: Final[Mapping[str, type[Switches | Faults]]] = {"switches": Switches,
 
 
 def read_config(path: str | Path) -> Config:
-    """Read a TOML file in which ``[switches]`` holds fields of ``Switches`` and ``[faults]`` those of ``Faults``.
+    r"""Read a TOML file in which ``[switches]`` holds fields of ``Switches`` and ``[faults]`` those of ``Faults``.
 
     Raises:
         SettingsError: the file cannot be read, is no TOML, or holds an unknown name or a refused value.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bulkdelete.emulator import Emulator, read_config
+        >>> _ = Path("emulator.toml").write_text("[switches]\ncapacity = 8\n")
+        >>> config = read_config("emulator.toml")
+        >>> config.switches.capacity, config.faults.seed
+        (8, 0)
+        >>> emulator = Emulator(switches=config.switches, faults=config.faults)
 
     """
     try:

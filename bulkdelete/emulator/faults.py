@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 
 class Fault(StrEnum):
-    """What happens to one request; the values are the words of ``Faults.script``."""
+    """What happens to one request; the values are the words of ``Faults.script``.
+
+    Example:
+        >>> from bulkdelete.emulator import Fault, Faults
+        >>> api.faults = Faults(script=[Fault.INTERNAL_ERROR, Fault.NONE])
+        >>> (await deleter.delete(TABLE_ID, ids)).retries
+        1
+
+    """
 
     NONE = "ok"
     INTERNAL_ERROR = "50000"
@@ -71,6 +79,14 @@ class Faults:
 
     Raises:
         SettingsError: naming the field whose value is refused.
+
+    Example:
+        >>> from bulkdelete.emulator import Faults
+        >>> api.faults = Faults(script=["50000", "drop_after", "ok"], latency_seconds=0.01)
+        >>> api.faults.strike(1)  # what happens to the second request
+        Strike(fault=<Fault.DROP_AFTER: 'drop_after'>, latency_seconds=0.01)
+        >>> (await deleter.delete(TABLE_ID, ids)).requests
+        3
 
     """
 

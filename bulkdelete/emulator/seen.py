@@ -21,6 +21,17 @@ class LoggedRequest:
     else empty. ``applied`` are the record ids that are gone since, also those that were not there before; it is empty
     where nothing was applied. ``answer`` is the code in the answer, or "dropped", "html" (the HTTP 502), "429",
     "not_json" or "empty".
+
+    Example:
+        >>> from bulkdelete.emulator import Emulator
+        >>> async with Emulator(record_requests=True) as emulator:
+        ...     emulator.load(TABLE_ID, ids)
+        ...     async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key) as deleter:
+        ...         report = await deleter.delete(TABLE_ID, ids[:1])
+        ...     [request] = emulator.log
+        >>> request.path, request.table_id == TABLE_ID, request.entries, list(request.applied), request.answer
+        ('/v2/database/delete/record', True, [{'record_id': '541278230707963208'}], ['541278230707963208'], 0)
+
     """
 
     path: str

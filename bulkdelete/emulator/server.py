@@ -53,6 +53,22 @@ class Emulator:
 
     Raises:
         SettingsError: on entering, the file or the port cannot be used.
+        RuntimeError: something of it is used that needs it to run, and it does not.
+
+    Example:
+        >>> from bulkdelete.emulator import Emulator
+        >>> async with Emulator(record_requests=True) as emulator:
+        ...     emulator.create_table(TABLE_ID, unique_columns=["email"])
+        ...     emulator.load(TABLE_ID, ids, [{"email": f"{number}@example.com"} for number in range(3)])
+        ...     emulator.poison(TABLE_ID, ids[2:])  # each request that holds it is answered 40000
+        ...     emulator.add_key("another-key", tables=[TABLE_ID])
+        ...     emulator.revoke_key("emulator-key")
+        ...     async with BulkDeleter(base_url=emulator.base_url, api_key="another-key") as deleter:
+        ...         report = await deleter.delete(TABLE_ID, ids)
+        ...     print(emulator.count(TABLE_ID), list(emulator.remaining(TABLE_ID)))
+        1 ['541278230707963210']
+        >>> emulator.requests, emulator.answers[0], emulator.answers[40000], len(emulator.log)
+        (4, 2, 2, 4)
 
     """
 
@@ -116,11 +132,18 @@ class Emulator:
         return list(self._seen.log)
 
     def create_table(self, table_id: str, unique_columns: Iterable[str] = DEFAULT_UNIQUE_COLUMNS) -> None:
-        """Make a table; see :meth:`Store.create_table`."""
+        """Make a table; ``ValueError`` where it is there already with other unique columns."""
         self._now.store.create_table(table_id, unique_columns)
 
     def load(self, table_id: str, ids: Iterable[str], values: Iterable[Mapping[str, Any]] | None = None) -> None:
-        """Put records into a table, made where it is missing; see :meth:`Store.load`."""
+        """Put records into a table, made where it is missing; *values* go with the *ids* one to one.
+
+        A record that is there already keeps its value, or gets the new one where *values* are given.
+
+        Raises:
+            ValueError: *values* are more or fewer than *ids*, or two records share a unique value; nothing is loaded.
+
+        """
         self._now.store.load(table_id, ids, values)
 
     def poison(self, table_id: str, ids: Iterable[str]) -> None:

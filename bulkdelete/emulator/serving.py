@@ -15,7 +15,26 @@ if TYPE_CHECKING:
 
 
 async def serve(emulator: Emulator) -> None:
-    """Run *emulator* until SIGINT, SIGTERM or cancellation; print its address and its key, one line each."""
+    """Run *emulator* until SIGINT, SIGTERM or cancellation; print its address and its key, one line each.
+
+    Raises:
+        SettingsError: the emulator's file or port cannot be used.
+
+    Example:
+        >>> import asyncio
+        >>> from contextlib import suppress
+        >>> from bulkdelete.emulator import Emulator, serve
+        >>> emulator, address = Emulator(), ""
+        >>> serving = asyncio.create_task(serve(emulator))
+        >>> while not address:
+        ...     await asyncio.sleep(0.01)
+        ...     with suppress(RuntimeError):  # it does not run yet
+        ...         address = emulator.base_url
+        emulator at http://127.0.0.1:...
+        its key: export BULKDELETE_API_KEY=emulator-key
+        >>> _ = serving.cancel(), await asyncio.wait([serving])
+
+    """
     with _told_to_stop() as told:
         async with emulator:
             sys.stdout.write(f"emulator at {emulator.base_url}\n")

@@ -15,6 +15,12 @@ class Switches:
     Raises:
         SettingsError: naming the field whose value is refused.
 
+    Example:
+        >>> from bulkdelete.emulator import Switches
+        >>> api.switches = Switches(unknown_ids="40000", error_status="http")
+        >>> (await deleter.delete(TABLE_ID, [*ids, "541278230707963299"])).rejected
+        1
+
     """
 
     unknown_ids: Literal["ignored", "40000"] = choice("ignored", "40000")

@@ -12,7 +12,7 @@ from bulkdelete.quotas import WHILE_SAVING_SECONDS
 if TYPE_CHECKING:
     from typing import Literal
 
-    from bulkdelete.events import Hub
+    from bulkdelete.hub import Hub
     from bulkdelete.limiter.steering import Steering
 
 _log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import OutageTooLong, PauseTooLong
-from bulkdelete.events import Hub
 from bulkdelete.forecasting import seconds_until_done
+from bulkdelete.hub import Hub
 from bulkdelete.limiter.adapting import Adaptive
 from bulkdelete.limiter.changes import Changes
 from bulkdelete.limiter.fixed import Fixed

@@ -29,6 +29,7 @@ from bulkdelete.settings.running import (
     LedgerSettings,
     RetrySettings,
     SplittingSettings,
+    StopOptions,
     StopSettings,
 )
 
@@ -50,6 +51,7 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "SplittingSettings",
+    "StopOptions",
     "StopSettings",
     "check_base_url",
     "with_default_column",
@@ -59,7 +61,20 @@ CodeMeaning = Literal["invalid", "retry", "unknown", "pause", "too_large", "unau
 
 
 class Settings(Section):
-    """One job. The API key is not part of it: see :class:`ApiKey`."""
+    """One job. The API key is not part of it: see :class:`ApiKey`.
+
+    Each section is a class of ``bulkdelete.settings``; what a field means, its unit and its range stand in
+    ``config.example.toml``, and in ``Settings.model_fields``.
+
+    Example:
+        >>> from bulkdelete.settings import FlowSettings
+        >>> settings = Settings(flow=FlowSettings(concurrency=8), codes={40009: "retry"})
+        >>> settings.flow.concurrency, settings.batch.size, settings.codes
+        (8, 1000, {40009: 'retry'})
+        >>> Settings.model_fields["table_id"].description
+        'The table to delete from.'
+
+    """
 
     base_url: BaseUrl = "https://altatech.ai"
     """The API's address; it differs by region and for private deployments. http only for this machine."""
@@ -94,7 +109,14 @@ class Settings(Section):
         return codes
 
     def without_places_of_the_key(self) -> dict[str, Any]:
-        """Return them as JSON values, for what is kept: one of the places may hold the key itself by mistake."""
+        """Return them as JSON values, for what is kept: one of the places may hold the key itself by mistake.
+
+        Example:
+            >>> settings = Settings(api_key_file="key")
+            >>> "api_key_file" in settings.without_places_of_the_key()
+            False
+
+        """
         return self.model_dump(mode="json", exclude={"api_key_file", "api_key_command"})
 
     @classmethod
@@ -103,6 +125,14 @@ class Settings(Section):
 
         Raises:
             SettingsError: naming each wrong key, its value's fault, and the nearest valid name of an unknown one.
+
+        Example:
+            >>> Settings.from_mapping({"flow": {"concurrency": 8}}).flow.concurrency
+            8
+            >>> Settings.from_mapping({"batch": {"size": 2000}}, where="purge.toml")
+            Traceback (most recent call last):
+                ...
+            bulkdelete.errors.SettingsError: purge.toml: batch.size: Input should be less than or equal to 1000
 
         """
         try:
@@ -131,7 +161,19 @@ def _names_beside(location: tuple[int | str, ...]) -> Iterable[str]:
 
 
 class ApiKey(BaseSettings):
-    """The API key as the environment gives it: ``BULKDELETE_API_KEY``; its ``repr`` shows no key."""
+    """The API key as the environment gives it: ``BULKDELETE_API_KEY``; its ``repr`` shows no key.
+
+    Example:
+        >>> import os
+        >>> from bulkdelete.settings import ApiKey
+        >>> os.environ["BULKDELETE_API_KEY"] = api.api_key
+        >>> ApiKey()
+        ApiKey(api_key=SecretStr('**********'))
+        >>> async with BulkDeleter(base_url=api.base_url) as deleter:  # finds it there
+        ...     print((await deleter.delete(TABLE_ID, ids)).acknowledged)
+        3
+
+    """
 
     model_config = SettingsConfigDict(env_prefix="BULKDELETE_", extra="ignore", frozen=True)
 

@@ -15,7 +15,17 @@ _DEFAULT_COLUMN: Final = "record_id"
 
 
 class ReadingSettings(Section):
-    """How the rows of files are read."""
+    r"""How the rows of files are read.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bulkdelete.settings import ReadingSettings
+        >>> _ = Path("ids.tsv").write_text("541278230707963208\tAnn")
+        >>> source = open_source("ids.tsv", ReadingSettings(column="1", header=False))
+        >>> (await deleter.delete(TABLE_ID, source)).acknowledged
+        1
+
+    """
 
     path: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """The files: one, or a list of them, directories and globs such as "ids/*.csv.gz"; "-" is standard input."""
@@ -40,7 +50,17 @@ class ReadingSettings(Section):
 
 
 class SourceSettings(ReadingSettings):
-    """The records to delete, and how they are read."""
+    r"""The records to delete, and how they are read.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bulkdelete.settings import SourceSettings
+        >>> _ = Path("ids.txt").write_text("id\n541278230707963208\n")
+        >>> source = open_source("ids.txt", SourceSettings(format="csv", column="id"))
+        >>> (await deleter.delete(TABLE_ID, source)).acknowledged
+        1
+
+    """
 
     sanity_check: bool = True
     """Whether the first 10,000 ids are looked at before the first delete, and refused when they look like another
@@ -49,7 +69,19 @@ class SourceSettings(ReadingSettings):
 
 
 class HoldsSettings(ReadingSettings):
-    """Hold lists: records that are never sent, whatever the source says."""
+    """Hold lists: records that are never sent, whatever the source says.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bulkdelete.settings import HoldsSettings
+        >>> _ = Path("legal-hold.txt").write_text(ids[0])
+        >>> settings = Settings(holds=HoldsSettings(path="legal-hold.txt", max_age_seconds=86_400))
+        >>> async with BulkDeleter(base_url=api.base_url, api_key=api.api_key, settings=settings) as careful:
+        ...     report = await careful.delete(TABLE_ID, ids)
+        >>> report.acknowledged, report.held
+        (2, 1)
+
+    """
 
     allow_empty: bool = False
     """Whether a hold list may hold nothing; otherwise an empty one stops the job before anything is sent."""
@@ -64,7 +96,17 @@ class HoldsSettings(ReadingSettings):
 
 
 class IdentifierSettings(Section):
-    """What the record ids of one table look like; a row that does not is set aside as invalid."""
+    """What the record ids of one table look like; a row that does not is set aside as invalid.
+
+    Example:
+        >>> from bulkdelete.settings import IdentifierSettings
+        >>> settings = Settings(identifiers={TABLE_ID: IdentifierSettings(lengths=(18,), prefixes=("54",))})
+        >>> async with BulkDeleter(base_url=api.base_url, api_key=api.api_key, settings=settings) as careful:
+        ...     report = await careful.delete(TABLE_ID, [*ids, "1"])
+        >>> report.acknowledged, report.invalid
+        (3, 1)
+
+    """
 
     pattern: Pattern = ""
     """A regular expression that matches the whole id. One that backtracks for ever, as (a+)+ may, is not stopped."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, Self, TypedDict
 
 from pydantic import Field, model_validator
 
@@ -13,7 +13,15 @@ MAX_RECORDS_PER_REQUEST = 1000
 
 
 class BatchSettings(Section):
-    """How records are screened and cut into batches."""
+    """How records are screened and cut into batches.
+
+    Example:
+        >>> from bulkdelete.settings import BatchSettings
+        >>> settings = Settings(batch=BatchSettings(size=100))
+        >>> settings.batch.size, settings.batch.max_body_bytes
+        (100, 4194304)
+
+    """
 
     size: int = Field(default=1000, ge=1, le=MAX_RECORDS_PER_REQUEST)
     """Records in a request; the API takes at most 1000, and its quotas count requests."""
@@ -24,7 +32,15 @@ class BatchSettings(Section):
 
 
 class HttpSettings(Section):
-    """How the API is called."""
+    """How the API is called.
+
+    Example:
+        >>> from bulkdelete.settings import HttpSettings
+        >>> settings = Settings(http=HttpSettings(answer_timeout_seconds=10))
+        >>> settings.http.answer_timeout_seconds, settings.http.connect_timeout_seconds
+        (10.0, 10.0)
+
+    """
 
     connect_timeout_seconds: float = Field(default=10.0, gt=0, le=600)
     """How long opening a connection may take."""
@@ -39,7 +55,15 @@ class HttpSettings(Section):
 
 
 class RetrySettings(Section):
-    """When an attempt is repeated: code 50000, 5xx, 408, 425 and lost answers."""
+    """When an attempt is repeated: code 50000, 5xx, 408, 425 and lost answers.
+
+    Example:
+        >>> from bulkdelete.settings import RetrySettings
+        >>> settings = Settings(retry=RetrySettings(max_attempts=3))
+        >>> settings.retry.max_attempts, settings.retry.max_elapsed_seconds
+        (3, 900.0)
+
+    """
 
     max_attempts: int = Field(default=8, ge=1, le=100)
     """HTTP calls for one batch, the first included. A pause asked for by the API is no attempt."""
@@ -52,7 +76,15 @@ class RetrySettings(Section):
 
 
 class FlowSettings(Section):
-    """How much happens at once."""
+    """How much happens at once.
+
+    Example:
+        >>> from bulkdelete.settings import FlowSettings
+        >>> settings = Settings(flow=FlowSettings(max_concurrency=8, requests_per_hour=1000))
+        >>> settings.flow.ceiling, settings.flow.quotas
+        (8, {'hour': 1000})
+
+    """
 
     concurrency: Concurrency = "adaptive"
     """Attempts that may be in flight at once: a number, or "adaptive", which finds what the server can take."""
@@ -100,7 +132,15 @@ class FlowSettings(Section):
 
 
 class SplittingSettings(Section):
-    """How far a batch that the API refuses (40000) is split to find the records it refuses."""
+    """How far a batch that the API refuses (40000) is split to find the records it refuses.
+
+    Example:
+        >>> from bulkdelete.settings import SplittingSettings
+        >>> settings = Settings(splitting=SplittingSettings(max_requests_per_batch=100))
+        >>> settings.splitting.max_requests_per_batch, settings.splitting.stop_when_wholly_wrong
+        (100, True)
+
+    """
 
     max_requests_per_batch: int = Field(default=1400, ge=1)
     """Requests for the parts of one batch; 1000 refused records out of 1000 take 1336."""
@@ -111,7 +151,15 @@ class SplittingSettings(Section):
 
 
 class StopSettings(Section):
-    """When a job stops by itself."""
+    """When a job stops by itself.
+
+    Example:
+        >>> from bulkdelete.settings import StopSettings
+        >>> settings = Settings(stop=StopSettings(max_records=150_000))
+        >>> settings.stop.max_records, settings.stop.limit
+        (150000, None)
+
+    """
 
     limit: int | None = Field(default=None, ge=1)
     """Send at most so many records in this run, then stop with exit code 75. Unset: no limit."""
@@ -128,8 +176,38 @@ class StopSettings(Section):
     """Stop after so long in this run, with exit code 75. Unset: no limit."""
 
 
+class StopOptions(TypedDict, total=False):
+    """The fields of :class:`StopSettings`, as the keyword arguments of one call, in place of those of its settings.
+
+    Example:
+        >>> from bulkdelete.settings import StopOptions
+        >>> caps: StopOptions = {"max_records": 1000, "expect": 2}
+        >>> (await deleter.delete(TABLE_ID, ids[:2], **caps)).acknowledged
+        2
+
+    """
+
+    limit: int | None
+    max_failures: int | None
+    max_records: int | None
+    expect: int | None
+    max_duration_seconds: float | None
+
+
 class CanarySettings(Section):
-    """A few records first, and a look at what came of them before the rest is sent."""
+    """A few records first, and a look at what came of them before the rest is sent.
+
+    Example:
+        >>> from bulkdelete.settings import CanarySettings
+        >>> async def look(report):
+        ...     return report.canary.rejected == 0
+        >>> settings = Settings(canary=CanarySettings(records=2))
+        >>> async with BulkDeleter(base_url=api.base_url, api_key=api.api_key, settings=settings) as careful:
+        ...     report = await careful.delete(TABLE_ID, ids, ledger="erase.db", check=look)
+        >>> report.acknowledged
+        3
+
+    """
 
     records: int | None = Field(default=None, ge=1)
     """Send so many records first, one batch at a time, and go on only when they were approved of; a batch that an
@@ -140,7 +218,15 @@ class CanarySettings(Section):
 
 
 class LedgerSettings(Section):
-    """The durable record of every batch."""
+    """The durable record of every batch.
+
+    Example:
+        >>> from bulkdelete.settings import LedgerSettings
+        >>> settings = Settings(ledger=LedgerSettings(synchronous="normal"))
+        >>> settings.ledger.synchronous
+        'normal'
+
+    """
 
     path: str = ""
     """The ledger's file. Empty: ./<source>.<table_id>.bulkdelete.db"""

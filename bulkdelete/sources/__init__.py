@@ -7,11 +7,12 @@ and ``stamps`` what changes with its files; ``before_sending`` lets errors say t
 
 from __future__ import annotations
 
-from bulkdelete.sources.iterables import from_iterable
+from bulkdelete.sources.iterables import from_iterable, source_of
 from bulkdelete.sources.opening import STANDARD_INPUT, open_source
 from bulkdelete.sources.several import FILES, passed_over
 from bulkdelete.sources.source import (
     ESTIMATED_BY_BYTES,
+    Records,
     Source,
     Stamps,
     before_sending,
@@ -26,6 +27,7 @@ __all__ = [
     "ESTIMATED_BY_BYTES",
     "FILES",
     "STANDARD_INPUT",
+    "Records",
     "Source",
     "Stamps",
     "before_sending",
@@ -35,6 +37,7 @@ __all__ = [
     "is_source",
     "open_source",
     "passed_over",
+    "source_of",
     "spooled",
     "stamps",
 ]

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 from bulkdelete.errors import SourceError, SourceRefused
 from bulkdelete.records import Rows
 from bulkdelete.sources.given import as_items
+from bulkdelete.sources.source import is_source
 from bulkdelete.sources.threads import from_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping
 
     from bulkdelete.records import Filter
+    from bulkdelete.sources.source import Records, Source
 
 MOST_ITEMS: Final = 4096
 LONGEST_BLOCK_SECONDS: Final = 0.05
@@ -44,6 +46,11 @@ def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter])
             "Pass an iterable of record ids and filters, or open_source(path) for a file"
         )
     return IterableSource(records)
+
+
+def source_of(records: Records) -> Source:
+    """Return *records* as a source, themselves where they are one."""
+    return records if is_source(records) else from_iterable(records)
 
 
 class IterableSource:

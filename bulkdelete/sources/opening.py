@@ -38,13 +38,21 @@ _OPEN_FILES: Final = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 def open_source(
     path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], settings: ReadingSettings | None = None
 ) -> Source:
-    """Return the source at *path*, where "-" is standard input; nothing is read yet but what kind of file it is.
+    r"""Return the source at *path*, where "-" is standard input; nothing is read yet but what kind of file it is.
 
     A list of paths, a directory or a glob is one source: the rows of all its files, numbered through. *settings* say
     how it is read; their own ``path`` is not looked at.
 
     Raises:
         SourceRefused: it is missing, empty as a directory, or unreadable, or *settings* do not fit its format.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bulkdelete.settings import SourceSettings
+        >>> _ = Path("ids.csv").write_text("name,id\nAnn,541278230707963208\n")
+        >>> source = open_source("ids.csv", SourceSettings(column="id"))
+        >>> (await deleter.delete(TABLE_ID, source)).acknowledged
+        1
 
     """
     settings = settings or SourceSettings()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 from bulkdelete.errors import SourceError, SourceRefused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
 
     from typing_extensions import TypeIs
 
-    from bulkdelete.records import Item, Rows
+    from bulkdelete.records import Item, Record, Rows
 
 Stamps: TypeAlias = Mapping[str, tuple[int, ...]]
 """Of each file: its size, when it was last written (ns), and which file it is."""
@@ -24,7 +24,23 @@ ESTIMATED_BY_BYTES: Final = 4 * 1024 * 1024
 
 @runtime_checkable
 class Source(Protocol):
-    """Where rows come from."""
+    """Where rows come from.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("ids.txt").write_text(ids[0])
+        >>> source = open_source("ids.txt")
+        >>> source.name, source.paths, source.files, source.replayable, source.size_bytes
+        ('ids.txt', ('ids.txt',), ('ids.txt',), True, 18)
+        >>> async for rows in source.blocks():
+        ...     print(list(rows.items))
+        ['541278230707963208']
+        >>> source.rows_read, source.position_bytes, source.identity["kind"], list(source.parts) == [source]
+        (1, 18, 'text', True)
+        >>> (await source.fingerprint())[:7]
+        'sha256:'
+
+    """
 
     @property
     def name(self) -> str:
@@ -74,6 +90,10 @@ class Source(Protocol):
 
     async def fingerprint(self) -> str:
         """Return ``sha256:<hex>`` of a replayable file's bytes, and an empty string for any other source."""
+
+
+Records: TypeAlias = "Source | Iterable[Record] | AsyncIterable[Record]"
+"""What a caller may give: a source, or any iterable of record ids and filters."""
 
 
 def is_source(thing: object) -> TypeIs[Source]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import doctest
 import sys
 from urllib.request import urlopen
 
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
-from bulkdelete import BulkDeleter, FatalAnswer, metrics, otel
+from bulkdelete import BulkDeleter, FatalAnswer
 from bulkdelete.emulator import Faults, Switches
 from bulkdelete.events import AttemptEnded
 from bulkdelete.metrics import Metrics
@@ -158,7 +157,7 @@ def test_whatever_a_server_answers_there_are_few_label_values(answers):
     deleter = BulkDeleter(base_url="http://127.0.0.1:9", api_key=KEY)
     Metrics(registry).watch(deleter)
     for kind, code, status, lost in answers:
-        deleter._hub.tell(AttemptEnded("j", TABLE_ID, "r", "/", 1, 0, 0.1, kind, code, status, lost, lost))
+        deleter._shared.hub.tell(AttemptEnded("j", TABLE_ID, "r", "/", 1, 0, 0.1, kind, code, status, lost, lost))
     samples = [
         sample
         for family in text_string_to_metric_families(generate_latest(registry).decode())
@@ -170,10 +169,6 @@ def test_whatever_a_server_answers_there_are_few_label_values(answers):
         code = sample.labels["code"]
         assert code in KNOWN or code.removeprefix("http_") in {str(status) for status in range(100, 600)}
         assert sample.labels["verdict"] in {*(kind.value for kind in VerdictKind), "cancelled", ""}
-
-
-def test_the_examples_run():
-    assert doctest.testmod(metrics).failed == doctest.testmod(otel).failed == 0
 
 
 @pytest.mark.parametrize(

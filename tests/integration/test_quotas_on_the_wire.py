@@ -108,7 +108,7 @@ async def test_no_second_sees_more_requests_than_the_quota_however_long_connecti
             }
         )
         async with BulkDeleter(api_key="key", settings=chosen) as deleter:
-            departures = deleter._attempts._transport = Departures(deleter._transport)
+            departures = deleter._shared.attempts._transport = Departures(deleter._shared.transport)
             report = await deleter.delete(TABLE_ID, [str(10**17 + number) for number in range(5 * 90)])
     assert (report.ended, report.requests) == (Ended.COMPLETE, 90)
     assert len(server.arrivals) == len(departures.times) == 90

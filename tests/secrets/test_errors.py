@@ -279,9 +279,10 @@ async def test_no_repr_shows_the_key(emulator, tmp_path):
     async with BulkDeleter(settings=settings(emulator.base_url), api_key=CANARY_KEY) as deleter:
         job = deleter.job(TABLE_ID, ids(10), ledger=tmp_path / "purge.db")
         report = await job.run()
-        insides = [deleter, deleter._attempts, deleter._transport, deleter._limiter, deleter._attempts._credentials]
-        insides += [deleter._attempts._credentials.known, vars(deleter._attempts._credentials), vars(deleter)]
-        insides += [job, vars(job), report, job.snapshot(), emulator, deleter._settings, Credentials(CANARY_KEY)]
+        shared = deleter._shared
+        insides = [deleter, shared, shared.attempts, shared.transport, shared.limiter, shared.attempts._credentials]
+        insides += [shared.attempts._credentials.known, vars(shared.attempts._credentials), vars(shared), vars(deleter)]
+        insides += [job, vars(job), report, job.snapshot(), emulator, shared.settings, Credentials(CANARY_KEY)]
         insides.append(Reply(200, {"X-Key": CANARY_KEY}, CANARY_KEY.encode()))  # some servers echo it
         assert_nowhere(CANARY_KEY, [tmp_path], map(repr, insides))
     assert report.acknowledged == 10

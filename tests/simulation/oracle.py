@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bulkdelete.records import Report
+    from bulkdelete.reports import Report
     from tests.simulation.api import Api
     from tests.simulation.scenario import Scenario
 

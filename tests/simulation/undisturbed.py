@@ -10,7 +10,7 @@ from tests.simulation.api import LATENCIES, OPENING_SECONDS
 from tests.simulation.loop import EXECUTOR_SECONDS
 
 if TYPE_CHECKING:
-    from bulkdelete.records import Report
+    from bulkdelete.reports import Report
     from tests.simulation.scenario import Scenario
     from tests.simulation.world import World
 

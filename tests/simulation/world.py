@@ -35,7 +35,7 @@ from tests.simulation.timing import most_seconds
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bulkdelete.records import Report
+    from bulkdelete.reports import Report
     from bulkdelete.settings import Settings
 
 GAPS_SECONDS = (0.0, 0.5, 7.0, 100.0, 4000.0)

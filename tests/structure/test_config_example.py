@@ -28,7 +28,7 @@ def rendered() -> str:
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
         if isinstance(default, BaseModel):
-            sections.append("\n".join([*comment(type(default).__doc__), f"[{name}]", *settings(type(default))]))
+            sections.append("\n".join([*comment(summary(type(default))), f"[{name}]", *settings(type(default))]))
         elif isinstance(default, dict):
             sections.insert(0, "\n".join([*comment(field.description), f"[{name}]"]))
         else:
@@ -45,6 +45,10 @@ def setting(name, field) -> Iterator[str]:
     default = field.get_default(call_default_factory=True)
     yield from comment(field.description)
     yield f"# {name} =" if default is None else f"{name} = {value(default)}"
+
+
+def summary(model) -> str:
+    return model.__doc__.partition("\n\n")[0]  # after it come the example, and what is for Python only
 
 
 def comment(text) -> Iterator[str]:

@@ -18,7 +18,8 @@ from bulkdelete.errors import (
     SourceError,
     SourceRefused,
 )
-from bulkdelete.records import Ended, Report
+from bulkdelete.records import Ended
+from bulkdelete.reports import Report
 
 
 def report(ended: Ended = Ended.COMPLETE, **fates: int) -> Report:

@@ -7,7 +7,8 @@ import re
 from dataclasses import replace
 
 from bulkdelete.cli import reporting
-from bulkdelete.records import FATES, Ended, Report
+from bulkdelete.records import FATES, Ended
+from bulkdelete.reports import Report
 
 MIXED = Report(
     table_id="673af861ed69656ac0895b07",

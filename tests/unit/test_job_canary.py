@@ -17,7 +17,8 @@ from bulkdelete.job import Job
 from bulkdelete.ledger import read_ledger
 from bulkdelete.limiter import Limiter
 from bulkdelete.orders import Order
-from bulkdelete.records import CanaryCounts, Ended
+from bulkdelete.records import Ended
+from bulkdelete.reports import CanaryCounts
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable
 from bulkdelete.transport import Reply

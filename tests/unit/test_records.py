@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bulkdelete import records
 from bulkdelete.errors import BulkDeleteError, RecordsFailed
-from bulkdelete.records import FATES, Batch, Ended, Fate, Filter, Report, RowFate
+from bulkdelete.records import FATES, Batch, Ended, Fate, Filter, RowFate
+from bulkdelete.reports import Report
 
 COUNTS = st.fixed_dictionaries({fate: st.integers(0, 10**9) for fate in FATES})
 

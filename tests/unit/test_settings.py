@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import typing
+
 import pytest
 from pydantic import ValidationError
 
 from bulkdelete.errors import SettingsError
 from bulkdelete.records import VerdictKind
-from bulkdelete.settings import ApiKey, Settings, check_base_url
+from bulkdelete.settings import ApiKey, Settings, StopOptions, StopSettings, check_base_url
 
 
 def refusal(values, where: str = "") -> str:
@@ -236,3 +238,9 @@ def test_a_pattern_that_is_no_regular_expression_is_refused_with_its_place():
 def test_an_encoding_that_only_pretends_to_decode_is_refused(encoding):
     with pytest.raises(SettingsError, match=r"source\.encoding: .* is no text encoding"):
         Settings.from_mapping({"source": {"encoding": encoding}})
+
+
+def test_what_a_call_may_set_for_itself_is_what_its_settings_have_to_stop_by():
+    types = typing.get_type_hints(StopOptions)
+    assert types == {name: field.annotation for name, field in StopSettings.model_fields.items()}
+    assert StopOptions.__required_keys__ == frozenset()
