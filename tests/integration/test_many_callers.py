@@ -108,3 +108,23 @@ async def test_after_it_is_closed_no_call_begins(emulator):
     with pytest.raises(BulkDeleteError, match="the deleter is closed, and nothing was sent"):
         await shared.delete(TABLE_ID, ids(10))
     assert emulator.requests == 0
+
+
+async def test_in_a_task_group_an_error_arrives_as_it_is_with_its_report_and_what_others_had_in_flight_ends(emulator):
+    async with deleter(emulator) as shared:
+        tasks = []
+
+        async def both():
+            async with asyncio.TaskGroup() as group:
+                tasks.append(group.create_task(shared.delete(TABLE_ID, ids(20_000))))
+                tasks.append(group.create_task(shared.delete(OTHER_TABLE_ID, ids(50))))
+
+        with pytest.raises(ExceptionGroup) as raised:
+            await both()
+        [error] = raised.value.exceptions
+        assert isinstance(error, FatalAnswer)
+        assert (error.report.ended, error.report.rows, error.report.balanced) == (Ended.FATAL_ANSWER, 50, True)
+        assert tasks[0].cancelled()
+        assert shared.in_flight == 0
+    assert emulator.answers.total() == emulator.requests
+    assert len(list(emulator.remaining(TABLE_ID))) == 20_000 - 10 * emulator.answers[0]
