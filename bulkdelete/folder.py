@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bulkdelete.copying import beside
 from bulkdelete.errors import LedgerError, SettingsError
-from bulkdelete.kept import LedgerState, changed_unix_seconds, file_name, ledgers_in
+from bulkdelete.kept import LedgerState, changed_unix_seconds, file_name, ledgers_in, look_at
 from bulkdelete.ledger.finishing import to_its_end
 from bulkdelete.ledger.removing import remove
 from bulkdelete.resuming import known_of
@@ -85,6 +85,16 @@ class LedgerFolder:
 
         """
         return await _in_thread(self._look)
+
+    async def ledger(self, name: str) -> KeptLedger | None:
+        """Return what the ledger of *name* says of its job, also while it runs; ``None`` where there is none.
+
+        Raises:
+            SettingsError: *name* is empty, or too long for a file's name.
+
+        """
+        path = self.path_for(name)
+        return await _in_thread(lambda _: look_at(path))
 
     async def resume_all(
         self,

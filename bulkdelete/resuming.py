@@ -97,7 +97,8 @@ def resumed(
     table_id = known.facts[f"{_IDENTITY}table_id"]
     decisions = ((RESUMES, {"source": source.name}),)
     order = Order(table_id, source, ledger, holds, decisions, check=check, known=True, done=known.is_done)
-    return order, dict(known.stop)
+    kept_only = known.stop.get("limit") == 0
+    return order, {**known.stop, "limit": None} if kept_only else dict(known.stop)
 
 
 def source_left(known: Known, max_expansion: float | None = None) -> Source:
