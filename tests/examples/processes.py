@@ -13,47 +13,42 @@ from tests.secrets import assert_nowhere
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from bulkdelete.emulator import Emulator
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 TABLE_ID = "673af861ed69656ac0895b07"
 KEY = "canary-7f3a91-never-print-me"
-FIRST = 541_278_230_707_963_208
+BULKDELETE = (sys.executable, "-m", "bulkdelete")
+_FIRST = 541_278_230_707_963_208
 
 
 def ids(count: int, first: int = 0) -> list[str]:
-    return [str(FIRST + 37 * number) for number in range(first, first + count)]
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BULKDELETE_")}
-    return {**kept, "PYTHONUNBUFFERED": "1", **more}
+    return [str(_FIRST + 37 * number) for number in range(first, first + count)]
 
 
 class Example:
-    """The script *name* with *words*, while it runs."""
+    """A *process* that runs."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
     async def ended(self) -> tuple[int | None, str]:
-        """Return its exit code, and what it logged, which names neither the key nor a record."""
+        """Return its exit code, and what it printed, which names neither the key nor a record."""
         async with asyncio.timeout(30):
-            said = b"".join(await self.process.communicate())
-        assert_nowhere(KEY, texts=[said])
-        assert str(FIRST)[:14].encode() not in said
-        return self.process.returncode, said.decode()
+            printed = b"".join(await self.process.communicate())
+        assert_nowhere(KEY, texts=[printed])
+        assert str(_FIRST)[:14].encode() not in printed
+        return self.process.returncode, printed.decode()
 
 
 @asynccontextmanager
-async def started(name: str, *words: object) -> AsyncIterator[Example]:
+async def running(*words: object, **env: str) -> AsyncIterator[Example]:
+    """Run *words* with nothing but *env* in the environment, and what finds this package."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        HERE / name,
         *map(str, words),
-        env=environment(BULKDELETE_API_KEY=KEY, PYTHONPATH=str(ROOT)),
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE.parents[1]), "PYTHONUNBUFFERED": "1", **env},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -63,6 +58,17 @@ async def started(name: str, *words: object) -> AsyncIterator[Example]:
         if process.returncode is None:
             process.kill()
             await process.communicate()
+
+
+def script(name: str, *words: object) -> AbstractAsyncContextManager[Example]:
+    """Run an example in Python."""
+    return running(sys.executable, HERE / name, *words, BULKDELETE_API_KEY=KEY)
+
+
+async def code_of(*words: object, **env: str) -> int | None:
+    """Return the exit code that *words* end with."""
+    async with running(*words, **env) as example:
+        return (await example.ended())[0]
 
 
 async def until_requests(emulator: Emulator, count: int) -> None:

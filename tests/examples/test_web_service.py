@@ -12,7 +12,7 @@ import pytest
 
 from bulkdelete import LedgerFolder
 from bulkdelete.emulator import Emulator, Faults
-from tests.examples.processes import KEY, TABLE_ID, ids, started, until_requests
+from tests.examples.processes import KEY, TABLE_ID, ids, script, until_requests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def emulator():
 async def service(emulator: Emulator, folder: Path) -> AsyncIterator[tuple[Example, aiohttp.ClientSession]]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-    async with started("web_service.py", emulator.base_url, folder, port) as example:
+    async with script("web_service.py", emulator.base_url, folder, port) as example:
         async with asyncio.timeout(30):
             assert b"Running on" in await example.process.stdout.readline()
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
@@ -75,11 +75,12 @@ async def test_no_death_of_the_service_loses_an_erasure_that_was_answered_202(em
         await example.ended()
     assert emulator.count(TABLE_ID) == len(OTHERS) + len(records)
 
-    emulator.faults = Faults(latency_seconds=0.05)
+    emulator.faults = Faults(latency_seconds=0.3)
     async with service(emulator, tmp_path) as (example, session):
         await until_requests(emulator, 5)
         status = await told(session, url)
         assert (status["state"], status["rows"] > 0) == ("running", True)
+        assert await posted(session, records) == url, "the same request, while it runs"
         example.process.kill()
         await example.ended()
     [killed] = await LedgerFolder(tmp_path).ledgers()
