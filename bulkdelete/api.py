@@ -240,7 +240,7 @@ class BulkDeleter:
         """Go on with the job of *ledger*, as :meth:`delete` with the same records would, and return its report.
 
         What the job is comes from the ledger alone: its table, its files with their columns, or the copy of its
-        records beside the ledger, and ``limit``, ``max_failures``, ``max_records``, ``expect`` and
+        records beside the ledger, and ``limit`` (unless 0), ``max_failures``, ``max_records``, ``expect`` and
         ``max_duration_seconds`` of its last run. Everything else is as this deleter has it. Of a job that is complete
         the report is returned, and nothing is sent or read.
 

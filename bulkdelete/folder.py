@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bulkdelete.copying import beside
 from bulkdelete.errors import LedgerError, SettingsError
-from bulkdelete.kept import LedgerState, changed_unix_seconds, file_name, ledgers_in
+from bulkdelete.kept import LedgerState, changed_unix_seconds, file_name, ledgers_in, look_at
 from bulkdelete.ledger.finishing import to_its_end
 from bulkdelete.ledger.removing import remove
 from bulkdelete.resuming import known_of
@@ -53,8 +53,8 @@ class LedgerFolder:
         >>> for path, result in (await folder.resume_all(deleter, limit=None)).items():  # when the service starts
         ...     print(path.name, result.acknowledged)
         customer%2f42.db 3
-        >>> [str(kept.state) for kept in await folder.ledgers()]
-        ['complete']
+        >>> [str(kept.state) for kept in await folder.ledgers()], (await folder.ledger("customer/42")).acknowledged
+        (['complete'], 3)
         >>> [path.name for path in await folder.prune(older_than_seconds=0)]
         ['customer%2f42.db']
 
@@ -92,6 +92,16 @@ class LedgerFolder:
 
         """
         return await _in_thread(self._look)
+
+    async def ledger(self, name: str) -> KeptLedger | None:
+        """Return what the ledger of *name* says of its job, also while it runs; ``None`` where there is none.
+
+        Raises:
+            SettingsError: *name* is empty, or too long for a file's name.
+
+        """
+        path = self.path_for(name)
+        return await _in_thread(lambda _: look_at(path))
 
     async def resume_all(
         self,

@@ -97,6 +97,8 @@ def resumed(
     table_id = known.facts[f"{_IDENTITY}table_id"]
     decisions = ((RESUMES, {"source": source.name}),)
     order = Order(table_id, source, ledger, holds, decisions, check=check, known=True, done=known.is_done)
+    if known.stop.get("limit") == 0:  # that run was only to keep the records
+        known.stop["limit"] = None
     return order, known.stop
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 UNMEASURED = frozenset(
     {
-        *("cancelling", "crashes", "flow", "fuzzing", "mutants", "old_ledgers"),
+        *("cancelling", "crashes", "examples", "flow", "fuzzing", "mutants", "old_ledgers"),
         *("powercuts", "secrets", "simulation", "wire"),
     }
 )

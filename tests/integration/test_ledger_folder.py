@@ -159,6 +159,18 @@ async def test_each_ledger_says_what_is_left_of_its_job_and_nothing_is_written(f
     assert files(folder) == before
 
 
+async def test_one_ledger_is_looked_at_by_its_name_and_one_that_is_not_there_is_none(folder, deleter):
+    await fill(folder, deleter)
+    assert [await folder.ledger(one.name) for one in await folder.ledgers()] == await folder.ledgers()
+    assert (await folder.ledger("left")).state.value == "resumable"
+    before = files(folder)
+    assert await folder.ledger("another") is None
+    assert await folder.ledger("../left") is None
+    assert files(folder) == before
+    with pytest.raises(SettingsError, match="not empty"):
+        await folder.ledger("")
+
+
 async def test_what_is_no_ledger_is_ignored_and_a_bad_one_spoils_no_list(folder, deleter):
     await fill(folder, deleter)
     whole = folder.path_for("complete").read_bytes()

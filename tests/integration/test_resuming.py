@@ -68,6 +68,16 @@ async def breaking(records: list[str]):
     raise OSError("the database is gone")
 
 
+async def test_a_limit_of_0_keeps_the_records_and_a_resume_needs_nothing_else(emulator, deleter, ledger):
+    kept = await deleter.delete(TABLE_ID, iter(ids(20)), ledger=ledger, limit=0)
+    assert (kept.ended.value, kept.rows, emulator.requests) == ("limit", 0, 0)
+    report = await deleter.resume(ledger)
+    assert (report.ended.value, report.acknowledged) == ("complete", 20)
+    assert list(emulator.remaining(TABLE_ID)) == ids(30)[20:]
+    again = await deleter.delete(TABLE_ID, iter(ids(20)), ledger=ledger, limit=0)
+    assert (again.ended.value, again.acknowledged, again.requests) == ("complete", 20, 0)
+
+
 async def test_a_call_with_an_iterable_goes_on_from_its_copy(emulator, deleter, ledger):
     records = [*ids(24), Filter("email", "25@example.com"), 7, "nan"]
     first = await deleter.delete(TABLE_ID, iter(records), ledger=ledger, limit=10)

@@ -6,6 +6,7 @@ import re
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from click.testing import CliRunner
@@ -116,6 +117,21 @@ def test_the_tree_names_every_module():
     for module in (ROOT / "bulkdelete").glob("*.py"):
         if module.stem not in {"__init__", "__main__"}:
             assert module.name in README, module.name
+
+
+def test_the_examples_shown_are_what_the_files_hold_and_every_file_is_shown():
+    [section] = re.findall(r"^## Examples\n(.*?)^## ", README, re.DOTALL | re.MULTILINE)
+    shown = re.findall(r"\]\((tests/examples/[\w.-]+)\)", section)
+    assert {(ROOT / name).name for name in shown} == {
+        path.name
+        for path in (ROOT / "tests" / "examples").iterdir()
+        if path.is_file() and not re.fullmatch(r"(__init__|processes|test_\w+)\.py", path.name)
+    }
+    for paragraph, block in re.findall(r"^(\[A .*?)```\w+\n(.*?)```", section, re.DOTALL | re.MULTILINE):
+        [name, *_] = re.findall(r"\]\((tests/examples/[\w.-]+)\)", paragraph)
+        text = (ROOT / name).read_text()
+        assert any(indent(block, " " * spaces) in text for spaces in range(0, 13, 2)), f"{name}\n{block}"
+    assert len(re.findall("^```$", section, re.MULTILINE)) == 4
 
 
 def test_the_set_up_commands_are_what_ci_runs():

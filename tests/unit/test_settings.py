@@ -78,7 +78,7 @@ RANGES = {
     "flow.cancel_grace_seconds": (0, None),
     "splitting.max_requests_per_batch": (1, None),
     "splitting.max_requests_per_job": (0, None),
-    "stop.limit": (1, None),
+    "stop.limit": (0, None),
     "stop.max_failures": (0, None),
     "stop.max_records": (0, None),
     "stop.expect": (0, None),

@@ -1,0 +1,1 @@
+"""Examples to copy, and the tests that run them."""
