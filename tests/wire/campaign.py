@@ -85,20 +85,20 @@ class Found:
         )
 
 
-async def play_all(cases: Iterable[Case], player: Player = play) -> Found:
-    """Play *cases*, :data:`AT_ONCE` at a time; after each group everything must be given back."""
+async def play_all(cases: Iterable[Case], player: Player = play, a_group: int = A_GROUP) -> Found:
+    """Play *cases*, :data:`AT_ONCE` at a time; after each group of so many everything must be given back."""
     found, began = Found(), time.process_time()
     await _calm(PLAIN)  # what is made once is made before anybody counts
-    await _play_groups(cases, found, player)
+    await _play_groups(cases, found, player, a_group)
     if found.missed:  # on a busy machine an answer's time may be over before its byte came: they get a second chance
         missed, found.missed = found.missed, []
-        await _play_groups(missed, found, player)
+        await _play_groups(missed, found, player, a_group)
     found.cpu_seconds = time.process_time() - began
     return found
 
 
-async def _play_groups(cases: Iterable[Case], found: Found, player: Player) -> None:
-    for group in _groups(cases):
+async def _play_groups(cases: Iterable[Case], found: Found, player: Player, a_group: int) -> None:
+    for group in _groups(cases, a_group):
         failures = await _play_group(group, found, player)
         if failures and len(group) > 1 and len(found.failures) < MOST_NARROWED:
             failures = await _narrowed(group, failures, player)
@@ -110,7 +110,7 @@ def play_share(cases: list[Case]) -> Found:
     return asyncio.run(play_all(cases))
 
 
-def _groups(cases: Iterable[Case]) -> Iterator[list[Case]]:
+def _groups(cases: Iterable[Case], a_group: int) -> Iterator[list[Case]]:
     cases = list(cases)
     for case in cases:
         if is_flood(case.odd):
@@ -118,7 +118,7 @@ def _groups(cases: Iterable[Case]) -> Iterator[list[Case]]:
     others = [case for case in cases if not is_flood(case.odd)]
     for garbling in (False, True):  # apart, for the complaints of a server that reads garbage are let pass
         left = iter([case for case in others if case.garbles_requests is garbling])
-        while group := list(islice(left, A_GROUP)):
+        while group := list(islice(left, a_group)):
             yield group
 
 

@@ -12,27 +12,13 @@ import pytest
 from tests.simulation.campaign import fresh_folder
 from tests.wire.__main__ import chosen, parser
 from tests.wire.bytewise import How, Strike, Way
-from tests.wire.campaign import A_GROUP, Failure, all_cases, play_all
+from tests.wire.campaign import AT_ONCE, Failure, all_cases, play_all
 from tests.wire.cases import PLAIN, TLS, Case, Played, play
 from tests.wire.job import RECORDS
 
-CASES = [Case(strike=Strike(How.CUT, Way.ANSWER, at)) for at in range(A_GROUP + 5)]
+CASES = [Case(strike=Strike(How.CUT, Way.ANSWER, at)) for at in range(AT_ONCE + 5)]
 GUILTY, OTHER = CASES[3], CASES[7]
 REQUESTS = len(RECORDS) // 3
-
-
-@pytest.fixture(scope="module")
-def every_case():
-    return asyncio.run(all_cases())
-
-
-async def test_every_case_is_found_by_its_name_alone_or_among_others(every_case):
-    cases = every_case
-    assert len({*map(str, cases)}) == len(cases)
-    some = [case for case in cases if case.strike is None] + cases[::50]
-    assert [Case.named(str(case)) for case in some] == some
-    some = some[:: len(some) // A_GROUP]
-    assert await replayed(Failure(tuple(some), "")) == some
 
 
 async def test_a_case_that_leaves_something_behind_is_named_out_of_its_group():
@@ -43,7 +29,7 @@ async def test_a_case_that_leaves_something_behind_is_named_out_of_its_group():
             kept.append(asyncio.ensure_future(asyncio.Event().wait()))
         return await struck(case, folder)
 
-    found = await play_all(CASES, leaking)
+    found = await play_all(CASES, leaking, AT_ONCE)
     assert [failure.cases for failure in found.failures] == [(GUILTY,)]
     assert "left: {<Task pending" in found.told()
     assert f"again: python -m tests.wire --only {GUILTY}" in found.told()
@@ -66,11 +52,11 @@ async def test_what_two_cases_do_only_together_takes_their_group():
         beside.remove(case)
         return await struck(case, folder)
 
-    found = await play_all(CASES, leaking)
-    assert [failure.cases for failure in found.failures] == [tuple(CASES[:A_GROUP])]
-    assert await replayed(found.failures[0]) == CASES[:A_GROUP]
-    again = await play_all(await replayed(found.failures[0]), leaking)
-    assert [failure.cases for failure in again.failures] == [tuple(CASES[:A_GROUP])]
+    found = await play_all(CASES, leaking, AT_ONCE)
+    assert [failure.cases for failure in found.failures] == [tuple(CASES[:AT_ONCE])]
+    assert await replayed(found.failures[0]) == CASES[:AT_ONCE]
+    again = await play_all(await replayed(found.failures[0]), leaking, AT_ONCE)
+    assert [failure.cases for failure in again.failures] == [tuple(CASES[:AT_ONCE])]
     for task in kept:
         task.cancel()
 
@@ -99,6 +85,33 @@ async def test_what_a_server_complains_of_is_let_pass_only_where_requests_are_ga
     assert [failure.cases for failure in found.failures] == [(GUILTY,)]
 
 
+async def test_a_case_that_did_not_strike_gets_a_second_chance_and_is_counted_once():
+    seen = []
+
+    async def missing(case, folder):
+        seen.append(case)
+        return Played(case == OTHER or (case == GUILTY and seen.count(case) > 1), "complete", {})
+
+    found = await play_all(CASES[:10], missing)
+    assert (found.struck, len(found.missed), found.played) == (2, 8, 10)
+    assert found.proves_little
+
+
+@pytest.fixture(scope="module")
+def every_case():
+    """Every case there is; asked for last, because so many objects make every collection of garbage slower."""
+    return asyncio.run(all_cases())
+
+
+async def test_every_case_is_found_by_its_name_alone_or_among_others(every_case):
+    cases = every_case
+    assert len({*map(str, cases)}) == len(cases)
+    some = [case for case in cases if case.strike is None] + cases[::50]
+    assert [Case.named(str(case)) for case in some] == some
+    some = some[:: len(some) // AT_ONCE]
+    assert await replayed(Failure(tuple(some), "")) == some
+
+
 async def test_the_long_campaign_strikes_at_every_byte_of_every_request_and_answer(every_case):
     at_bytes = defaultdict(list)
     for case in every_case:
@@ -114,18 +127,6 @@ async def test_the_long_campaign_strikes_at_every_byte_of_every_request_and_answ
                 assert struck_at == [*range(len(struck_at))]
                 assert abs(len(struck_at) - len(passed[way])) <= varies
     assert not at_bytes
-
-
-async def test_a_case_that_did_not_strike_gets_a_second_chance_and_is_counted_once():
-    seen = []
-
-    async def missing(case, folder):
-        seen.append(case)
-        return Played(case == OTHER or (case == GUILTY and seen.count(case) > 1), "complete", {})
-
-    found = await play_all(CASES[:10], missing)
-    assert (found.struck, len(found.missed), found.played) == (2, 8, 10)
-    assert found.proves_little
 
 
 async def struck(case, folder) -> Played:
