@@ -13,7 +13,7 @@ from bulkdelete.ledger import without_a_trace
 from bulkdelete.ledger.facts import SOURCE_PATH, SOURCE_ROWS, SPOOL, SPOOL_RUN
 from bulkdelete.orders import Order
 from bulkdelete.records import Ended
-from bulkdelete.settings import Settings, SourceSettings, StopOptions, StopSettings
+from bulkdelete.settings import Settings, SourceSettings, StopOptions, StopSettings, with_default_column
 from bulkdelete.sources import from_iterable, open_source
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Settled:
     def __init__(self, facts: Mapping[str, str]) -> None:
         of_source = {key.removeprefix(_OF_SOURCE): value for key, value in facts.items() if key.startswith(_OF_SOURCE)}
         self._content = of_source.pop("content", "")
-        self.identity: Mapping[str, str] = of_source
+        self.identity: Mapping[str, str] = with_default_column(of_source)
 
     @property
     def parts(self) -> tuple[Settled]:

@@ -9,7 +9,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from tests.old_ledgers.making import JOBS, kept_of, make, version_of
+from tests.old_ledgers.making import jobs_of, kept_of, make, version_of
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--of", type=Path, help="an older tree of bulkdelete, whose command writes them")
     given = parser.parse_args()
     version = version_of(given.of)
-    missing = [name for name in JOBS if not (kept_of(version) / name).exists()]
+    missing = [name for name in jobs_of(version) if not (kept_of(version) / name).exists()]
     if not missing:
         parser.error(f"{kept_of(version)} is there: what is kept of a version is never made again")
     given.folder.mkdir()

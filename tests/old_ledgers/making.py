@@ -1,4 +1,4 @@
-"""The jobs whose ledgers are kept, and how they are made: by the command, against the emulator."""
+"""The jobs whose ledgers are kept, and how they are made: by the command and by calls, against the emulator."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.emulator import Emulator, Faults
 from bulkdelete.ledger.schema import SCHEMA_VERSION
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, finished, ids, killed, purge, write, write_csv
+from tests.old_ledgers.calls import CALLS, LAUNCHER, CallMaker, fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tests.acceptance.command import Command, Finished
 
 HERE = Path(__file__).parent
-LAUNCHER = HERE / "launcher.py"
 PORT = 47_365
 JOBS = ("finished", "interrupted", "stopped")
 
@@ -52,6 +52,11 @@ _WORDS: Final = (*_OF_SCHEMA_1, "--holds", "held.txt", "--concurrency", 1)
 def words_of(version: int) -> tuple[object, ...]:
     """Return the words of today's command that go on with a job of *version*, which knew no holds before 2."""
     return _WORDS if version > 1 else (*_OF_SCHEMA_1, "--concurrency", 1)
+
+
+def jobs_of(version: int) -> tuple[str, ...]:
+    """Return the names of the jobs that are kept of *version*; 1 knew no resume, and its calls are not kept."""
+    return (*JOBS, *CALLS) if version > 1 else JOBS
 
 
 def kept_of(version: int) -> Path:
@@ -124,22 +129,31 @@ async def make(working_in: Path, version: int, names: Iterable[str], tree: Path 
     for name in names:
         folder = working_in / name
         folder.mkdir(parents=True)
-        write_csv(folder / "ids.csv", SOURCE)
-        settings = _RETRY + (_QUOTA if version > 1 else "") + (_STOPPED if version > 1 and name == "stopped" else "")
-        (folder / "purge.toml").write_text(settings)
-        if version > 1:
-            write(folder / "held.txt", [SOURCE[row] for row in HELD])
         # a job is known by its base URL: each has an address of its own, so that tests may serve them side by side
-        async with Emulator(port=PORT, host=f"127.83.{version}.{JOBS.index(name) + 1}") as emulator:
+        host = f"127.83.{version}.{jobs_of(version).index(name) + 1}"
+        async with Emulator(port=PORT, host=host) as emulator:
             emulator.add_key(CANARY_KEY)
-            emulator.load(TABLE_ID, SOURCE)
-            emulator.poison(TABLE_ID, [SOURCE[row] for row in POISONED])
-            maker = _Maker(version, tree, folder, emulator)
-            await {"finished": maker.finish, "interrupted": maker.interrupt, "stopped": maker.stop}[name]()
+            if name in CALLS:
+                fill(emulator)
+                await CallMaker(folder, emulator).make(name)
+            else:
+                await _make_by_command(name, version, tree, folder, emulator)
             write(folder / "in_the_table.txt", [*emulator.remaining(TABLE_ID)])
         for file in ("purge.db.lock", "purge.db-shm"):
             (folder / file).unlink(missing_ok=True)
         shutil.copytree(folder, kept_of(version) / name)
+
+
+async def _make_by_command(name: str, version: int, tree: Path | None, folder: Path, emulator: Emulator) -> None:
+    write_csv(folder / "ids.csv", SOURCE)
+    settings = _RETRY + (_QUOTA if version > 1 else "") + (_STOPPED if version > 1 and name == "stopped" else "")
+    (folder / "purge.toml").write_text(settings)
+    if version > 1:
+        write(folder / "held.txt", [SOURCE[row] for row in HELD])
+    emulator.load(TABLE_ID, SOURCE)
+    emulator.poison(TABLE_ID, [SOURCE[row] for row in POISONED])
+    maker = _Maker(version, tree, folder, emulator)
+    await {"finished": maker.finish, "interrupted": maker.interrupt, "stopped": maker.stop}[name]()
 
 
 def _require(done: Finished, code: int) -> None:

@@ -20,7 +20,8 @@ from bulkdelete.ledger import open_ledger
 from bulkdelete.ledger.schema import SCHEMA_VERSION
 from bulkdelete.records import Ended
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates
-from tests.old_ledgers.making import HERE, JOBS, KEPT, kept_of, words_of
+from tests.old_ledgers.alone import Unfinished, assert_complete_alone, assert_resumed_alone, left_of, lines_of
+from tests.old_ledgers.making import HERE, JOBS, KEPT, jobs_of, kept_of, words_of
 from tests.unit.test_ledger import IDENTITY
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def test_ledgers_are_kept_of_every_schema_version_up_to_this_one():
     assert {*FINISHED} == {*versions}, how
     assert {*EXPECTED} == {(version, name) for version in versions for name in UNFINISHED}, how
     for version in versions:
-        assert {path.name for path in kept_of(version).iterdir()} == {*JOBS}
+        assert {path.name for path in kept_of(version).iterdir()} == {*jobs_of(version)}
         with closing(sqlite3.connect(f"file:{kept_of(version)}/finished/purge.db?immutable=1", uri=True)) as kept:
             assert kept.execute("PRAGMA user_version").fetchone() == (version,)
 
@@ -166,6 +167,9 @@ def test_a_finished_one_is_verified_reported_and_left_as_it_is(tmp_path, version
     assert fates(now) == expected
     assert now["remaining"] == 0
     assert_verified(folder, *(("--report", folder / "report.json") if version > 1 else ()))
+    alone = brought(version, "finished", tmp_path / "alone")
+    (alone / "ids.csv").unlink()
+    asyncio.run(assert_complete_alone(alone / "purge.db", expected))
     done = asyncio.run(again(version, folder, str(now["base_url"])))  # where nobody listens
     assert done.code == 1, done.everything
     assert fates(done.report) == expected
@@ -189,6 +193,20 @@ def test_an_unfinished_one_is_verified_reported_and_gone_on_with_within_the_quot
     asyncio.run(assert_gone_on_with(version, folder, now, expected))
     assert_verified(folder)
     assert schema_of(folder / "purge.db") == schema_of(new_ledger(tmp_path))
+    asyncio.run(assert_resumed_alone(a_copy(version, name, tmp_path / "alone")))
+
+
+def a_copy(version: int, name: str, into: Path) -> Unfinished:
+    folder, expected = brought(version, name, into), EXPECTED[version, name]
+    now = {"acknowledged": expected.acknowledged, **{fate: len(rows) for fate, rows in expected.rows.items()}}
+    rows = lines_of(folder / "ids.csv")[1:]
+
+    def fill(emulator: Emulator) -> None:
+        emulator.load(TABLE_ID, lines_of(folder / "in_the_table.txt"))
+        emulator.poison(TABLE_ID, [rows[8], rows[51]])
+
+    left = left_of(expected.rows, sum(now.values()), len(rows))
+    return Unfinished(folder, rows, left, now, FINISHED[version], fill, batch=10, files=("ids.csv",))
 
 
 async def assert_gone_on_with(version: int, folder: Path, now: dict[str, Any], expected: Expected) -> None:

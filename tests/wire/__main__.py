@@ -14,13 +14,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
-from tests.wire.campaign import AT_ONCE, Found, all_cases, play_share
+from tests.wire.campaign import A_GROUP, Found, all_cases, play_share
 from tests.wire.cases import Case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-A_SHARE = 10 * AT_ONCE
+A_SHARE = 4 * A_GROUP
 
 
 def parser() -> argparse.ArgumentParser:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Player: TypeAlias = Callable[[Case, Path], Awaitable[Played]]
 
 AT_ONCE = 24
+A_GROUP = 4 * AT_ONCE
+"""So many are played before everything must be given back: while some wait for an answer's time to pass, others run."""
 MOST_NARROWED = 20
 """Where so much fails, the campaign goes on without looking for the guilty."""
 
@@ -83,20 +85,20 @@ class Found:
         )
 
 
-async def play_all(cases: Iterable[Case], player: Player = play) -> Found:
-    """Play *cases*, :data:`AT_ONCE` at a time, floods alone; after each group everything must be given back."""
+async def play_all(cases: Iterable[Case], player: Player = play, a_group: int = A_GROUP) -> Found:
+    """Play *cases*, :data:`AT_ONCE` at a time; after each group of so many everything must be given back."""
     found, began = Found(), time.process_time()
     await _calm(PLAIN)  # what is made once is made before anybody counts
-    await _play_groups(cases, found, player)
+    await _play_groups(cases, found, player, a_group)
     if found.missed:  # on a busy machine an answer's time may be over before its byte came: they get a second chance
         missed, found.missed = found.missed, []
-        await _play_groups(missed, found, player)
+        await _play_groups(missed, found, player, a_group)
     found.cpu_seconds = time.process_time() - began
     return found
 
 
-async def _play_groups(cases: Iterable[Case], found: Found, player: Player) -> None:
-    for group in _groups(cases):
+async def _play_groups(cases: Iterable[Case], found: Found, player: Player, a_group: int) -> None:
+    for group in _groups(cases, a_group):
         failures = await _play_group(group, found, player)
         if failures and len(group) > 1 and len(found.failures) < MOST_NARROWED:
             failures = await _narrowed(group, failures, player)
@@ -108,20 +110,23 @@ def play_share(cases: list[Case]) -> Found:
     return asyncio.run(play_all(cases))
 
 
-def _groups(cases: Iterable[Case]) -> Iterator[list[Case]]:
+def _groups(cases: Iterable[Case], a_group: int) -> Iterator[list[Case]]:
     cases = list(cases)
     for case in cases:
         if is_flood(case.odd):
             yield [case]  # beside others it would not get far before the answer's time is over
-    left = iter([case for case in cases if not is_flood(case.odd)])
-    while group := list(islice(left, AT_ONCE)):
-        yield group
+    others = [case for case in cases if not is_flood(case.odd)]
+    for garbling in (False, True):  # apart, for the complaints of a server that reads garbage are let pass
+        left = iter([case for case in others if case.garbles_requests is garbling])
+        while group := list(islice(left, a_group)):
+            yield group
 
 
 async def _play_group(group: list[Case], found: Found, player: Player) -> list[Failure]:
     belongings = Belongings()
+    free = asyncio.Semaphore(AT_ONCE)
     with Heard(garbled=any(case.garbles_requests for case in group)) as heard:
-        played = await asyncio.gather(*(_play(case, found, player) for case in group))
+        played = await asyncio.gather(*(_play(case, found, player, free) for case in group))
     failures = [failure for failure in played if failure is not None]
     try:
         await belongings.check_given_back()
@@ -131,7 +136,12 @@ async def _play_group(group: list[Case], found: Found, player: Player) -> list[F
     return failures
 
 
-async def _play(case: Case, found: Found, player: Player) -> Failure | None:
+async def _play(case: Case, found: Found, player: Player, free: asyncio.Semaphore) -> Failure | None:
+    async with free:
+        return await _play_now(case, found, player)
+
+
+async def _play_now(case: Case, found: Found, player: Player) -> Failure | None:
     with fresh_folder() as folder:  # in memory: what a disk takes to sync says nothing of the wire
         try:
             async with asyncio.timeout(2 * LONGEST_SECONDS):
@@ -162,22 +172,21 @@ async def _calm(port: str) -> dict[Way, bytes]:
 
 
 async def all_cases() -> list[Case]:
-    """Return every case there is: each strike once at every byte, and cuts and resets of every connection at some."""
+    """Return every case there is: each strike once at every byte, and cuts and resets there of every connection."""
     cases = [*odd_cases(always=False), *odd_cases(always=True), *wrong_port_cases()]
     for port in (PLAIN, TLS):
         passed = await _calm(port)
-        if port == PLAIN:  # two of four requests: one on a new connection and one on a used one
-            passed = {way: data[: len(data) // 2] for way, data in passed.items()}
         cases += bytewise_cases(port, passed, How)
-        cases += bytewise_cases(port, passed, (How.CUT, How.RESET), every=16, always=True)
+        cases += bytewise_cases(port, passed, (How.CUT, How.RESET), always=True)
     return cases
 
 
-async def some_cases(seed: int, bytewise: int, always: int) -> list[Case]:
+async def some_cases(seed: int, bytewise: int, always: int, odd_always: int) -> list[Case]:
     """Return every odd answer once and every wrong port, and of the rest so many, drawn by *seed*."""
     drawn = random.Random(seed)
     every = await all_cases()
     once = [case for case in every if case.strike is not None and not case.always]
-    lasting = [case for case in every if case.always]
+    lasting = [case for case in every if case.strike is not None and case.always]
     fixed = [*odd_cases(always=False), *wrong_port_cases()]
-    return fixed + drawn.sample(once, bytewise) + drawn.sample(lasting, always)
+    odd = drawn.sample([*odd_cases(always=True)], odd_always)
+    return fixed + odd + drawn.sample(once, bytewise) + drawn.sample(lasting, always)

@@ -169,13 +169,13 @@ def _ports() -> tuple[str, ...]:
 
 
 def bytewise_cases(
-    port: str, passed: Mapping[Way, bytes], hows: Iterable[How], *, every: int = 1, always: bool = False
+    port: str, passed: Mapping[Way, bytes], hows: Iterable[How], *, always: bool = False
 ) -> Iterator[Case]:
-    """Yield a case for each byte that *passed*, or for one of *every* so many, and each of *hows*."""
+    """Yield a case for each byte that *passed* and each of *hows*."""
     for how in hows:
         for way in Way:
             digits = _digits_of_ids(passed[way])
-            for at in range(0, len(passed[way]), every):
+            for at in range(len(passed[way])):
                 yield Case(port, _strike(how, way, at, digit=at in digits), always=always)
 
 
