@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -42,6 +43,7 @@ GAPS_SECONDS = (0.0, 0.5, 7.0, 100.0, 4000.0)
 BY_RICH_OF = 25
 """Of so many exceptions one is told by rich too, which takes long."""
 NO_BLOW = Blow("none", 0.0)
+Play = Callable[[Job], Coroutine[Any, Any, "Report | None"]]
 
 
 @dataclass
@@ -112,6 +114,8 @@ class World:
         self.approves: bool | None = None
         """Whether a canary is approved; ``None``: the dice say it."""
         self.was_cut = False
+        self.play: Play = Job.run
+        """What a run of the job is."""
 
     def run(
         self, blow: Blow = NO_BLOW, step: int = 0, *, patient: bool = False, settings: Settings | None = None
@@ -198,7 +202,7 @@ class World:
                 main.cancel()
 
         loop = self.clock.loop = SimulatedLoop(self._dice, self.trace, on_step)
-        main = loop.create_task(job.run())
+        main = loop.create_task(self.play(job))
         report = None
         try:
             loop.run_until_complete(asyncio.wait({main}))
@@ -219,7 +223,7 @@ class World:
             self.figures.acts[blow.act] += 1
         return report
 
-    def _act(self, blow: Blow, job: Job, main: asyncio.Task[Report]) -> None:
+    def _act(self, blow: Blow, job: Job, main: asyncio.Task[Report | None]) -> None:
         self.was_cut |= blow.act in {"cut", "cancel"}
         if blow.act == "cut":
             shutil.copytree(self.folder, self.image)
@@ -230,7 +234,7 @@ class World:
         elif blow.act == "stop":
             job.stop("SIGTERM received")
 
-    def _ending(self, main: asyncio.Task[Report], *, cancelled: bool) -> Report | None:
+    def _ending(self, main: asyncio.Task[Report | None], *, cancelled: bool) -> Report | None:
         if cancelled:
             assert main.cancelled(), f"the cancellation is swallowed: {main}"
             try:
