@@ -32,7 +32,10 @@ class Reader:
     given: list[Outcome] = field(default_factory=list)
 
     async def __call__(self, job: Job) -> Report | None:
-        outcomes = Outcomes(job)
+        return await self.read(Outcomes(job))
+
+    async def read(self, outcomes: Outcomes) -> Report | None:
+        """Read what ``deleter.stream`` gave; return the report where neither it nor a cancellation raises."""
         try:
             async with outcomes:
                 await self._read(outcomes)
