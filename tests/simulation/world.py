@@ -18,11 +18,12 @@ import orjson
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials
 from bulkdelete.errors import FatalAnswer
+from bulkdelete.events import OutcomeReached
 from bulkdelete.job import Job
 from bulkdelete.ledger.lock import holder
 from bulkdelete.limiter import Limiter
 from bulkdelete.orders import Order
-from bulkdelete.records import Ended
+from bulkdelete.records import Ended, Outcome
 from bulkdelete.settings import CanarySettings
 from bulkdelete.sources import from_iterable, open_source
 from tests.secrets import as_told, assert_nowhere, everything_logged
@@ -129,13 +130,16 @@ class World:
         limiter = Limiter(settings.flow, self.clock, self._dice.random)
         self.trace.add(f"{self.name} run, {blow.act} at {step}")
         self._raised = None
+        job, outcomes = self._job(settings, limiter), list[Outcome]()
+        job.subscribe(lambda event: outcomes.append(event.outcome) if isinstance(event, OutcomeReached) else None)
         with everything_logged() as logged:
-            report = self._drive(self._job(settings, limiter), limiter, blow, step)
+            report = self._drive(job, limiter, blow, step)
         self.most_seconds = most_seconds(
             scenario, api.served, self._executor_seconds, api.arrivals, was_cut=self.was_cut
         )
         self._search_for_the_key(logged, report, by_rich=(scenario.seed + step) % BY_RICH_OF == 0)
         self._restore(report)
+        oracle.check_given_up(outcomes, scenario, settings)
         oracle.check_requests(api, scenario.quotas if self._durable else {})
         oracle.check_bounds(api, settings.stop.limit, None if self.is_approved else scenario.canary, self.held)
         self.trace.add(f"{report and report.ended}")
