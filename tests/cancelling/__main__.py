@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from functools import partial
 
-from tests.cancelling.campaign import Figures, cancel_everywhere
-from tests.hanging import in_processes
+from tests.cancelling.campaign import cancel_everywhere
+from tests.simulation.everywhere import play_all
 
 
 def main() -> int:
@@ -18,19 +17,13 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--most-steps", type=int, help="cancel at no later step of a job")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--alone", action="store_true", help="only jobs whose outcomes nobody reads as they come")
+    only.add_argument("--read", action="store_true", help="only jobs whose outcomes somebody reads")
     options = parser.parse_args()
-    began, total, broken = time.monotonic(), Figures(), []
     seeds = range(options.first, options.first + options.seeds)
-    for figures in in_processes(partial(cancel_everywhere, most_steps=options.most_steps), seeds, options.jobs):
-        total.add(figures)
-        if figures.said:
-            print(figures.said, flush=True)
-            broken.append(figures.seed)
-            if figures.hangs:
-                break
-    print(f"{options.seeds} jobs, {total.told()}, in {time.monotonic() - began:.1f} s")
-    print(f"{len(broken)} jobs broke a promise: {' '.join(map(str, broken[:50]))}")
-    return 1 if broken else 0
+    play = partial(cancel_everywhere, most_steps=options.most_steps, alone=not options.read, read=not options.alone)
+    return not play_all(play, seeds, options.jobs, "cancelled", partial(print, flush=True))
 
 
 if __name__ == "__main__":

@@ -1,49 +1,61 @@
-"""Every step of one seed's job, with a ledger and without one."""
+"""A job run by itself, and one whose outcomes are read, with a ledger and without: cancelled, or left by its reader."""
 
 from __future__ import annotations
 
-import traceback
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from tests.cancelling.every_step import REPLAY, cancel_at, job_of, steps_of
-from tests.hanging import Hangs
+from tests.cancelling.reading import Reader
+from tests.hanging import Hangs, bounded
+from tests.simulation import oracle
 from tests.simulation.campaign import fresh_folder
+from tests.simulation.every_step import Way, check_end, job_of, world_of
+from tests.simulation.everywhere import Figures, strike_everywhere, told
+from tests.simulation.loop import simulated_time
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.simulation.scenario import Scenario
+
+REPLAY: Final = "python -m tests.cancelling --seeds 1 --first"
+ALONE: Final = [Way("cancel", REPLAY, durable=durable) for durable in (True, False)]
+READ: Final = [Way("cancel", REPLAY, durable=durable, play=Reader) for durable in (True, False)]
 
 
-@dataclass
-class Figures:
-    """What was done to the job of *seed*, or to several; *said* is what broke."""
+def cancel_everywhere(seed: int, most_steps: int | None = None, *, alone: bool = True, read: bool = True) -> Figures:
+    """Cancel the job of *seed* at each of its steps, but at none after *most_steps*.
 
-    seed: int = 0
-    steps: int = 0
-    left_out: int = 0
-    cancelled: int = 0
-    said: str = ""
-    hangs: bool = False
-
-    def add(self, other: Figures) -> None:
-        self.steps += other.steps
-        self.left_out += other.left_out
-        self.cancelled += other.cancelled
-
-    def told(self) -> str:
-        left_out = f", {self.left_out} left out" if self.left_out else ""
-        return f"{self.cancelled} times cancelled and run again, at each of their {self.steps} steps{left_out}"
-
-
-def cancel_everywhere(seed: int, most_steps: int | None = None) -> Figures:
-    """Cancel the job of *seed* at each of its steps, but at none after *most_steps*."""
-    figures = Figures(seed)
-    for durable in (True, False):
-        with fresh_folder() as folder:
-            try:
-                steps = steps_of(job_of(seed), folder, durable=durable)
-                most = steps if most_steps is None else min(steps, most_steps)
-                figures.steps += steps
-                figures.left_out += steps - most
-                figures.cancelled += cancel_at(job_of(seed), folder, range(1, most + 1), durable=durable)
-            except (Exception, Hangs) as error:  # noqa: BLE001 - whatever it is, the seed replays it
-                figures.said = f"{traceback.format_exc()}\n{REPLAY} {seed}"
-                figures.hangs = isinstance(error, Hangs)
-                break
+    It runs *alone*, and it is *read*; then its reader also leaves at each outcome.
+    """
+    figures = strike_everywhere(seed, [*(ALONE if alone else ()), *(READ if read else ())], most_steps)
+    for way in READ if read else ():
+        if not figures.said:
+            with told(figures, REPLAY), fresh_folder() as folder:
+                figures.left += leave_everywhere(job_of(seed), folder, way)
     return figures
+
+
+def leave_everywhere(job: Scenario, folder: Path, way: Way) -> int:
+    """Read the outcomes of *job* to the end, and until each of them, leaving or raising there; return how often."""
+    given = len(_read(job, folder / "read", way, Reader()).given)
+    times = 0
+    for after in range(given + 1):
+        for raises in (False, True):
+            _read(job, folder / f"{after} {raises}", way, Reader(after, raises))
+            times += 1
+    return times
+
+
+def _read(job: Scenario, folder: Path, way: Way, reader: Reader) -> Reader:
+    world, what = world_of(job, folder, way), f"{reader} of seed {job.seed}"
+    world.play = reader
+    try:
+        with bounded(f"{what}; {REPLAY} {job.seed}"), simulated_time(world.clock):
+            report = world.run(patient=True)
+            reader.check_told(report, oracle.read(world.ledger, job.rows) if way.durable else None)
+            world.was_cut |= reader.leaves_after is not None
+            check_end(world)
+    except (Exception, Hangs) as error:
+        error.add_note(what)
+        raise
+    return reader

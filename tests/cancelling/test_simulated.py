@@ -11,11 +11,24 @@ from tests.campaigning import campaign
 SEEDS = (10, 11)
 """One has a canary, the other stops where a whole file seems to be wrong; much fails in both."""
 
+READ = 4
+"""Few records, of which some are refused."""
+
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_job_with_a_ledger_and_without_one_may_be_cancelled_at_every_step(seed):
-    said = campaign("cancelling", "--first", seed, "--seeds", 1, "--jobs", 1)
+    said = campaign("cancelling", "--first", seed, "--seeds", 1, "--jobs", 1, "--alone")
     cancelled, steps = re.search(
         r"(\d+) times cancelled and run again, at each of their (\d+) steps, in", said
     ).groups()
     assert int(cancelled) == int(steps) > 100
+
+
+def test_whoever_reads_what_becomes_of_a_job_may_be_cancelled_at_every_step_and_leave_at_every_outcome():
+    said = campaign("cancelling", "--first", READ, "--seeds", 1, "--jobs", 1, "--read")
+    cancelled, steps, left = re.search(
+        r"(\d+) times cancelled and run again, at each of their (\d+) steps, and (\d+) times left by its reader, in",
+        said,
+    ).groups()
+    assert int(cancelled) == int(steps) > 100
+    assert int(left) > 20

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tests.fuzzing.mutating import Mutator
 from tests.fuzzing.targets import TARGETS
+from tests.hanging import Hangs, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,6 +27,8 @@ MOST_CPU_SECONDS = 3.0
 """So much may one input of at most 128 KiB cost, which takes milliseconds where all goes well."""
 MOST_GROWTH_BYTES = 160 * 1024 * 1024
 """So much more than at the beginning may the process ever have taken: a packed 64 MiB is always fine, a bomb is not."""
+AT_HAND = "at-hand"
+"""The name of the input that is being read, below the folder of what was found: it is there where a process died."""
 _HANGS_AFTER_SECONDS = 30.0
 _MINIMISED_WITHIN_SECONDS = 20.0
 
@@ -42,6 +45,7 @@ class Figures:
     growth_bytes: int = 0
     failed: bytes | None = None
     fault: str = ""
+    hangs: bool = False
 
     def __str__(self) -> str:
         return (
@@ -56,13 +60,16 @@ def corpus_of(target: Target) -> list[bytes]:
     return [*(path.read_bytes() for path in kept), *target.seeds()]
 
 
-def run(name: str, seconds: float, seed: int) -> Figures:
-    """Replay the corpus of the target *name*, and then fuzz it for so many *seconds*; stop at the first failure."""
+def run(name: str, seconds: float, seed: int, found: Path | None = None) -> Figures:
+    """Replay the corpus of the target *name*, and then fuzz it for so many *seconds*; stop at the first failure.
+
+    Each input lies in *found* while it is read, so that it is known also where this process does not survive it.
+    """
     target, figures = TARGETS[name], Figures(name, seed)
     corpus = corpus_of(target)
     fresh = Mutator(seed, corpus, target.words).inputs()
     with tempfile.TemporaryDirectory() as folder:
-        trial = Trial(target, Path(folder))
+        trial = Trial(target, Path(folder), None if found is None else at_hand(found, name))
         trial.fault_of(corpus[0])  # what is imported or made once costs nobody anything
         before = _forget_peak()
         began = time.monotonic()
@@ -74,29 +81,38 @@ def run(name: str, seconds: float, seed: int) -> Figures:
             if not figures.fault and figures.growth_bytes > MOST_GROWTH_BYTES:
                 figures.fault = f"the process grew by {figures.growth_bytes:,} bytes"
             if figures.fault:
-                figures.failed = minimised(trial, data) if "grew" not in figures.fault else data
+                figures.hangs = trial.hangs
+                is_small = figures.hangs or "grew" in figures.fault  # to try again costs too much, or tells nothing
+                figures.failed = data if is_small else minimised(trial, data)
                 break
         figures.seconds = time.monotonic() - began
     return figures
 
 
 class Trial:
-    """Feeds one input to *target*, with files in *folder*; ``cpu_seconds`` is what the last one cost."""
+    """Feeds one input to *target*, with files in *folder*; ``cpu_seconds`` is what the last one cost.
 
-    def __init__(self, target: Target, folder: Path) -> None:
+    Each is written to *at_hand* first. One that hangs is told as a fault; where it holds the interpreter, so that
+    nothing of Python runs any more, the process ends.
+    """
+
+    def __init__(self, target: Target, folder: Path, at_hand: Path | None = None) -> None:
         self._target = target
         self._folder = folder
+        self._at_hand = at_hand or folder / AT_HAND
         self.cpu_seconds = 0.0
+        self.hangs = False
 
     def fault_of(self, data: bytes) -> str:
         """Return what is not as promised with *data*; nothing where all is."""
-        at_hand = self._folder / "input"
-        at_hand.write_bytes(data)
-        faulthandler.dump_traceback_later(_HANGS_AFTER_SECONDS, exit=True, file=sys.__stderr__ or sys.stderr)
+        self._at_hand.write_bytes(data)
+        faulthandler.dump_traceback_later(2 * _HANGS_AFTER_SECONDS, exit=True, file=sys.__stderr__ or sys.stderr)
         began = time.process_time()
         try:
-            self._target.run(data, self._folder)
-        except Exception:  # noqa: BLE001 - whatever it is, it is what a campaign looks for
+            with bounded(f"an input of {len(data):,} bytes", _HANGS_AFTER_SECONDS):
+                self._target.run(data, self._folder)
+        except (Exception, Hangs) as error:  # noqa: BLE001 - whatever it is, it is what a campaign looks for
+            self.hangs = isinstance(error, Hangs)
             return traceback.format_exc()
         finally:
             faulthandler.cancel_dump_traceback_later()
@@ -121,13 +137,18 @@ def minimised(trial: Trial, data: bytes) -> bytes:
     return data
 
 
-def keep(figures: Figures, folder: Path) -> Path:
-    """Write the input that failed to *folder*; return its path."""
-    assert figures.failed is not None
-    path = folder / figures.target / hashlib.sha256(figures.failed).hexdigest()[:12]
+def at_hand(found: Path, name: str) -> Path:
+    """Return where the input of the target *name* lies in *found* while it is read; the folder is there then."""
+    path = found / name / AT_HAND
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(figures.failed)
     return path
+
+
+def keep(name: str, data: bytes, found: Path) -> str:
+    """Write an input that failed to *found*; return the command that replays it."""
+    path = at_hand(found, name).with_name(hashlib.sha256(data).hexdigest()[:12])
+    path.write_bytes(data)
+    return f"python -m tests.fuzzing --target {name} --replay {path}"
 
 
 def _for(seconds: float, inputs: Iterable[bytes]) -> Iterator[bytes]:

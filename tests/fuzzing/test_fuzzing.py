@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,7 +17,10 @@ from tests.fuzzing.campaign import CORPUS, Trial, corpus_of, keep, minimised, ru
 from tests.fuzzing.mutating import MOST_BYTES, Mutator
 from tests.fuzzing.targets import TARGETS, Target
 
+ROOT = Path(__file__).parents[2]
 SECONDS = 0.4
+FOUND = Path(tempfile.gettempdir()) / "fuzzing-found"
+"""Where inputs that fail are kept. One that ends this process itself is told by the campaign's own command."""
 pytestmark = pytest.mark.filterwarnings("ignore:Possible (nested set|set difference):FutureWarning")  # of a pattern
 
 
@@ -22,8 +28,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Possible (nested set|set differe
 def test_whatever_it_is_fed_it_reads_or_refuses_in_bounded_time_and_memory(name):
     figures = run(name, SECONDS, seed=1)
     if figures.fault:
-        kept = keep(figures, Path(tempfile.mkdtemp(prefix="fuzzing-")))
-        pytest.fail(f"{figures.fault}\n{figures}\npython -m tests.fuzzing --target {name} --replay {kept}")
+        again = keep(name, figures.failed, FOUND)
+        pytest.fail(f"{figures.fault}\n{figures}\n{again}")
     assert figures.inputs > len(corpus_of(TARGETS[name]))
 
 
@@ -50,6 +56,38 @@ def test_what_takes_too_long_is_seen(tmp_path, monkeypatch):
             pass
 
     assert "CPU seconds" in Trial(target(slow), tmp_path).fault_of(b"")
+
+
+HANGING = """
+import itertools, time
+from collections import deque
+from tests.fuzzing import campaign, targets
+
+def hang(data, folder):
+    if b"!" in data:
+        {how}
+
+targets.TARGETS["hanging"] = targets.Target("hanging", hang, (), lambda: [b"fine", b"this hangs!"])
+campaign._HANGS_AFTER_SECONDS = 0.3
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "telling"),
+    [("time.sleep(600)", "takes more than 0.3 s"), ("deque(itertools.repeat(0), 0)", "it did not survive this input")],
+    ids=["in Python", "where nothing of Python runs any more"],
+)
+def test_an_input_that_hangs_is_kept_where_the_command_that_replays_it_says(how, telling, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(HANGING.format(how=how))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-m", "tests.fuzzing"]
+    words = ["--target", "hanging", "--seconds", "1", "--found", str(tmp_path / "found")]
+    done = subprocess.run([*command, *words], env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert telling in done.stdout
+    [kept] = (tmp_path / "found" / "hanging").iterdir()
+    assert kept.read_bytes() == b"this hangs!"
+    assert f"again: python -m tests.fuzzing --target hanging --replay {kept}\n" in done.stdout
 
 
 def test_what_takes_too_much_memory_is_seen(monkeypatch):

@@ -1,6 +1,7 @@
 """Mistakes that this suite must catch, each a patch: applied to a copy of the tree, and the tests run there.
 
-A patch begins with the mistake in words, and with the tests that catch it, one a line after ``caught by:``.
+A patch begins with the mistake in words, with the tests that catch it, one a line after ``caught by:``, and with the
+campaigns that notice it, one a line after ``noticed by:``, as ``python -m tests.`` would be given them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ THE_REST: Final = ("tests", "--ignore=tests/mutants", "--ignore=tests/structure/
 """All tests that look at what the product does: not those of the mutants, nor whether a linter likes them."""
 _LEFT_BEHIND: Final = (".*", "__pycache__", "*.egg-info", "build", "dist")
 _CAUGHT_BY: Final = re.compile(r"^caught by: (\S+)$", re.MULTILINE)
+_NOTICED_BY: Final = re.compile(r"^noticed by: (.+)$", re.MULTILINE)
+_BROKEN: Final = re.compile(
+    r"^[1-9]\d* (?:seeds|jobs) broke a promise: .+$|[1-9]\d* images or histories unsound$", re.MULTILINE
+)
+"""How a campaign says that it has found something. One that cannot be run ends with 1, too."""
 _FAILED: Final = re.compile(r"^FAILED (.+?)(?: - |$)", re.MULTILINE)
 _PASSED, _TESTS_FAILED = 0, 1
 
@@ -39,11 +45,12 @@ class NotRunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A mistake: its patch, what it does in words, and the tests that are named with it."""
+    """A mistake: its patch, what it does in words, and the tests and campaigns that are named with it."""
 
     path: Path
     says: str
     tests: tuple[str, ...]
+    campaigns: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -57,7 +64,7 @@ def every() -> list[Mutant]:
 
 def _read(path: Path) -> Mutant:
     head = path.read_text().partition("\n--- ")[0]
-    return Mutant(path, head.partition("\n")[0], tuple(_CAUGHT_BY.findall(head)))
+    return Mutant(path, head.partition("\n")[0], tuple(_CAUGHT_BY.findall(head)), tuple(_NOTICED_BY.findall(head)))
 
 
 @contextmanager
@@ -97,9 +104,12 @@ def _check_imports(copy: Path) -> None:
 
 
 def _environment(copy: Path) -> dict[str, str]:
-    """Return ours without what would measure coverage or give options to pytest, and with the copy's package first."""
+    """Return ours without what would measure coverage or give options to pytest, and with the copy's package first.
+
+    What a campaign keeps of its findings goes with the copy.
+    """
     ours = {key: value for key, value in os.environ.items() if not key.startswith(("COV", "PYTEST"))}
-    return {**ours, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**ours, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(copy.parent)}
 
 
 def failing(copy: Path, tests: Sequence[str]) -> str | None:
@@ -119,3 +129,20 @@ def failing(copy: Path, tests: Sequence[str]) -> str | None:
     if done.returncode != _TESTS_FAILED or failed is None:
         raise NotRunError(f"{' '.join(tests)} cannot be run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return failed[1]
+
+
+def noticed(copy: Path, campaign: str) -> str | None:
+    """Return how *campaign* says in *copy* that a promise is broken, or ``None`` where it finds all kept.
+
+    Raises:
+        NotRunError: it cannot be run.
+
+    """
+    command = [sys.executable, "-m", *f"tests.{campaign}".split(), "--jobs", "1"]
+    done = subprocess.run(command, cwd=copy, env=_environment(copy), capture_output=True, text=True, check=False)
+    found = _BROKEN.search(done.stdout)
+    if done.returncode == _PASSED:
+        return None
+    if found is None:
+        raise NotRunError(f"{campaign} cannot be run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return found[0]

@@ -1,10 +1,13 @@
-"""Each mistake that people make is caught by the test that is named with it."""
+"""Each mistake that people make is caught by the test that is named with it, and noticed by a campaign.
+
+Here it is tried against the first campaign that is named with it; ``python -m tests.mutants`` takes all of them.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.mutants.campaign import FOLDER, DoesNotApplyError, Mutant, NotRunError, every, failing, tree
+from tests.mutants.campaign import FOLDER, DoesNotApplyError, Mutant, NotRunError, every, failing, noticed, tree
 
 MUTANTS = every()
 
@@ -13,12 +16,15 @@ MUTANTS = every()
 def test_a_mutant_is_caught_by_a_test_that_is_named_with_it(mutant):
     with tree(mutant) as copy:
         assert failing(copy, mutant.tests) is not None, f"{mutant.name} survives its tests: {mutant.says}"
+        for campaign in mutant.campaigns[:1]:
+            assert noticed(copy, campaign) is not None, f"{mutant.name} goes unnoticed by {campaign}: {mutant.says}"
 
 
 @pytest.mark.campaign  # the suite runs these tests anyway
 def test_what_catches_mutants_passes_without_one():
     with tree() as copy:
         assert failing(copy, [test for mutant in MUTANTS for test in mutant.tests]) is None
+        assert [one for mutant in MUTANTS for one in mutant.campaigns if noticed(copy, one)] == []
 
 
 def test_the_mutants_are_all_that_were_asked_for():
@@ -45,3 +51,8 @@ def test_a_patch_that_the_tree_has_outgrown_is_told_by_its_name(tmp_path):
 def test_a_test_that_is_not_there_catches_nothing(tmp_path):
     with tree() as copy, pytest.raises(NotRunError, match="cannot be run"):
         failing(copy, ["tests/unit/test_protocol.py::test_of_nothing"])
+
+
+def test_a_campaign_that_cannot_be_run_notices_nothing():
+    with tree() as copy, pytest.raises(NotRunError, match="cannot be run"):
+        noticed(copy, "simulation --no-such-option")

@@ -6,14 +6,18 @@ import argparse
 import os
 import sys
 import time
+from functools import partial
 
 from tests.hanging import in_processes
 from tests.simulation.campaign import Failure, play_seed, play_seeds
+from tests.simulation.every_step import Way
+from tests.simulation.everywhere import play_all, strike_everywhere
 from tests.simulation.loop import Trace
 from tests.simulation.world import Figures
 
 MOST_SHOWN = 5
 SHARE = 50
+CUT = Way("cut", "python -m tests.simulation --every-cut --seeds 1 --first")
 
 
 def main() -> int:
@@ -22,6 +26,8 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="replay this one, and print all that happens")
     parser.add_argument("--digests", type=int, nargs="+", help="only print the digests of what happens with these")
+    parser.add_argument("--every-cut", action="store_true", help="cut the first run of each seed at every step instead")
+    parser.add_argument("--most-steps", type=int, help="with --every-cut: cut at no later step of a job")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     options = parser.parse_args()
     if options.seed is not None:
@@ -30,6 +36,10 @@ def main() -> int:
         for seed in options.digests:
             print(play_seed(seed).trace.digest)
         return 0
+    if options.every_cut:
+        play = partial(strike_everywhere, ways=[CUT], most_steps=options.most_steps)
+        seeds = range(options.first, options.first + options.seeds)
+        return not play_all(play, seeds, options.jobs, "cut", partial(print, flush=True))
     began = time.monotonic()
     total, failures = Figures(), []
     shares = [

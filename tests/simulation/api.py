@@ -78,6 +78,8 @@ FAULTS = {
 }
 HARD = frozenset({"no table", "no key", "certificate", "unknown code", "40008 for an hour"})
 """Faults that end a run, or may leave a batch unresolved after few attempts."""
+UNKNOWN = frozenset({"unknown code", "unreadable", "code false", "code 0.0", "500 with code 0"})
+"""Faults of which nobody knows what they mean: such a batch is tried less often."""
 MILD_RATE = 0.1
 
 

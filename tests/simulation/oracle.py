@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from bulkdelete.ledger.schema import ACKNOWLEDGED, PENDING, SETTLED
 from bulkdelete.records import FATES
+from bulkdelete.retry import ATTEMPTS_AT_UNKNOWN
+from tests.simulation.api import UNKNOWN
 from tests.simulation.scenario import INVALID
 from tests.simulation.timing import WINDOW_SECONDS
 
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bulkdelete.records import Outcome
     from bulkdelete.reports import Report
+    from bulkdelete.settings import Settings
     from tests.simulation.api import Api
     from tests.simulation.scenario import Scenario
 
@@ -104,6 +108,17 @@ def check_requests(api: Api, quotas: dict[str, int]) -> None:
             since = arrived - WINDOW_SECONDS[unit] + ROUNDING_SECONDS
             requests = at + 1 - bisect_right(api.arrivals, since)
             assert requests <= limit, f"{requests} requests within a {unit}, at most {limit} are allowed"
+
+
+def check_given_up(outcomes: Sequence[Outcome], scenario: Scenario, settings: Settings) -> None:
+    """What is left unresolved though nothing ended the run was tried as often as the settings say, by itself."""
+    most = settings.retry.max_attempts
+    if not UNKNOWN.isdisjoint(scenario.faults):
+        most = min(most, ATTEMPTS_AT_UNKNOWN)
+    for outcome in outcomes:
+        if outcome.again and outcome.attempts:
+            rows = f"rows {outcome.first_row} to {outcome.end_row - 1}"
+            assert outcome.attempts >= most, f"{rows} were given up after {outcome.attempts} of {most} attempts"
 
 
 def check_bounds(api: Api, limit: int | None, canary: int | None, held: frozenset[str]) -> None:

@@ -11,6 +11,8 @@ from tests.simulation.campaign import Failure, play_seed
 
 SEEDS = 2000
 SHARES = 5
+CUT_EVERYWHERE = [10]
+"""It has a canary, and much fails."""
 FOUND = [18, 100, 349, 764, 1438, 201399, 201417, 203448, 205223, 205618, 300395]
 """Seeds whose histories once broke a promise, or were said to: all by faults of the simulation's own."""
 
@@ -23,6 +25,13 @@ def test_no_history_breaks_a_promise(first):
     assert int(re.search(r"(\d+) requests", said)[1]) > 4500
     for ending in ("canary", "limit", "duration", "wholly_wrong"):
         assert int(re.search(rf"(\d+) times {ending}", said)[1]) > 5
+
+
+@pytest.mark.parametrize("seed", CUT_EVERYWHERE)
+def test_a_job_may_be_cut_at_every_step(seed):
+    said = campaign("simulation", "--every-cut", "--first", seed, "--seeds", 1, "--jobs", 1)
+    cut, steps = re.search(r"(\d+) times cut and run again, at each of their (\d+) steps, in", said).groups()
+    assert int(cut) == int(steps) > 100
 
 
 @pytest.mark.parametrize("seed", FOUND)

@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials
 from bulkdelete.errors import FatalAnswer
+from bulkdelete.events import OutcomeReached
 from bulkdelete.job import Job
 from bulkdelete.ledger.lock import holder
 from bulkdelete.limiter import Limiter
 from bulkdelete.orders import Order
-from bulkdelete.records import Ended
+from bulkdelete.records import Ended, Outcome
 from bulkdelete.settings import CanarySettings
 from bulkdelete.sources import from_iterable, open_source
 from tests.secrets import as_told, assert_nowhere, everything_logged
@@ -42,6 +44,7 @@ GAPS_SECONDS = (0.0, 0.5, 7.0, 100.0, 4000.0)
 BY_RICH_OF = 25
 """Of so many exceptions one is told by rich too, which takes long."""
 NO_BLOW = Blow("none", 0.0)
+Play = Callable[[Job], Coroutine[Any, Any, "Report | None"]]
 
 
 @dataclass
@@ -112,6 +115,8 @@ class World:
         self.approves: bool | None = None
         """Whether a canary is approved; ``None``: the dice say it."""
         self.was_cut = False
+        self.play: Play = Job.run
+        """What a run of the job is."""
 
     def run(
         self, blow: Blow = NO_BLOW, step: int = 0, *, patient: bool = False, settings: Settings | None = None
@@ -125,13 +130,16 @@ class World:
         limiter = Limiter(settings.flow, self.clock, self._dice.random)
         self.trace.add(f"{self.name} run, {blow.act} at {step}")
         self._raised = None
+        job, outcomes = self._job(settings, limiter), list[Outcome]()
+        job.subscribe(lambda event: outcomes.append(event.outcome) if isinstance(event, OutcomeReached) else None)
         with everything_logged() as logged:
-            report = self._drive(self._job(settings, limiter), limiter, blow, step)
+            report = self._drive(job, limiter, blow, step)
         self.most_seconds = most_seconds(
             scenario, api.served, self._executor_seconds, api.arrivals, was_cut=self.was_cut
         )
         self._search_for_the_key(logged, report, by_rich=(scenario.seed + step) % BY_RICH_OF == 0)
         self._restore(report)
+        oracle.check_given_up(outcomes, scenario, settings)
         oracle.check_requests(api, scenario.quotas if self._durable else {})
         oracle.check_bounds(api, settings.stop.limit, None if self.is_approved else scenario.canary, self.held)
         self.trace.add(f"{report and report.ended}")
@@ -198,7 +206,7 @@ class World:
                 main.cancel()
 
         loop = self.clock.loop = SimulatedLoop(self._dice, self.trace, on_step)
-        main = loop.create_task(job.run())
+        main = loop.create_task(self.play(job))
         report = None
         try:
             loop.run_until_complete(asyncio.wait({main}))
@@ -219,7 +227,7 @@ class World:
             self.figures.acts[blow.act] += 1
         return report
 
-    def _act(self, blow: Blow, job: Job, main: asyncio.Task[Report]) -> None:
+    def _act(self, blow: Blow, job: Job, main: asyncio.Task[Report | None]) -> None:
         self.was_cut |= blow.act in {"cut", "cancel"}
         if blow.act == "cut":
             shutil.copytree(self.folder, self.image)
@@ -230,7 +238,7 @@ class World:
         elif blow.act == "stop":
             job.stop("SIGTERM received")
 
-    def _ending(self, main: asyncio.Task[Report], *, cancelled: bool) -> Report | None:
+    def _ending(self, main: asyncio.Task[Report | None], *, cancelled: bool) -> Report | None:
         if cancelled:
             assert main.cancelled(), f"the cancellation is swallowed: {main}"
             try:
