@@ -15,7 +15,6 @@ from bulkdelete.credentials import Credentials
 from bulkdelete.errors import AnswerLost, FatalAnswer, NotSent
 from bulkdelete.events import (
     AttemptEnded,
-    Hub,
     JobBegan,
     JobEnded,
     LimitChanged,
@@ -25,6 +24,7 @@ from bulkdelete.events import (
     PauseBegan,
     RetryPlanned,
 )
+from bulkdelete.hub import Hub
 from bulkdelete.job import Job
 from bulkdelete.limiter import Limiter
 from bulkdelete.orders import Order
