@@ -75,7 +75,7 @@ class HoldsSettings(ReadingSettings, frozen=True):
         >>> from pathlib import Path
         >>> from bulkdelete.settings import HoldsSettings
         >>> _ = Path("legal-hold.txt").write_text(ids[0])
-        >>> settings = Settings(holds=HoldsSettings(path="legal-hold.txt", max_age_seconds=86_400))
+        >>> settings = Settings(holds=HoldsSettings(path=("legal-hold.txt",), max_age_seconds=86_400))
         >>> async with BulkDeleter(base_url=api.base_url, api_key=api.api_key, settings=settings) as careful:
         ...     report = await careful.delete(TABLE_ID, ids)
         >>> report.acknowledged, report.held
