@@ -26,7 +26,12 @@ BulkDeleteError                 has .report, the report so far, where a job had 
 from __future__ import annotations
 
 import errno
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
+
+# Only for types: an error carries a report, and a report raises an error.
+if TYPE_CHECKING:
+    from bulkdelete.records import Verdict
+    from bulkdelete.reports import Report
 
 RAISE_THE_LIMIT: Final = "raise the limit (ulimit -n)"
 """What helps where :func:`is_out_of_files`."""
@@ -44,7 +49,7 @@ class BulkDeleteError(Exception):
 
     """
 
-    report: Any = None
+    report: Report | None = None
 
 
 class SettingsError(BulkDeleteError):
@@ -198,9 +203,9 @@ class FatalAnswer(BulkDeleteError):
 
     """
 
-    def __init__(self, message: str, verdict: object) -> None:
+    def __init__(self, message: str, verdict: Verdict) -> None:
         super().__init__(message)
-        self.verdict: Any = verdict
+        self.verdict: Verdict = verdict
 
 
 class PauseTooLong(BulkDeleteError):

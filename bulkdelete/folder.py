@@ -61,7 +61,7 @@ class LedgerFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
 
     def __repr__(self) -> str:
         return f"<LedgerFolder {self.path}>"

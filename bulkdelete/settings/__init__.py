@@ -60,7 +60,7 @@ __all__ = [
 CodeMeaning = Literal["invalid", "retry", "unknown", "pause", "too_large", "unauthorized", "fatal"]
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """One job. The API key is not part of it: see :class:`ApiKey`.
 
     Each section is a class of ``bulkdelete.settings``; what a field means, its unit and its range stand in

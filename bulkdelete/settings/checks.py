@@ -13,10 +13,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 MOST_CONCURRENCY: Final = 1024
 
 
-class Section(BaseModel):
+class Section(BaseModel, frozen=True):
     """Frozen, unknown keys refused, documented by the strings below its fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 def check_base_url(url: str) -> str:

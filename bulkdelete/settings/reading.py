@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _DEFAULT_COLUMN: Final = "record_id"
 
 
-class ReadingSettings(Section):
+class ReadingSettings(Section, frozen=True):
     r"""How the rows of files are read.
 
     Example:
@@ -49,7 +49,7 @@ class ReadingSettings(Section):
     taken for a decompression bomb and refused."""
 
 
-class SourceSettings(ReadingSettings):
+class SourceSettings(ReadingSettings, frozen=True):
     r"""The records to delete, and how they are read.
 
     Example:
@@ -68,14 +68,14 @@ class SourceSettings(ReadingSettings):
     format (ids in quotes, JSON, several fields)."""
 
 
-class HoldsSettings(ReadingSettings):
+class HoldsSettings(ReadingSettings, frozen=True):
     """Hold lists: records that are never sent, whatever the source says.
 
     Example:
         >>> from pathlib import Path
         >>> from bulkdelete.settings import HoldsSettings
         >>> _ = Path("legal-hold.txt").write_text(ids[0])
-        >>> settings = Settings(holds=HoldsSettings(path="legal-hold.txt", max_age_seconds=86_400))
+        >>> settings = Settings(holds=HoldsSettings(path=("legal-hold.txt",), max_age_seconds=86_400))
         >>> async with BulkDeleter(base_url=api.base_url, api_key=api.api_key, settings=settings) as careful:
         ...     report = await careful.delete(TABLE_ID, ids)
         >>> report.acknowledged, report.held
@@ -95,7 +95,7 @@ class HoldsSettings(ReadingSettings):
     the job before anything is sent."""
 
 
-class IdentifierSettings(Section):
+class IdentifierSettings(Section, frozen=True):
     """What the record ids of one table look like; a row that does not is set aside as invalid.
 
     Example:

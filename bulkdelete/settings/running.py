@@ -12,7 +12,7 @@ MAX_RECORDS_PER_REQUEST = 1000
 """The API's own limit (the API document, first paragraph)."""
 
 
-class BatchSettings(Section):
+class BatchSettings(Section, frozen=True):
     """How records are screened and cut into batches.
 
     Example:
@@ -31,7 +31,7 @@ class BatchSettings(Section):
     """A longer record_id or filter value is set aside as invalid."""
 
 
-class HttpSettings(Section):
+class HttpSettings(Section, frozen=True):
     """How the API is called.
 
     Example:
@@ -54,7 +54,7 @@ class HttpSettings(Section):
     """Whether cookies that the server sets are sent back."""
 
 
-class RetrySettings(Section):
+class RetrySettings(Section, frozen=True):
     """When an attempt is repeated: code 50000, 5xx, 408, 425 and lost answers.
 
     Example:
@@ -75,7 +75,7 @@ class RetrySettings(Section):
     """The random wait never exceeds this; a Retry-After of the server may."""
 
 
-class FlowSettings(Section):
+class FlowSettings(Section, frozen=True):
     """How much happens at once.
 
     Example:
@@ -131,7 +131,7 @@ class FlowSettings(Section):
         return self
 
 
-class SplittingSettings(Section):
+class SplittingSettings(Section, frozen=True):
     """How far a batch that the API refuses (40000) is split to find the records it refuses.
 
     Example:
@@ -150,7 +150,7 @@ class SplittingSettings(Section):
     """Whether the job stops when whole batches are refused: the wrong column, table or kind of id."""
 
 
-class StopSettings(Section):
+class StopSettings(Section, frozen=True):
     """When a job stops by itself.
 
     Example:
@@ -195,7 +195,7 @@ class StopOptions(TypedDict, total=False):
     max_duration_seconds: float | None
 
 
-class CanarySettings(Section):
+class CanarySettings(Section, frozen=True):
     """A few records first, and a look at what came of them before the rest is sent.
 
     Example:
@@ -218,7 +218,7 @@ class CanarySettings(Section):
     a person at the terminal is asked."""
 
 
-class LedgerSettings(Section):
+class LedgerSettings(Section, frozen=True):
     """The durable record of every batch.
 
     Example:
