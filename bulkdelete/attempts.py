@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
+from bulkdelete.breathing import Breath
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, CredentialsError, NotSent
 from bulkdelete.events import AttemptEnded
 from bulkdelete.limiter.gauging import SampleKind
@@ -71,6 +72,7 @@ class Attempts:
         self._credentials = credentials
         self._codes = codes
         self._wall_clock = wall_clock
+        self._breath = Breath()
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
@@ -92,6 +94,7 @@ class Attempts:
             api_key = self._credentials.known
             if api_key is None:
                 api_key = await stop.unless_asked(self._credentials.key())
+            await self._breath.taken()
             permit = await self._limiter.acquire(stop, retry=post.retry, size=len(post.body))
             tally.requests += 1
             request_id = f"{self._prefix}-{next(self._numbers):x}"

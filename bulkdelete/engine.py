@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete.breathing import Breath
 from bulkdelete.channel import Channel, ChannelClosed
 from bulkdelete.deferring import GENTLY, Deferred
 from bulkdelete.errors import (
@@ -129,9 +130,11 @@ class Engine:
         self._stop.ask()
 
     async def _produce(self, batches: AsyncGenerator[Batch, None]) -> None:
+        breath = Breath()
         try:
             async with aclosing(batches):
                 async for batch in batches:
+                    await breath.taken()
                     self._check_that_it_may_be_sent(batch)
                     intent = self._ledger.intend(batch)
                     self._tally.take_in(batch)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import aiohttp
 
 from bulkdelete import protocol
+from bulkdelete.breathing import Breath
 from bulkdelete.errors import (
     RAISE_THE_LIMIT,
     AnswerLost,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
     from bulkdelete.settings import HttpSettings
@@ -162,7 +164,7 @@ class HttpTransport:
     def _open(self) -> aiohttp.ClientSession:
         settings = self._settings
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._tls),
+            connector=_Connector(self._connections, self._tls),
             timeout=aiohttp.ClientTimeout(
                 total=settings.answer_timeout_seconds, sock_connect=settings.connect_timeout_seconds
             ),
@@ -178,6 +180,18 @@ class HttpTransport:
             },
         )
         return self._session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Opens connections a few at a time: sixty at once, as when a job begins, keep the event loop for 50 ms."""
+
+    def __init__(self, limit: int, tls: ssl.SSLContext | bool) -> None:  # noqa: FBT001 - what aiohttp calls it
+        super().__init__(limit=limit, ssl=tls)
+        self._breath = Breath()
+
+    async def _create_connection(self, *request: Any) -> ResponseHandler:  # noqa: ANN401 - what aiohttp gives
+        await self._breath.taken()
+        return await super()._create_connection(*request)
 
 
 class _Answer(aiohttp.ClientResponse):

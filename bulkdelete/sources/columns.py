@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceRefused
+from bulkdelete.ids import Ids
 from bulkdelete.records import Filter
 from bulkdelete.sources.cells import PlainLines, unmarked
 from bulkdelete.sources.defects import defect_of_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bulkdelete.records import Defect, Item
     from bulkdelete.settings import ReadingSettings
     from bulkdelete.sources.cells import ParsedRows
@@ -45,7 +48,7 @@ class Columns:
             return replace(self, fields=rows.rows[0].count(self.delimiter) + 1)
         return replace(self, fields=next((len(fields) for fields in rows.rows if isinstance(fields, list)), 0))
 
-    def items(self, rows: PlainLines | ParsedRows) -> list[Item]:
+    def items(self, rows: PlainLines | ParsedRows) -> Sequence[Item]:
         """Return one item for each row; a row that has not all fields, and no others, is a Defect."""
         if isinstance(rows, PlainLines):
             return self._of_lines(rows)
@@ -53,7 +56,7 @@ class Columns:
             at = self.id_at
             try:
                 if set(map(len, rows.rows)) == {self.fields}:  # type: ignore[arg-type]  # a Defect raises TypeError
-                    return [fields[at] for fields in rows.rows]  # type: ignore[index]  # there is none
+                    return _as_ids([fields[at] for fields in rows.rows])  # type: ignore[index]  # there is none
             except TypeError:
                 pass
         return [
@@ -61,13 +64,11 @@ class Columns:
             for fields, raw in zip(rows.rows, rows.raws, strict=True)
         ]
 
-    def _of_lines(self, rows: PlainLines) -> list[Item]:
+    def _of_lines(self, rows: PlainLines) -> Sequence[Item]:
         at, delimiter = self.id_at, self.delimiter
         if self.filter_at is None and at is not None and at < self.fields and self._all_fit(rows):
-            if self.fields == 1:
-                return list(rows.rows)
             cuts = at + 1
-            return [line.split(delimiter, cuts)[at] for line in rows.rows]
+            return _as_ids(rows.rows if self.fields == 1 else [line.split(delimiter, cuts)[at] for line in rows.rows])
         return [self._of_fields(line.split(delimiter), line) for line in rows.rows]
 
     def _all_fit(self, rows: PlainLines) -> bool:
@@ -95,6 +96,15 @@ class Columns:
         if at is None or at < len(fields):
             return None
         return defect_of_line(f"missing field: column {at + 1} in a row of {len(fields)}", unmarked(raw))
+
+
+def _as_ids(items: list[str]) -> Sequence[str]:
+    """Return *items* without an object for each, where all are decimal and equally long."""
+    try:
+        ids = Ids.of("\n".join(items).encode())
+    except UnicodeEncodeError:
+        return items
+    return items if ids is None or len(ids) != len(items) else ids  # a quoted field may hold a line break
 
 
 def _counted(fields: int) -> str:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from bulkdelete.sources.stamps import Stamp
     from bulkdelete.sources.unpacking import Unpacked
 
-BLOCK_BYTES: Final = 256 * 1024
+BLOCK_BYTES: Final = 64 * 1024
+"""Reading them takes a thread a millisecond, for which the event loop may have to wait."""
 _LOOK_AT_STOP_MILLISECONDS: Final = 50
 _STANDARD_INPUT: Final = 0
 _WITHOUT_WAITING_FOR_A_WRITER: Final = os.O_NONBLOCK if sys.platform == "linux" else 0

@@ -18,7 +18,7 @@ FLOORS = [
     ["reports"],
     ["holds", "waiting", "forecasting", "events"],
     ["hub"],
-    ["protocol", "screening", "sanity", "digest", "channel", "tally", "capping", "telling", "calls"],
+    ["protocol", "screening", "sanity", "digest", "channel", "breathing", "tally", "capping", "telling", "calls"],
     [
         "batching",
         "splitting",
