@@ -39,8 +39,8 @@ def failure(*words, **how):
 
 
 def test_one_that_does_not_end_in_time_is_ended_with_its_children_and_shows_what_it_printed(tree):
-    said = failure("one", "--seeds", 9, "a b", longest_seconds=2, tree=tree(HANGS))
-    assert said.startswith("python -m tests.one --seeds 9 'a b' did not end within 2 s:\nchild ")
+    said = failure("one", "--seeds", 9, "a b", longest_seconds=6, tree=tree(HANGS))
+    assert said.startswith("python -m tests.one --seeds 9 'a b' did not end within 6 s:\nchild ")
     assert "seed 41 went well" in said
     assert "seed 42 waits" in said
     child = int(said.split("child ")[1].split()[0])

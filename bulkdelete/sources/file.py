@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MADE_HARMLESS = "record (made harmless for spreadsheets)"
 """A column of the report for people, whose cells are changed and must not be read back."""
+_READ_AT_ONCE_BYTES = 256 * 1024
 _HASHED_AT_ONCE_BYTES = 4 * 1024 * 1024
 
 
@@ -137,7 +138,7 @@ class FileSource:
         try:
             with open_raw(self.path, waits=not self.replayable, stop=stop) as stream:
                 as_it_was = self._stamp or stream.stamp()
-                while data := stream.read(self.block_bytes):
+                while data := stream.read(_READ_AT_ONCE_BYTES):
                     yield data
                 self._check_unchanged(stream.stamp(), as_it_was, 0)
         except OSError as error:
@@ -165,7 +166,7 @@ class FileSource:
         try:
             with self._stream(stop) as stream:
                 self._stamp = stream.stamp()
-                while not isinstance(stream, RawStream) and stream.read(self.block_bytes):
+                while not isinstance(stream, RawStream) and stream.read(_READ_AT_ONCE_BYTES):
                     yield ""
         except (OSError, DamagedError) as error:
             raise SourceError(

@@ -64,6 +64,8 @@ def without_blanks(lines: list[str], first_line: int) -> tuple[list[str], Sequen
     """Return those of *lines* that are not empty, and their line numbers."""
     if all(lines):
         return lines, range(first_line, first_line + len(lines))
+    if not any(lines):
+        return [], ()
     numbers = [number for number, line in enumerate(lines, first_line) if line]
     return list(filter(None, lines)), numbers
 

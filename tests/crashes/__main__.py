@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.crashes.campaign import SEED_VARIABLE, Figures, killed_at_every_step, killed_so_often
+from tests.crashes.campaign import HITS, SEED_VARIABLE, Figures, killed_at_every_step, killed_so_often
 from tests.crashes.launcher import STEPS
 
 if TYPE_CHECKING:
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 ADVERSITY = ("tests/crashes", "--ignore", "tests/crashes/test_crashes.py", "tests/acceptance/test_dying.py")
 
 
-async def campaign(kills: int, seed: int, steps: Sequence[str], figures: Figures) -> int:
-    """Kill jobs *kills* times at random moments, then at every one of *steps*; return the exit code."""
+async def campaign(kills: int, seed: int, steps: Sequence[str], hits: Sequence[int], figures: Figures) -> int:
+    """Kill jobs *kills* times at random moments, then at all *hits* of every one of *steps*; return the exit code."""
     try:
         await killed_so_often(figures, seed, kills)
-        await killed_at_every_step(figures, seed, steps)
+        for hit in hits:
+            await killed_at_every_step(figures, seed, steps, hit)
     except Exception:  # noqa: BLE001 - whatever it is, its last line is the command that plays it again
         sys.stdout.write(f"it failed after {figures.crashes} crashes:\n{traceback.format_exc()}")
         return 1
@@ -42,13 +43,14 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=500, help="so many kills at random moments; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--steps", nargs="*", choices=STEPS, default=STEPS, help="kill at these too; default: all")
+    parser.add_argument("--hits", nargs="+", type=int, default=HITS, help="of each step; default: 1 and 7")
     parser.add_argument("--adversity", nargs="*", metavar="TEST", help="play these tests instead; default: all")
     given = parser.parse_args()
     if given.adversity is not None:
         os.environ[SEED_VARIABLE] = str(given.seed)
         sys.exit(pytest.main([*(given.adversity or ADVERSITY), "-m", "campaign or not campaign"]))
     figures, began = Figures(), time.monotonic()
-    code = asyncio.run(campaign(given.kills, given.seed, given.steps, figures))
+    code = asyncio.run(campaign(given.kills, given.seed, given.steps, given.hits, figures))
     sys.stdout.write(f"{figures}; {time.monotonic() - began:.0f} s\n")
     sys.exit(code)
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 import shlex
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -30,8 +31,10 @@ LIFE_SECONDS = 1.0
 LONGEST_ANSWER_SECONDS = 0.25
 MOST_TRIES = 6
 MOST_TWICE = 2 * oracle.CONCURRENCY * oracle.BATCH_SIZE  # the workers are twice as many as the permits
-MOST_HITS = 6
+HITS = 1, 7
 MOST_REQUESTS = 12
+STOPPED_OF = 5
+"""One in so many interruptions at random moments is a SIGTERM, which leaves rows that are certainly not sent."""
 SEED_VARIABLE = "CRASHES_SEED"
 """Gives the tests of adversity another seed."""
 RETRIES = "[retry]\nfirst_backoff_seconds = 0.01\nmax_attempts = 30\n"
@@ -54,7 +57,10 @@ class Figures:
     """What the campaign came to."""
 
     crashes: int = 0
+    stops: int = 0
     jobs: int = 0
+    steps: Counter[int] = field(default_factory=Counter)
+    """By the hit of a step: so many were killed at it."""
     rows_sent_twice: int = 0
     most_sent_twice: int = 0
     life_seconds: float = LIFE_SECONDS
@@ -62,9 +68,10 @@ class Figures:
 
     def __str__(self) -> str:
         mean = self.rows_sent_twice / max(1, self.crashes)
+        at_steps = f"{self.steps.total()} at named steps, {self.steps[1]} of them at the first hit"
         return (
-            f"{self.crashes} crashes survived in {self.jobs} jobs of {oracle.ROWS} rows; {self.counts}; "
-            f"rows sent twice per crash {mean:.1f}, at most {self.most_sent_twice}"
+            f"{self.crashes} crashes, {at_steps}, and {self.stops} stops survived in {self.jobs} jobs of {oracle.ROWS} "
+            f"rows; {self.counts}; rows sent twice per crash {mean:.1f}, at most {self.most_sent_twice}"
         )
 
 
@@ -103,14 +110,14 @@ class Job:
         with (self.folder / "purge.toml").open("a") as settings:
             settings.write(toml)
 
-    async def is_killed_after(self, seconds: float, requests: int = 0) -> bool:
+    async def is_killed_after(self, seconds: float, requests: int = 0, by: signal.Signals = signal.SIGKILL) -> bool:
         """Kill a run so many *seconds* after its start, or after the emulator got so many *requests* of it."""
         async with self.command().started() as process:
             await self.sends(requests, process)
             ending = asyncio.ensure_future(finished(process))
             await asyncio.wait({ending}, timeout=seconds)
             if process.returncode is None:
-                process.kill()
+                process.send_signal(by)
             return await self.looked_at(await ending)
 
     async def is_killed_at(self, at: At) -> bool:
@@ -128,6 +135,9 @@ class Job:
         assert_nowhere(CANARY_KEY, self.folder.glob("purge.*"), [ended.everything])
         seen = await self.checked()
         if ended.code == 75:  # unresolved rows, as no retry helped: the same command goes on
+            return False
+        if ended.code in {143, -15}:  # asked to stop, or not yet ready to be asked
+            self._figures.stops += 1
             return False
         if ended.code == -9:
             self._count(seen)
@@ -244,25 +254,26 @@ async def killed_at_random_moments(figures: Figures, seed: int, most: int) -> No
         for number in range(most):
             if one.done:
                 break
-            if number % 2:
+            if number % STOPPED_OF == STOPPED_OF - 1:
+                await one.is_killed_after(0.03 * chance.random(), chance.randint(1, MOST_REQUESTS), signal.SIGTERM)
+            elif number % 2:
                 await one.is_killed_after(figures.life_seconds * chance.random())
             else:
                 await one.is_killed_after(0.03 * chance.random(), chance.randint(1, MOST_REQUESTS))
 
 
-async def killed_at_every_step(figures: Figures, seed: int, steps: Collection[str] = STEPS) -> None:
-    """Kill jobs before and after every one of *steps*, each at some hit of it."""
-    with played_again_by("--seed", seed, "--kills", 0, "--steps", *steps):
-        await _killed_at_every_step(figures, seed, steps)
+async def killed_at_every_step(figures: Figures, seed: int, steps: Collection[str] = STEPS, hit: int = 1) -> None:
+    """Kill jobs before and after every one of *steps*, each at the *hit*-th time that it is taken in a run.
+
+    One that no run takes so often is struck at the first time instead.
+    """
+    with played_again_by("--seed", seed, "--kills", 0, "--hits", hit, "--steps", *steps):
+        await _killed_at_every_step(figures, seed, steps, hit)
 
 
-async def _killed_at_every_step(figures: Figures, seed: int, steps: Collection[str]) -> None:
+async def _killed_at_every_step(figures: Figures, seed: int, steps: Collection[str], hit: int) -> None:
     chance = random.Random(seed)
-    left = [
-        At(step, when, 1 if step in ONCE_IN_A_RUN else chance.randint(1, MOST_HITS))
-        for step in steps
-        for when in ("before", "after")
-    ]
+    left = [At(step, when, 1 if step in ONCE_IN_A_RUN else hit) for step in steps for when in ("before", "after")]
     chance.shuffle(left)
     tries: Counter[tuple[str, str]] = Counter()
     while left:
@@ -277,5 +288,7 @@ async def _killed_at_every_step(figures: Figures, seed: int, steps: Collection[s
                     if tries[at[:2]] == MOST_TRIES:
                         raise StepNotReachedError(f"no job came to {at.step!r}")
                     left.append(At(at.step, at.when, 1))
-                elif at.step in ONLY_IN_A_NEW_LEDGER:
+                    continue
+                figures.steps[at.hit] += 1
+                if at.step in ONLY_IN_A_NEW_LEDGER:
                     break

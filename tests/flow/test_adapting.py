@@ -58,7 +58,7 @@ def test_the_limit_stays_within_its_bounds_whatever_the_history(floor, ceiling, 
         assert floor <= adaptive.snapshot() <= ceiling
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(HISTORIES, st.sampled_from([0.05, 0.2, 1.0]), st.booleans())
 def test_no_history_makes_it_stick_at_its_floor_while_the_server_is_healthy(history, latency_seconds, is_after_outage):
     adaptive = Adaptive(ceiling=16, random=Random(1).random, wall_clock=midnight)
@@ -71,7 +71,7 @@ def test_no_history_makes_it_stick_at_its_floor_while_the_server_is_healthy(hist
 
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.1, 0.3])
 @given(st.integers(0, 2**32))
-@settings(max_examples=4)
+@settings(max_examples=2)
 def test_failures_by_chance_do_not_keep_it_down(share, seed):
     dice = Random(seed)
     door = Ours(dice)

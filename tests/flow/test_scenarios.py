@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SCENARIOS = every()
 SEEDS = range(10)
+LONG = {"two_hours_thrash", "two_jobs_late_queue", "two_jobs_late_thrash", "two_jobs_seven_seconds_apart"}
+"""They take seconds each; the campaign plays them with all others."""
 
 
 def misses(expect: Expected, result: Result) -> list[str]:
@@ -33,7 +35,9 @@ def misses(expect: Expected, result: Result) -> list[str]:
     return [words for words, is_missed in found.items() if is_missed]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize(
+    "scenario", [one for one in SCENARIOS if one.name not in LONG], ids=lambda scenario: scenario.name
+)
 def test_a_scenario_goes_as_its_sentence_says(scenario: Scenario):
     assert misses(scenario.expect, scenario.play(seed=0)) == [], scenario.says
 
@@ -47,7 +51,7 @@ def test_a_scenario_goes_as_its_sentence_says_with_ten_seeds(scenario: Scenario)
 
 
 def test_the_same_seed_gives_the_same_run():
-    scenario = next(one for one in SCENARIOS if one.name == "errors_10")
+    scenario = next(one for one in SCENARIOS if one.name == "capacity_2_cliff_50000")
     assert scenario.play(3) == scenario.play(3) != scenario.play(4)
 
 

@@ -56,7 +56,7 @@ async def purge(emulator: Emulator):
             return error.report
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(any_switches, any_faults, st.booleans())
 def test_only_what_was_meant_is_gone_and_what_is_acknowledged_is_gone(switches, faults, poisoned):
     async def run() -> None:

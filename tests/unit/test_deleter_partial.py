@@ -56,7 +56,7 @@ async def sent_as_a_job_does(sending: Sending, *batches):
     return outcomes
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.integers(1, 40), min_size=1, max_size=6),
     st.sampled_from([0.0, 0.02, 0.1, 0.5, 1.0]),

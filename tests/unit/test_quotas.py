@@ -133,7 +133,7 @@ DEATH = st.one_of(
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(LIMITS, st.integers(1, 6), st.lists(STEP | DEATH, min_size=10, max_size=50))
 def test_no_window_is_overrun_whatever_is_asked_saved_lost_restarted_changed_or_set_back(limits, allowance, steps):
     world = World(limits, allowance)
@@ -141,7 +141,7 @@ def test_no_window_is_overrun_whatever_is_asked_saved_lost_restarted_changed_or_
         act(world, argument)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(LIMITS, st.lists(STEP | st.tuples(st.just(World.set_anyhow), st.floats(-1e9, 1e9)), max_size=40))
 def test_within_one_process_the_wall_clock_may_be_set_anyhow(limits, steps):
     world = World(limits, 100)
@@ -149,7 +149,7 @@ def test_within_one_process_the_wall_clock_may_be_set_anyhow(limits, steps):
         act(world, argument)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(LIMITS, st.integers(1, 6), st.lists(st.tuples(st.just(World.crash), LIMITS) | STEP, max_size=12))
 def test_processes_that_die_before_their_first_snapshot_is_durable_have_sent_nothing(limits, allowance, steps):
     world = World(limits, allowance)
@@ -407,14 +407,26 @@ def cost(moments):
         quotas.left(quotas.spend(now), now)
     return (time.process_time() - began) / len(moments)
 
+def yardstick(moments):
+    spent = {}
+    began = time.process_time()
+    for now in moments:
+        for unit in ("second", "minute", "hour", "day"):
+            spent[unit] = spent.get(unit, 0) + int(now.monotonic > now.unix)
+    return (time.process_time() - began) / len(moments)
+
 moments = [Moment(1_795_500_000 + number / 10_000, number / 10_000) for number in range(20_000)]
-print(min(cost(moments) for _ in range(5)))
+turns = [(cost(moments), yardstick(moments)) for _ in range(7)]
+print(min(asked / stick for asked, stick in turns))
 """
 
 
-def test_asking_and_spending_costs_less_than_3_microseconds_at_four_limits():
-    """In a process of its own, because what measures coverage makes it five times as slow."""
+def test_asking_and_spending_at_four_limits_costs_less_than_five_plain_updates_of_four_counts():
+    """Which is 3 microseconds where those take 0.6, as machines differ, and one by the hour.
+
+    In a process of its own, because what measures coverage makes it five times as slow.
+    """
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}  # tracing costs more
     words = [sys.executable, "-c", MEASURE]
     done = subprocess.run(words, env=env, capture_output=True, text=True, check=True, timeout=60)
-    assert 0 < float(done.stdout) <= 3e-6
+    assert 0 < float(done.stdout) <= 5

@@ -133,7 +133,7 @@ MODELS = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(MODELS, st.integers(1, 40))
 def test_no_request_is_refused_however_answers_are_overtaken_or_lost(model, permits):
     drive = Drive(model, permits)
@@ -394,7 +394,7 @@ HEADERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(HEADERS, st.floats(0, 100), st.integers(0, 5)), max_size=30))
 def test_no_headers_whatever_break_anything_or_let_more_leave_than_none_would(answers):
     heeding, deaf = Quotas({"minute": 20}, None), Quotas({"minute": 20}, None)
