@@ -1,33 +1,53 @@
-"""Work in slices: between two of them the event loop turns to everybody else who is in it.
+"""So much in one turn of the event loop and no more, so that it is soon with everybody else who is in it.
 
-What many tasks do as soon as they wake adds up: asyncio runs all that are ready before it looks at a timer or a socket
-again. Sixty batches that become ready at once are 10 ms and more, which a service's other requests wait for.
+asyncio runs all tasks that are ready before it looks at a timer or a socket again. Sixty batches whose answers came at
+once are sixty tasks, and keep a service's other requests waiting for 10 ms and more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
-
-SLICE_SECONDS: Final = 0.002
+from collections import deque
+from contextlib import suppress
 
 
 class Breath:
-    """A slice of time that tasks of one event loop share: who comes after its end waits for the loop's next turn."""
+    """Lets *most* tasks of one event loop through in each of its turns, in the order of asking."""
 
-    def __init__(self) -> None:
-        self._ends_at = 0.0
-        self._is_asked_for = False
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._has_asked = False
 
     async def taken(self) -> None:
-        """Return at once within a slice; otherwise in the next one, which begins with the loop's next turn."""
+        """Return at once while there is room in this turn of the loop; otherwise in a later one."""
         loop = asyncio.get_running_loop()
-        while loop.time() >= self._ends_at:
-            if not self._is_asked_for:
-                self._is_asked_for = True
-                loop.call_soon(self._begin, loop)
-            await asyncio.sleep(0)
+        if self._left and not self._waiting:
+            self._left -= 1
+            self._ask(loop)
+            return
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        self._ask(loop)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            with suppress(ValueError):  # its turn has come
+                self._waiting.remove(turn)
+            raise
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._is_asked_for = False
-        self._ends_at = loop.time() + SLICE_SECONDS
+    def _ask(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._has_asked:
+            self._has_asked = True
+            loop.call_soon(self._begin_turn, loop)
+
+    def _begin_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._has_asked = False
+        self._left = self._most
+        while self._left and self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._left -= 1
+        if self._left < self._most:
+            self._ask(loop)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bulkdelete.state import State
 
 _log = logging.getLogger(__name__)
+_CUT_IN_A_TURN: Final = 8
 _ENDINGS: Final[tuple[tuple[type[Exception], Ended], ...]] = (
     (PauseTooLong, Ended.QUOTA),
     (OutageTooLong, Ended.OUTAGE),
@@ -130,7 +131,7 @@ class Engine:
         self._stop.ask()
 
     async def _produce(self, batches: AsyncGenerator[Batch, None]) -> None:
-        breath = Breath()
+        breath = Breath(_CUT_IN_A_TURN)
         try:
             async with aclosing(batches):
                 async for batch in batches:

@@ -40,6 +40,8 @@ MOST_ANSWER_BYTES: Final = 64 * 1024
 
 _OK_STATUSES: Final = range(200, 300)
 _MOST_BYTES_IN_ONE_WRITE: Final = 2**20
+_OPENED_IN_A_TURN: Final = 4
+"""To open a connection takes up to a millisecond of the event loop."""
 
 
 def _nobody() -> None:
@@ -187,7 +189,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, limit: int, tls: ssl.SSLContext | bool) -> None:  # noqa: FBT001 - what aiohttp calls it
         super().__init__(limit=limit, ssl=tls)
-        self._breath = Breath()
+        self._breath = Breath(_OPENED_IN_A_TURN)
 
     async def _create_connection(self, *request: Any) -> ResponseHandler:  # noqa: ANN401 - what aiohttp gives
         await self._breath.taken()

@@ -19,6 +19,6 @@ async def test_sigkill_at_sixty_random_moments_loses_nothing_and_acknowledges_no
     assert figures.counts.asked_for == 0 < figures.counts.pending  # a stop leaves rows that are certainly not sent
 
 
-@pytest.mark.parametrize(("part", "hit"), zip(range(PARTS), [*HITS, *HITS], strict=True))
+@pytest.mark.parametrize(("part", "hit"), [*zip(range(PARTS), [*HITS, *HITS], strict=True)])
 async def test_sigkill_before_and_after_every_step_of_the_write_path_loses_nothing(part, hit):
     await killed_at_every_step(Figures(), part, list(STEPS)[part::PARTS], hit)

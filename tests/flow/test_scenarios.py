@@ -14,8 +14,15 @@ if TYPE_CHECKING:
 
 SCENARIOS = every()
 SEEDS = range(10)
-LONG = {"two_hours_thrash", "two_jobs_late_queue", "two_jobs_late_thrash", "two_jobs_seven_seconds_apart"}
-"""They take seconds each; the campaign plays them with all others."""
+LONG = {
+    "two_hours_thrash",
+    "two_jobs_queue",
+    "two_jobs_late_queue",
+    "two_jobs_late_thrash",
+    "two_jobs_seven_seconds_apart",
+}
+LONG |= {"outage_600", "errors_5", "errors_30", "step_twofold", "tail_lognormal"}
+"""Each takes seconds, and another of its kind is played; the campaign plays them all."""
 
 
 def misses(expect: Expected, result: Result) -> list[str]:

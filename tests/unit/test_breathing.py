@@ -1,4 +1,4 @@
-"""Work in slices: what many tasks do as they wake is spread over the event loop's turns."""
+"""What many tasks do as they wake is spread over the event loop's turns."""
 
 from __future__ import annotations
 
@@ -7,56 +7,72 @@ from collections import Counter
 
 import pytest
 
-from bulkdelete.breathing import SLICE_SECONDS, Breath
+from bulkdelete.breathing import Breath
 
 
-class Clock(asyncio.SelectorEventLoop):
-    """A loop whose time passes only where somebody says so; it counts its turns."""
+class Turns:
+    """Counts the loop's turns, and what was done in each."""
 
-    now = 0.0
-    turn = 0
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._now = 0
+        self.done: list[int] = []
+        self.in_turn: Counter[int] = Counter()
+        self._count()
 
-    def time(self) -> float:
-        return self.now
+    def _count(self) -> None:
+        self._now += 1
+        self._counting = self._loop.call_soon(self._count)
 
-    def count(self) -> None:
-        self.turn += 1
-        self.call_soon(self.count)
+    def do(self, number: int) -> None:
+        self.done.append(number)
+        self.in_turn[self._now] += 1
 
-
-def in_clock(work):
-    with asyncio.Runner(loop_factory=Clock) as runner:
-        return runner.run(work())
-
-
-@pytest.mark.parametrize(("each_seconds", "most"), [(SLICE_SECONDS / 4, 4), (SLICE_SECONDS, 1), (3 * SLICE_SECONDS, 1)])
-def test_what_sixty_tasks_do_at_once_takes_a_slice_of_each_turn_and_keeps_its_order(each_seconds, most):
-    async def work() -> None:
-        loop, breath, done, turns = asyncio.get_running_loop(), Breath(), [], Counter()
-
-        async def one(number: int) -> None:
-            await breath.taken()
-            loop.now += each_seconds
-            turns[loop.turn] += 1
-            done.append(number)
-
-        loop.count()
-        await asyncio.gather(*map(one, range(60)))
-        assert done == [*range(60)]
-        assert max(turns.values()) == most
-
-    in_clock(work)
+    def stop(self) -> None:
+        self._counting.cancel()
 
 
-def test_one_who_is_cancelled_while_waiting_keeps_nobody_else_from_the_next_slice():
-    async def work() -> None:
-        loop, breath = asyncio.get_running_loop(), Breath()
+@pytest.fixture
+async def turns():
+    turns = Turns()
+    yield turns
+    turns.stop()
+
+
+@pytest.mark.parametrize("most", [1, 4, 7])
+async def test_of_sixty_tasks_so_many_go_in_each_turn_and_in_their_order(turns, most):
+    breath = Breath(most)
+
+    async def one(number: int) -> None:
         await breath.taken()
-        loop.now += 1
-        first, second = (asyncio.create_task(breath.taken()) for _ in range(2))
-        await asyncio.sleep(0)
-        first.cancel()
-        await second
-        assert first.cancelled()
+        turns.do(number)
 
-    in_clock(work)
+    await asyncio.gather(*map(one, range(60)))
+    assert turns.done == [*range(60)]
+    assert max(turns.in_turn.values()) == most
+
+
+async def test_one_task_alone_waits_for_no_turn(turns):
+    breath = Breath(3)
+    for number in range(3):
+        await breath.taken()
+        turns.do(number)
+    assert [*turns.in_turn.values()] == [3]
+    await asyncio.sleep(0)
+    await breath.taken()
+    turns.do(3)
+    assert [*turns.in_turn.values()] == [3, 1]
+
+
+@pytest.mark.parametrize("turns_before", [0, 1, 2])
+async def test_one_who_is_cancelled_while_waiting_keeps_nobody_else_from_a_turn(turns_before):
+    breath = Breath(1)
+    await breath.taken()
+    tasks = [asyncio.create_task(breath.taken()) for _ in range(5)]
+    for _ in range(turns_before):
+        await asyncio.sleep(0)
+    for one in tasks[:3]:
+        one.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait(tasks)
+    assert [one.cancelled() for one in tasks[3:]] == [False, False]
