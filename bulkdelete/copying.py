@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged, SourceRefused
 from bulkdelete.ledger.facts import SPOOL, SPOOL_RUN
-from bulkdelete.sources import spooled
+from bulkdelete.sources import put_in_place, spooled
 
 if TYPE_CHECKING:
     from bulkdelete.ledger import Ledger
@@ -86,13 +86,13 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
         await ledger.remember(SPOOL, content)
         return copy
     if content == known:
-        await asyncio.to_thread(fresh.replace, path)
+        await asyncio.to_thread(put_in_place, fresh, path)
         return await spooled(source, path)
     if not copy.size_bytes and path.exists():  # noqa: ASYNC240 - one look at the disk
         await asyncio.to_thread(fresh.unlink)
         return await spooled(source, path)
     if not ledger.totals.rows:
-        await asyncio.to_thread(fresh.replace, path)
+        await asyncio.to_thread(put_in_place, fresh, path)
         await ledger.remember(SPOOL, content)
         return await spooled(source, path)
     await asyncio.to_thread(fresh.unlink)

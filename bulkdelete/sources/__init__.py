@@ -21,7 +21,7 @@ from bulkdelete.sources.source import (
     is_source,
     stamps,
 )
-from bulkdelete.sources.spool import spooled
+from bulkdelete.sources.spool import put_in_place, spooled
 
 __all__ = [
     "ESTIMATED_BY_BYTES",
@@ -37,6 +37,7 @@ __all__ = [
     "is_source",
     "open_source",
     "passed_over",
+    "put_in_place",
     "source_of",
     "spooled",
     "stamps",

@@ -74,6 +74,16 @@ async def _contents(source: Source) -> AsyncGenerator[bytes, None]:
             yield spool_lines(rows.items)
 
 
+def put_in_place(fresh: Path, path: Path) -> None:
+    """Give *fresh* the name *path*, durably, whatever has that name now; blocks."""
+    fresh.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
 class _Spool:
     """The file at *path*, which is called otherwise until it is whole; every method blocks."""
 
@@ -108,12 +118,7 @@ class _Spool:
         """Make it durable, then give it its name, durably."""
         os.fsync(self._descriptor)
         self._close()
-        self._partial.rename(self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        put_in_place(self._partial, self._path)
 
     def abandon(self) -> None:
         """Drop what was begun and not finished, if anything was."""

@@ -74,6 +74,22 @@ async def test_a_call_that_is_cancelled_raises_with_the_account_so_far_also_thro
     assert report.unresolved == 0  # what was in flight was given the time to end
 
 
+async def test_a_call_that_is_cancelled_leaves_its_permit_to_whoever_waits_for_one(emulator):
+    emulator.faults = Faults(latency_seconds=0.5)
+    async with deleter(emulator, concurrency=1, cancel_grace_seconds=0) as shared:
+        first = asyncio.create_task(shared.delete(TABLE_ID, ids(10)))
+        while not emulator.requests:
+            await asyncio.sleep(0.001)
+        emulator.faults = Faults()
+        second = asyncio.create_task(shared.delete(TABLE_ID, ids(10, first=1000)))
+        for _ in range(100):  # it comes to wait for the only permit
+            await asyncio.sleep(0)
+        first.cancel()
+        async with asyncio.timeout(20):
+            assert (await second).acknowledged == 10
+        assert first.cancelled()
+
+
 async def test_closing_lets_what_is_in_flight_end_and_the_rest_is_pending(emulator, tmp_path):
     ledger = tmp_path / "purge.db"
     shared = deleter(emulator)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
@@ -26,9 +27,6 @@ from bulkdelete.emulator import Emulator
 from bulkdelete.ledger import open_ledger, read_ledger
 from bulkdelete.ledger.facts import SPOOL
 from bulkdelete.settings import SourceSettings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TABLE_ID = "673af861ed69656ac0895b07"
 SETTINGS = Settings.from_mapping({"batch": {"size": 10}, "ledger": {"synchronous": "normal"}})
@@ -60,6 +58,27 @@ def ids(count: int) -> list[str]:
 def image(folder: Path) -> dict[str, bytes]:
     """The files of a ledger that nobody writes, without what a lock or a reader leaves."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith((".lock", "-shm"))}
+
+
+async def test_a_copy_that_takes_the_place_of_another_is_there_durably_before_the_ledger_knows_it(
+    deleter, ledger, monkeypatch
+):
+    spool, seen = ledger.with_name("erase.db.spool"), []
+    sync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        what = Path(f"/proc/self/fd/{descriptor}").readlink()
+        seen.append((what, spool.read_bytes() if what == ledger.parent and spool.exists() else b""))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    await deleter.delete(TABLE_ID, iter(ids(3)), ledger=ledger, limit=0)
+    before = spool.read_bytes()
+    assert seen[-1] == (ledger.parent, before)
+    await deleter.delete(TABLE_ID, iter(ids(20)[10:]), ledger=ledger, limit=0)  # nothing was sent: these count
+    assert before != spool.read_bytes()
+    assert seen[-1] == (ledger.parent, spool.read_bytes())
+    assert (spool.with_name("erase.db.spool.new.partial"), b"") in [(what, said) for what, said in seen]
 
 
 async def breaking(records: list[str]):
