@@ -73,6 +73,7 @@ class _Demo:
             emulator.load(TABLE_ID, block)
         survivors = demo_records.survivors(self._records)
         _say(f"2. its table {TABLE_ID} holds {self._records:,} records to delete and {survivors:,} that must survive")
+        self._ids.touch(mode=0o600)
         with self._ids.open("w", encoding="ascii") as file:
             file.write("record_id\n")
             async for block in self._blocks(demo_records.doomed(self._records)):
@@ -129,12 +130,19 @@ def _folder(keep: str | None) -> Iterator[Path]:
         return
     kept = Path(keep)
     try:
-        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(kept)
         if any(kept.iterdir()):
             raise SettingsError(f"{keep}: the folder is not empty; name a new one")
     except OSError as error:
         raise SettingsError(f"{keep}: the folder cannot be made: {error.strerror}") from None
     yield kept
+
+
+def _make(folder: Path) -> None:
+    """Make *folder*, and those that it is in, for their owner only."""
+    if not folder.parent.exists():
+        _make(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _faults(*, wanted: bool) -> Faults:

@@ -152,12 +152,13 @@ async def test_what_a_job_writes_is_for_its_owner_only_whatever_the_umask(tmp_pa
 
 
 async def test_what_the_demo_keeps_and_the_emulators_file_with_its_keys_are_for_their_owner_only(tmp_path, open_umask):
-    done = await Command(tmp_path, "demo", "--records", "2000", "--keep", "kept", key=None).run()
+    done = await Command(tmp_path, "demo", "--records", "2000", "--keep", "a/b/kept", key=None).run()
     assert done.code == 0, done.stderr
-    assert not open_to_others(tmp_path, {"ids.csv"})  # what it is given, in a folder for its owner only
+    assert (tmp_path / "a/b/kept/ids.csv").exists()
+    assert not open_to_others(tmp_path, set())
     async with Emulator(tmp_path / "emulator.db") as emulator:
         emulator.add_key(CANARY_KEY)
-        assert not open_to_others(tmp_path, {"ids.csv"})
+        assert not open_to_others(tmp_path, set())
 
 
 def open_to_others(folder: Path, given: set[str]) -> list[str]:
