@@ -21,7 +21,7 @@ UNMEASURED = frozenset(
 )
 MEASURED = frozenset(f"test_{name}.py" for name in ("canary", "demo", "interrupting", "run", "story"))
 """Of the acceptance tests, those that coverage follows."""
-settings.register_profile("bulkdelete", deadline=None, print_blob=True, max_examples=40)
+settings.register_profile("bulkdelete", deadline=None, print_blob=True, max_examples=25)
 settings.load_profile("bulkdelete")
 
 
