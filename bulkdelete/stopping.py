@@ -55,7 +55,8 @@ class Stop:
     async def unless_asked(self, work: Awaitable[T]) -> T:
         """Return what *work* gives; cancel it and raise :class:`StopAsked` where the job is asked to stop before."""
         interruption = asyncio.timeout(0 if self.asked else None)
-        self._interruptions[interruption] = None
+        if not self.asked:  # else it is under way already
+            self._interruptions[interruption] = None
         try:
             async with interruption:
                 return await work

@@ -185,7 +185,7 @@ class HttpTransport:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Opens connections a few at a time: sixty at once, as when a job begins, keep the event loop for 50 ms."""
+    """Opens connections a few at a time: sixty at once, as when a job begins, keep the event loop for long."""
 
     def __init__(self, limit: int, tls: ssl.SSLContext | bool) -> None:  # noqa: FBT001 - what aiohttp calls it
         super().__init__(limit=limit, ssl=tls)

@@ -93,6 +93,23 @@ async def test_work_that_began_after_the_asking_does_not_go_on_waiting():
     assert now() == 0
 
 
+async def test_asking_once_more_while_interrupted_work_is_cleaning_up_changes_nothing():
+    async def work():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(5)
+
+    stop = Stop()
+    stop.ask()
+    waiting = asyncio.create_task(stop.unless_asked(work()))
+    await asyncio.sleep(1)
+    stop.ask()
+    with pytest.raises(StopAsked):
+        await waiting
+    assert now() == pytest.approx(5)
+
+
 async def test_work_that_runs_out_of_its_own_time_says_so_itself():
     async def work():
         async with asyncio.timeout(5):
