@@ -1,0 +1,66 @@
+"""A process that has imported the command and does nothing but fork: each child becomes one command.
+
+Run by its path with the number of a socket, over which requests come; it ends when that is closed. A command is a
+process of its own, with its own signals, files, directory and environment, and ends as the interpreter does.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+
+from bulkdelete import api, cli
+
+MOST_BYTES = 2**20
+STREAMS = 3
+for command in cli.group.list_commands(None):
+    importlib.import_module(f"bulkdelete.cli.{command}")
+assert api
+gc.freeze()  # so that a child does not look through, and copy, all that it was born with
+
+
+def next_command(control: socket.socket) -> list[str]:
+    """Return the words of a command, in the process that is to be it and in no other."""
+    interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        asked, descriptors, _, _ = socket.recv_fds(control, MOST_BYTES, STREAMS + 1)
+        if not asked:
+            sys.exit()
+        if not os.fork():
+            break
+        for descriptor in descriptors:
+            os.close(descriptor)
+    control.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    *streams, told = descriptors
+    if command := os.fork():
+        wait_for(command, streams, told)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    os.closerange(STREAMS, max(descriptors) + 1)
+    signal.signal(signal.SIGINT, interrupted)
+    wanted = json.loads(asked)
+    os.chdir(wanted["folder"])
+    os.environ.clear()
+    os.environ.update(wanted["env"])
+    return wanted["words"]
+
+
+def wait_for(command: int, streams: list[int], told: int) -> None:
+    """Tell the id of the process *command*, and when it has ended what became of it."""
+    for stream in streams:
+        os.close(stream)
+    os.write(told, b"%d\n" % command)
+    _, status = os.waitpid(command, 0)
+    os.write(told, b"%d\n" % os.waitstatus_to_exitcode(status))
+    os._exit(0)
+
+
+sys.argv[1:] = next_command(socket.socket(fileno=int(sys.argv[1])))
+cli.main()
