@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.crashes.campaign import HITS, SEED_VARIABLE, Figures, killed_at_every_step, killed_so_often
+from tests.crashes.campaign import (
+    HITS,
+    SEED_VARIABLE,
+    Figures,
+    StepNotReachedError,
+    killed_at_every_step,
+    killed_so_often,
+)
 from tests.crashes.launcher import STEPS
 
 if TYPE_CHECKING:
@@ -30,8 +37,10 @@ async def campaign(kills: int, seed: int, steps: Sequence[str], hits: Sequence[i
         await killed_so_often(figures, seed, kills)
         for hit in hits:
             await killed_at_every_step(figures, seed, steps, hit)
-    except Exception:  # noqa: BLE001 - whatever it is, its last line is the command that plays it again
-        sys.stdout.write(f"it failed after {figures.crashes} crashes:\n{traceback.format_exc()}")
+    except Exception as error:  # noqa: BLE001 - whatever it is, its last line is the command that plays it again
+        is_found = isinstance(error, AssertionError) and not isinstance(error, StepNotReachedError)
+        what = "a promise was broken" if is_found else "it failed"
+        sys.stdout.write(f"{what} after {figures.crashes} crashes: {error}\n{traceback.format_exc()}")
         return 1
     return 0
 

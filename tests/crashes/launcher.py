@@ -43,7 +43,13 @@ STATEMENTS = {
     "PRAGMA journal_mode=WAL": "WAL",
     "PRAGMA wal_checkpoint(TRUNCATE)": "checkpoint",
 }
-STEPS = (*FUNCTIONS, *STATEMENTS.values(), "close")
+COMMITS = {
+    "intend": "COMMIT of an intent",
+    "intend again": "COMMIT of an intent",
+    "record": "COMMIT of a record",
+}
+"""What a COMMIT is called besides, by the steps that were taken since its BEGIN: the first one is of no batch."""
+STEPS = (*FUNCTIONS, *STATEMENTS.values(), *dict.fromkeys(COMMITS.values()), "close")
 HEAD_START_SECONDS = 0.03
 """So long may what must wait for a step go ahead of it, if it does not wait."""
 ONLY_IN_A_NEW_LEDGER = frozenset({"make", "sync folder"})
@@ -57,6 +63,7 @@ class Strike:
 
     def __init__(self, step: str, when: str, hit: int) -> None:
         self._step, self._when, self._left = step, when, hit
+        self._group: set[str] = set()
 
     def passes(self, step: str, when: str) -> None:
         if (step, when) == (self._step, self._when):
@@ -71,15 +78,27 @@ class Strike:
             self.passes(step, "before")
             done = function(*args, **kwargs)
             self.passes(step, "after")
+            if step in COMMITS:
+                self._group.add(COMMITS[step])
             return done
 
         return wrapped
 
+    def steps_of(self, sql: str) -> tuple[str, ...]:
+        step = STATEMENTS.get(sql)
+        if step == "BEGIN":
+            self._group.clear()
+        if step == "COMMIT":
+            return (step, *self._group)
+        return (step,) if step else ()
+
     def connections(self) -> type[sqlite3.Connection]:
         class Struck(sqlite3.Connection):
             def execute(inner, sql: str, *values: Any) -> sqlite3.Cursor:  # noqa: N805 - self is the strike
-                step = STATEMENTS.get(sql)
-                return (self.wrap(step, super().execute) if step else super().execute)(sql, *values)
+                execute = super().execute
+                for step in self.steps_of(sql):
+                    execute = self.wrap(step, execute)
+                return execute(sql, *values)
 
             def close(inner) -> None:  # noqa: N805 - the same
                 self.wrap("close", super().close)()

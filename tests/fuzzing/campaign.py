@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.fuzzing import keys
 from tests.fuzzing.mutating import Mutator
 from tests.fuzzing.targets import TARGETS
 from tests.hanging import Hangs, bounded
@@ -109,7 +110,7 @@ class Trial:
         faulthandler.dump_traceback_later(2 * _HANGS_AFTER_SECONDS, exit=True, file=sys.__stderr__ or sys.stderr)
         began = time.process_time()
         try:
-            with bounded(f"an input of {len(data):,} bytes", _HANGS_AFTER_SECONDS):
+            with bounded(f"an input of {len(data):,} bytes", _HANGS_AFTER_SECONDS), keys.at_hand():
                 self._target.run(data, self._folder)
         except (Exception, Hangs) as error:  # noqa: BLE001 - whatever it is, it is what a campaign looks for
             self.hangs = isinstance(error, Hangs)

@@ -6,11 +6,10 @@ The ledger, the report and the log get what the deleter gives; the key is masked
 from __future__ import annotations
 
 import json
-import logging
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import NotSent
+from bulkdelete.protocol import MOST_MESSAGE_CHARACTERS
 from bulkdelete.transport import Reply
 from tests.acceptance.command import CANARY_KEY
 from tests.secrets import as_told, assert_nowhere, of_ours
@@ -18,10 +17,14 @@ from tests.unit.scripted import Sending, batch_of, one_after_another
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from bulkdelete.records import Outcome
+
 _KEY: Final = CANARY_KEY.encode()
+_BEGINS_WITH: Final = CANARY_KEY[:4]
+"""So much of a key at the end of what a server said, where its words were cut, is taken for the key's beginning."""
 _STATUSES: Final = (200, 400, 401, 404, 307, 429, 500)
 _ONCE: Final = {
     "retry": {"max_attempts": 2, "first_backoff_seconds": 0},
@@ -41,40 +44,41 @@ def echo(data: bytes, folder: Path) -> None:
     text = data.decode("utf-8", "replace").replace("\n", " ")
     headers = {"X-Key": text, "Location": text, "Retry-After": text[:30], "X-RateLimit-Reset": text[-30:]}
     answer = Reply(_STATUSES[len(data) % len(_STATUSES)], headers, data)
-    with _logged() as logged:
-        sending, outcomes = run(_sent(answer))
-    told = [repr(outcomes), sending.tally.last_failure, json.dumps(sending.limiter.spent_so_far()), *logged]
+    sending, outcomes = run(_sent(answer))
+    told = [repr(outcomes), sending.tally.last_failure, json.dumps(sending.limiter.spent_so_far())]
+    ends = [sending.tally.last_failure, *_messages(outcomes)]
     for error in sending.raised:
         told += [str(error), *as_told(of_ours(error))]
+        ends.append(str(error).removesuffix(")"))
     assert_nowhere(CANARY_KEY, texts=told)
+    _assert_no_beginning(ends)
 
 
 def echoes() -> Sequence[bytes]:
     hidden = "\x1b[0m".join((CANARY_KEY[:9], CANARY_KEY[9:]))
-    messages = (CANARY_KEY, hidden, f"{CANARY_KEY[:14]}\n{CANARY_KEY[14:]}", "x" * 290 + CANARY_KEY)
+    cut = ["x" * (MOST_MESSAGE_CHARACTERS - length) + CANARY_KEY for length in (5, 10)]
+    messages = (CANARY_KEY, hidden, f"{CANARY_KEY[:14]}\n{CANARY_KEY[14:]}", *cut)
     return [
         *(json.dumps({"code": code, "message": one}).encode() for code in (50000, 403131, 40000) for one in messages),
         *(one.encode() for one in messages),
     ]
 
 
-async def _sent(answer: Reply) -> tuple[Sending, list[object]]:
+def _messages(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    for outcome in outcomes:
+        yield outcome.message
+        if outcome.row_fate is not None:
+            yield outcome.row_fate.reason
+
+
+def _assert_no_beginning(texts: Iterable[str]) -> None:
+    """Assert that none ends with the beginning of the key, which is too short to be found anywhere else."""
+    for text in texts:
+        at = text.rfind(_BEGINS_WITH)
+        assert at < 0 or not CANARY_KEY.startswith(text[at:]), f"the key begins at the end of ...{text[-60:]!r}"
+
+
+async def _sent(answer: Reply) -> tuple[Sending, list[Outcome]]:
     script = one_after_another(NotSent("nobody answers"), then=answer)
     sending = Sending(script, key=CANARY_KEY, seconds=0, **_ONCE)
     return sending, [*await sending.send(batch_of(2))]
-
-
-@contextmanager
-def _logged() -> Iterator[list[str]]:
-    """Give what is logged on any level."""
-    logger, lines = logging.getLogger("bulkdelete"), list[str]()
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    try:
-        yield lines
-    finally:
-        logger.setLevel(before)
-        logger.removeHandler(handler)

@@ -18,6 +18,9 @@ from bulkdelete.cli import group
 from bulkdelete.errors import LedgerError
 from bulkdelete.ledger import open_ledger, read_ledger
 from bulkdelete.records import Ended
+from tests.acceptance.command import CANARY_KEY
+from tests.fuzzing.keys import check_told
+from tests.secrets import assert_nowhere
 from tests.unit import sound_ledger
 
 if TYPE_CHECKING:
@@ -132,13 +135,14 @@ def _try_all(folder: Path) -> None:
 
 
 def _check(folder: Path, words: Sequence[str]) -> None:
-    """Run a command; hold where it ends with a code that it may end with, and says nothing a terminal would obey."""
+    """Run a command; hold that it ends with a code that it may end with, and says no key and nothing that is obeyed."""
     word, *more = (str(folder / one) if one == "ids.csv" else one for one in words)
     done = CliRunner().invoke(group, [word, str(folder / "a.db"), *more])
     assert done.exit_code in _CODES[word], f"{words} ended with {done.exit_code}: {done.output}"
     assert done.exception is None or isinstance(done.exception, SystemExit), (words, done.exception)
     assert "fault of bulkdelete" not in done.output, f"{words}: {done.output}"
     assert "\x1b" not in done.output, f"{words}: {done.output!r}"
+    assert_nowhere(CANARY_KEY, texts=[done.output])
 
 
 async def _open(path: Path) -> None:
@@ -146,7 +150,8 @@ async def _open(path: Path) -> None:
     identity = _identity(path)
     try:
         opened = await open_ledger(path, identity)
-    except LedgerError:
+    except LedgerError as error:
+        check_told(error)
         return
     try:
         end_row = 0
@@ -155,16 +160,18 @@ async def _open(path: Path) -> None:
                 break
             end_row = stored.end_row
         await opened.count()
-    except LedgerError:
-        pass
+    except LedgerError as error:
+        check_told(error)
     finally:
         await opened.close(Ended.SIGNAL)
+    assert_nowhere(CANARY_KEY, [path.parent])
 
 
 def _identity(path: Path) -> dict[str, str]:
     try:
         with read_ledger(path) as reader:
             facts = reader.facts
-    except LedgerError:
+    except LedgerError as error:
+        check_told(error)
         return {}
     return {key.removeprefix("identity."): value for key, value in facts.items() if key.startswith("identity.")}

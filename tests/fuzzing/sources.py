@@ -22,6 +22,7 @@ from bulkdelete.settings import HoldsSettings, SourceSettings
 from bulkdelete.sources import open_source
 from bulkdelete.sources.file import FileSource
 from bulkdelete.sources.spool_lines import spooled_lots
+from tests.fuzzing.keys import check_told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,8 +116,8 @@ def holds(data: bytes, folder: Path) -> None:
         (folder / name).write_bytes(data)
         try:
             held = asyncio.run(read_holds([open_source(folder / name)], HoldsSettings()))
-        except HoldsRefused:
-            continue
+        except HoldsRefused as error:
+            check_told(error)
         else:
             assert len(held)
             assert held.digest
@@ -192,6 +193,7 @@ async def _checked(source: FileSource) -> list[Item]:
                 assert not rows.lines or len(rows.lines) == len(rows.items)
                 items.extend(rows.items)
     except SourceError as error:
+        check_told(error)
         items = [type(error).__name__]
     looks_wrong(items)
     _check_sendable(items)

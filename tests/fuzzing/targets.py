@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from bulkdelete.cli import plan_files, settings_file
-from bulkdelete.errors import BulkDeleteError, PlanRefused, SettingsError
+from bulkdelete.errors import PlanRefused, SettingsError
 from bulkdelete.settings import Settings
 from tests.acceptance.command import CANARY_KEY
 from tests.fuzzing import answers, echoing, ledgers, sources
+from tests.fuzzing.keys import check_told
 from tests.secrets import as_told, assert_nowhere, of_ours
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _configuration(data: bytes, folder: Path) -> None:
     try:
         settings = Settings.from_mapping(settings_file.load(str(path)), str(path))
     except SettingsError as error:
-        _check_told(error)
+        check_told(error)
     else:
         assert Settings.from_mapping(settings.model_dump()) == settings
 
@@ -61,15 +62,11 @@ def _plan(data: bytes, folder: Path) -> None:
     try:
         plan = plan_files.read(str(path))
     except PlanRefused as error:
-        _check_told(error)
+        check_told(error)
     else:
         path.write_text(plan.as_json())
         assert plan_files.read(str(path)) == plan
         assert plan.approved.digest == plan.digest
-
-
-def _check_told(error: BulkDeleteError) -> None:
-    assert str(error)
 
 
 def _words(text: str) -> tuple[bytes, ...]:

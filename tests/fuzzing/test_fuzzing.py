@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bulkdelete.errors import PlanRefused
+from bulkdelete.errors import HoldsRefused, LedgerError, PlanRefused, SettingsError, SourceError
 from tests.fuzzing.campaign import CORPUS, Trial, corpus_of, keep, minimised, run
+from tests.fuzzing.keys import KEY_VARIABLE
 from tests.fuzzing.mutating import MOST_BYTES, Mutator
 from tests.fuzzing.targets import TARGETS, Target
 
@@ -134,6 +136,15 @@ def test_every_target_has_a_corpus_of_small_files_and_no_other_is_there():
         ("echo", "bulkdelete.attempts.without", lambda key, text: text),
         ("config", "bulkdelete.cli.settings_file._parsed", lambda data: ({}, data.decode())),
         ("plan", "bulkdelete.cli.plan_files.Plan.from_json", lambda data, name: refuse(data.decode())),
+        ("text", "bulkdelete.sources.file.open_stream", lambda *_, **__: break_off(SourceError)),
+        ("holds", "bulkdelete.holding._check_age", lambda *_: break_off(HoldsRefused)),
+        ("ledger", "bulkdelete.ledger.opening.connect", lambda *_, **__: break_off(LedgerError)),
+        ("report", "bulkdelete.cli.verify.kept", lambda *_: break_off(SettingsError)),
+        (
+            "headers",
+            "bulkdelete.waiting._date",
+            lambda _: logging.getLogger("bulkdelete").debug(os.environ[KEY_VARIABLE]),
+        ),
     ],
 )
 def test_a_key_that_gets_out_is_seen(name, broken, telling, tmp_path, monkeypatch):
@@ -145,3 +156,7 @@ def test_a_key_that_gets_out_is_seen(name, broken, telling, tmp_path, monkeypatc
 
 def refuse(text):
     raise PlanRefused(text)
+
+
+def break_off(kind):
+    raise kind(f"what is said of it names {os.environ[KEY_VARIABLE]}")

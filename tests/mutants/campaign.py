@@ -1,13 +1,14 @@
 """Mistakes that this suite must catch, each a patch: applied to a copy of the tree, and the tests run there.
 
 A patch begins with the mistake in words, with the tests that catch it, one a line after ``caught by:``, and with the
-campaigns that notice it, one a line after ``noticed by:``, as ``python -m tests.`` would be given them.
+campaigns that notice it, one a line after ``noticed by:``, in the words that a shell would give ``python -m tests.``.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,9 +29,14 @@ _LEFT_BEHIND: Final = (".*", "__pycache__", "*.egg-info", "build", "dist")
 _CAUGHT_BY: Final = re.compile(r"^caught by: (\S+)$", re.MULTILINE)
 _NOTICED_BY: Final = re.compile(r"^noticed by: (.+)$", re.MULTILINE)
 _BROKEN: Final = re.compile(
-    r"^[1-9]\d* (?:seeds|jobs) broke a promise: .+$|[1-9]\d* images or histories unsound$", re.MULTILINE
+    r"^[1-9]\d* (?:seeds|jobs) broke a promise: .+$"  # simulation, cancelling
+    r"|[1-9]\d* images or histories unsound$"  # powercuts
+    r"|^a promise was broken after \d+ crashes: .*$"  # crashes
+    r"|^again: python -m tests\.fuzzing .+$"  # fuzzing
+    r"|[1-9]\d* failures; \d+ s, \d+ s of CPU$",  # wire
+    re.MULTILINE,
 )
-"""How a campaign says that it has found something. One that cannot be run ends with 1, too."""
+"""How each campaign says that it has found something. One that cannot be run ends with 1, too."""
 _FAILED: Final = re.compile(r"^FAILED (.+?)(?: - |$)", re.MULTILINE)
 _PASSED, _TESTS_FAILED = 0, 1
 
@@ -138,7 +144,7 @@ def noticed(copy: Path, campaign: str) -> str | None:
         NotRunError: it cannot be run.
 
     """
-    command = [sys.executable, "-m", *f"tests.{campaign}".split(), "--jobs", "1"]
+    command = [sys.executable, "-m", *shlex.split(f"tests.{campaign}")]
     done = subprocess.run(command, cwd=copy, env=_environment(copy), capture_output=True, text=True, check=False)
     found = _BROKEN.search(done.stdout)
     if done.returncode == _PASSED:

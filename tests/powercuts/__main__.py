@@ -15,8 +15,9 @@ from itertools import count, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.powercuts.campaign import AS_SET, MEMORY, OF_A_CAMPAIGN, Found, judged_again, played
+from tests.powercuts.campaign import AS_SET, judged_again, played
 from tests.powercuts.histories import images_of
+from tests.powercuts.judging import MEMORY, OF_A_CAMPAIGN, Found
 from tests.powercuts.keeping import left_by_the_dead
 
 if TYPE_CHECKING:

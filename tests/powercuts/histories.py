@@ -51,9 +51,11 @@ class Record:
     batch: Batch
     span: range
     fate: Fate
+    ambiguous: bool = False
 
     def submit(self, ledger: DurableLedger) -> asyncio.Future[None]:
-        return ledger.record(outcome(self.batch, self.fate, self.span, code=50000, message="internal error"))
+        said = {"code": 50000, "message": "internal error", "ambiguous": self.ambiguous}
+        return ledger.record(outcome(self.batch, self.fate, self.span, **said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +137,11 @@ class Author:
 
     def _answer(self, batch: Batch, indexes: list[int]) -> Record:
         fate = self.dice.choices((*_FINAL, Fate.UNRESOLVED, Fate.PENDING), (6, 2, 1, 1))[0]
+        is_ambiguous = self.dice.random() < 0.3
         if fate is Fate.REJECTED:
-            return Record(batch, range(indexes[0], indexes[0] + 1), fate)
+            return Record(batch, range(indexes[0], indexes[0] + 1), fate, is_ambiguous)
         most = len(indexes) if self.dice.random() < 0.7 else self.dice.randint(1, len(indexes))
-        return Record(batch, next(spans_of(indexes[:most])), fate)
+        return Record(batch, next(spans_of(indexes[:most])), fate, is_ambiguous)
 
     def _take_in_all(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
@@ -170,6 +173,11 @@ def after(dice: Random, operations: Sequence[Operation]) -> Author:
 def is_large(number: int) -> bool:
     """Return whether history *number* is a large one."""
     return number % LARGE == LARGE - 1
+
+
+def is_of_copies(number: int) -> bool:
+    """Return whether history *number* is one of copies beside a ledger, and not of what is written to it."""
+    return number % LARGE == LARGE - 2
 
 
 def images_of(number: int) -> int:

@@ -1,5 +1,7 @@
 """What the ledger writes, recorded below SQLite: every write, truncation, sync, and change of a name, in their order.
 
+So is what the product writes beside the ledger itself, by calls of the system.
+
 The ledger's code, pragmas and writer thread are the product's own. What differs from a run of the command: the
 standard library's SQLite cannot be given a VFS, so that ``sqlite3.connect`` gives apsw's connection here, with what the
 ledger uses of the standard library's, and with the SQLite that apsw brings, which is another version. What is cut is
@@ -79,9 +81,19 @@ class Recorder(apsw.VFS):
             self.known.add(Path(new).name)
             self.note("rename", Path(old).name, Path(new).name)
 
-    def folder_synced(self, descriptor: int) -> None:
+    def made(self, path: str | os.PathLike[str], flags: int, *_: object, **__: object) -> None:
+        if flags & os.O_CREAT and Path(path).parent == self.folder and not str(path).endswith(_NOT_ON_DISK):
+            self.opened(Path(path).name)
+
+    def written(self, descriptor: int, data: bytes) -> None:
+        if self._is_here(path := _path_of(descriptor)):
+            self.note("write", path.name, os.lseek(descriptor, 0, os.SEEK_CUR), bytes(data))
+
+    def synced_by(self, descriptor: int) -> None:
         if os.path.samestat(os.fstat(descriptor), self.folder.stat()):
             self.note("sync_folder")
+        elif self._is_here(path := _path_of(descriptor)):
+            self.synced(path.name)
 
     def _is_here(self, path: str | os.PathLike[str]) -> bool:
         return Path(path).parent == self.folder and Path(path).name in self.known
@@ -161,8 +173,11 @@ def recorded(folder: Path) -> Iterator[Recorder]:
     with (
         connecting,
         _watched("rename", recorder.renamed),
+        _watched("replace", recorder.renamed),
         _watched("unlink", recorder.removed, first=True),
-        _watched("fsync", recorder.folder_synced),
+        _watched("open", recorder.made, first=True),
+        _watched("write", recorder.written, first=True),
+        _watched("fsync", recorder.synced_by),
     ):
         yield recorder
     disk = Disk(recorder.begun_with)
@@ -176,15 +191,20 @@ def _watched(name: str, then: Callable[..., None], *, first: bool = False) -> It
     """Tell *then* of every call of the system's *name*, afterwards or *first*."""
     real = getattr(os, name)
 
-    def watched(*given: Any, **more: Any) -> None:
+    def watched(*given: Any, **more: Any) -> Any:
         if first:
             then(*given)
-        real(*given, **more)
+        done = real(*given, **more)
         if not first:
             then(*given)
+        return done
 
     with mock.patch.object(os, name, watched):
         yield
+
+
+def _path_of(descriptor: int) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

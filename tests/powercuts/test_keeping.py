@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from bulkdelete.ledger import open_ledger
-from tests.powercuts.campaign import AS_SET, EMPTY, History, Image, judge_all, judged_again
+from tests.powercuts.campaign import AS_SET, EMPTY, History, judge_all, judged_again
 from tests.powercuts.histories import Begin, Note
+from tests.powercuts.judging import Image
 from tests.powercuts.keeping import Keeper
 from tests.unit.test_ledger import IDENTITY
 

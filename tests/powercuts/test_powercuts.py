@@ -9,7 +9,7 @@ import pytest
 
 from bulkdelete.records import Ended
 from tests.campaigning import campaign
-from tests.powercuts import histories
+from tests.powercuts import copies, histories
 from tests.powercuts.campaign import AS_SET, EMPTY, History, images, judge_all, play
 from tests.powercuts.disk import Disk
 from tests.powercuts.histories import Begin, End
@@ -42,6 +42,15 @@ async def test_without_a_sync_a_commit_acknowledged_results_are_lost(tmp_path):
     found = await play(Keeper(SEED, 0, tmp_path, "normal"))
     assert found.lost > 0
     assert any("are lost" in fault.text for fault in found.faults)
+
+
+async def test_a_copy_that_is_not_synced_before_the_ledger_knows_it_is_noticed(tmp_path):
+    made = copies.thought_of(Random(SEED))
+    events = await made.record(AS_SET)
+    unsynced = [event for event in events if event != ("sync", "a.db.spool.partial")]
+    assert len(unsynced) < len(events)
+    found = await judge_all(made, [*images(Disk({}), unsynced, Random(SEED), 40)], Keeper(SEED, 0, tmp_path, AS_SET))
+    assert any("the ledger knows the copy" in fault.text for fault in found.faults)
 
 
 async def test_a_large_history_has_its_log_copied_into_the_file_while_a_run_goes_on():

@@ -1,0 +1,33 @@
+"""The thread that writes a ledger, and when it tells whoever waits."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from threading import Event
+
+from bulkdelete.ledger.writer import Writer
+
+
+async def test_nobody_is_told_of_a_write_before_it_is_committed(tmp_path):
+    commits, goes_on = Event(), Event()
+
+    class HeldUp(sqlite3.Connection):
+        def execute(self, sql, *values):
+            if sql == "COMMIT":
+                commits.set()
+                goes_on.wait()
+            return super().execute(sql, *values)
+
+    path = tmp_path / "a.db"
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=HeldUp)
+    writer = Writer(connection, str(path), lambda: None)
+    written = writer.submit(lambda connection: connection.execute("CREATE TABLE a (b)") and None)
+    try:
+        await asyncio.to_thread(commits.wait)
+        await asyncio.sleep(0)  # whatever the thread told the loop before is heard by now
+        assert not written.done()
+    finally:
+        goes_on.set()
+        await writer.close()
+    assert written.done()
