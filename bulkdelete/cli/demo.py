@@ -28,7 +28,7 @@ TABLE_ID: Final = "673af861ed69656ac0895b07"
 _BLOCK_RECORDS: Final = 20_000
 
 
-@click.command("demo", short_help="Watch a million records go, with proof, on this machine only.")
+@click.command("demo")
 @click.option("--records", type=click.IntRange(1, 100_000_000), default=1_000_000, show_default=True)
 @click.option("--keep", metavar="DIR", help="A new folder where the files stay: database, ids and ledger.")
 @click.option("--faults/--no-faults", default=True, show_default=True, help="Let one request in fifty go wrong.")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-@click.command("emulator", short_help="Run the API itself on this machine.")
+@click.command("emulator")
 @click.option("--database", metavar="FILE", default=":memory:", help="A SQLite file that keeps the tables.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="An address of this machine only.")
 @click.option("--port", type=int, default=8080, show_default=True, help="0 takes a free one.")

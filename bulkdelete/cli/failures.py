@@ -30,7 +30,7 @@ _RUN_BY_SPREADSHEETS: Final = ("=", "+", "-", "@", "\t", "\r", "\0")
 _MOST_OF_A_CELL: Final = 10_000
 
 
-@click.command("failures", short_help="List the rows that are not acknowledged.")
+@click.command("failures")
 @click.argument("ledger", type=click.Path(path_type=Path))
 @click.option("--source", help="Where the source is now, if it was moved; the ids of rows left over are read there.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV for people; it cannot be given to run.")

@@ -53,7 +53,7 @@ class _Latency(click.FloatRange):
         return self.fail(f"{value} is not a number", param, ctx) if math.isnan(seconds) else seconds
 
 
-@click.command("plan", short_help="Show what run would do; nothing is sent.")
+@click.command("plan")
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @click.option("-c", "--config", metavar="FILE", help="A TOML file; config.example.toml shows every setting.")
 @setting_options

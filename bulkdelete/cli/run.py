@@ -65,7 +65,7 @@ class _Manner:
     passing: bool = False
 
 
-@click.command("run", short_help="Delete the records that a file names.")
+@click.command("run")
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @click.option("-c", "--config", metavar="FILE", help="A TOML file; config.example.toml shows every setting.")
 @setting_options

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bulkdelete.ledger import LedgerReader
 
 
-@click.command("status", short_help="Say how far a job is.")
+@click.command("status")
 @click.argument("ledger", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--events", is_flag=True, help="Print what was decided and what each run began with, as JSON Lines.")

@@ -49,7 +49,7 @@ class _Verified:
         return exits.DONE if self.ok else exits.PERSON_NEEDED
 
 
-@click.command("verify", short_help="Check that a ledger holds together and is as it was.")
+@click.command("verify")
 @click.argument("ledger", type=click.Path(path_type=Path))
 @click.option("--source", "sources", multiple=True, metavar="PATH", help="Compare every row with this source, too.")
 @click.option("--digest", metavar="sha256:HEX", help="The ledger_digest of a report: was the ledger changed since?")

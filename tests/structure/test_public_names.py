@@ -81,3 +81,17 @@ def test_the_library_does_without_the_terminal():
 
 def test_a_job_in_a_log_does_without_the_library_for_terminals():
     assert python("import sys; import bulkdelete.cli.run; print(*sorted({'rich'} & set(sys.modules)))") == ""
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "", "rnu"])
+def test_what_concerns_no_command_imports_none(words):
+    program = f"""
+import sys
+from bulkdelete.cli import main
+sys.argv = ["bulkdelete", *{words!r}.split()]
+try:
+    main()
+except SystemExit:
+    print("imported:", *sorted({{"aiohttp", "pydantic", "rich", "tenacity", "sqlite3"}} & set(sys.modules)))
+"""
+    assert python(program).endswith("imported:")
