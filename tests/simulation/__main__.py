@@ -12,8 +12,8 @@ from tests.hanging import in_processes
 from tests.simulation.campaign import Failure, play_seed, play_seeds
 from tests.simulation.every_step import Way
 from tests.simulation.everywhere import play_all, strike_everywhere
+from tests.simulation.figures import Figures
 from tests.simulation.loop import Trace
-from tests.simulation.world import Figures
 
 MOST_SHOWN = 5
 SHARE = 50
