@@ -11,7 +11,7 @@ from bulkdelete import protocol, splitting
 if TYPE_CHECKING:
     from bulkdelete.attempts import Post
     from bulkdelete.pathfinding import Turn
-    from bulkdelete.records import Batch
+    from bulkdelete.records import Batch, Outcome
     from bulkdelete.retry import Attempted
 
 _PROBE_AFTER: Final = 1 + splitting.WAYS
@@ -67,6 +67,8 @@ class Case:
         self.refused_soundly = 0
         self.probes_left: int | None = None
         self.doubt = batch.ambiguous
+        self.never_left: list[Outcome] = []
+        """What became of parts that certainly never left: while others may be on the wire, the batch is not pending."""
 
     @property
     def is_probed_now(self) -> bool:

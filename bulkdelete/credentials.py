@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -28,10 +29,20 @@ if TYPE_CHECKING:
 ReadKey: TypeAlias = Callable[[], str | Awaitable[str]]
 
 _COMMAND_SECONDS = 30.0
+_END_WITHIN_SECONDS = 2.0
+"""How long the end of a reading that nobody wants any more is awaited: it is a caller's function."""
 _PIPE_SECONDS = 30.0
 _LOOK_AT_STOP_MILLISECONDS = 50
 _MOST_KEY_BYTES = 16_384
 _NAMES_NOTHING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The key being read, and how many wait for it."""
+
+    task: asyncio.Task[str]
+    waiting: int = 0
 
 
 class Credentials:
@@ -44,7 +55,7 @@ class Credentials:
         if not callable(key):
             with _nothing_sent_yet():
                 self._key = _checked(key if isinstance(key, str) else masked(key.get_secret_value()))
-        self._reading: asyncio.Task[str] | None = None
+        self._reading: _Reading | None = None
         self._read_again_in_vain = ""
 
     def __repr__(self) -> str:
@@ -76,11 +87,20 @@ class Credentials:
         return self._key != refused
 
     async def _read_once(self) -> str:
-        """Read the key, once for all who want it at the same time; one who no longer wants it harms nobody else."""
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._fresh(), name="bulkdelete key")
-            self._reading.add_done_callback(_retrieve)  # also when nobody waits for it any more
-        return await asyncio.shield(self._reading)
+        """Read the key, once for all who want it at the same time; the last who no longer wants it ends the reading."""
+        reading = self._reading
+        if reading is None or reading.task.done():
+            reading = self._reading = _Reading(asyncio.create_task(self._fresh(), name="bulkdelete key"))
+            reading.task.add_done_callback(_retrieve)  # also when nobody waits for it any more
+        reading.waiting += 1
+        try:
+            return await asyncio.shield(reading.task)
+        finally:
+            reading.waiting -= 1
+            if not (reading.waiting or reading.task.done()):
+                self._reading = None  # whoever wants it now has it read anew
+                reading.task.cancel()
+                await asyncio.wait({reading.task}, timeout=_END_WITHIN_SECONDS)
 
     async def _fresh(self) -> str:
         assert self._read is not None  # noqa: S101 - both callers have looked

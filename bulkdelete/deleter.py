@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.attempts import Attempts
     from bulkdelete.cases import Part
+    from bulkdelete.pathfinding import Turn
     from bulkdelete.records import Batch, Verdict
     from bulkdelete.retry import Attempted, Retry, Settled
     from bulkdelete.state import State
@@ -53,7 +54,7 @@ class Deleter:
         """Yield the outcomes of *batch*: one, or one for each contiguous part as it is settled.
 
         The records of all outcomes together are the batch's open records, also when it raises: it has yielded before
-        what became of each.
+        what became of each. Parts that never left come last: a batch is pending once nothing of it is on the wire.
 
         Raises:
             FatalAnswer: the API refused the table, the key or the plan, or even single records as too large.
@@ -63,33 +64,51 @@ class Deleter:
 
         """
         async with self._pathfinder.turn() as turn:
-            case = Case(batch, turn)
-            if self._suspicion.probes_at_once and self._may_be_set_aside(case):
-                case.put_probes_first()
+            case = self._case_of(batch, turn)
             try:
                 while case.todo:
-                    part = case.todo[0]
-                    if case.splitting and not self._suspicion.may_send_part(case.part_requests):
-                        case.todo.popleft()
-                        yield _outcome(batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
-                    else:
+                    part, settled = case.todo[0], None
+                    if not case.splitting or self._suspicion.may_send_part(case.part_requests):
                         settled = await self._until_settled(case, part)
                         if settled is None or self._is_split(case, part, settled):
                             await self._take_apart(case, part, settled)
                             continue
                         _stop_if_fatal(settled.last.verdict)
-                        case.todo.popleft()
-                        yield self._outcome(case, part, settled)
-                    for outcome in self._give_up_if_suspect(case):
+                    for outcome in self._ended(case, settled):
                         yield outcome
+                for outcome in case.never_left:
+                    yield outcome
             except (StopAsked, PauseTooLong, OutageTooLong, CredentialsError, FatalAnswer) as reason:
-                for part in case.todo:
-                    yield _left(case.batch, part, str(reason))
+                left = (*(_left(case.batch, part, str(reason)) for part in case.todo), *case.never_left)
+                for outcome in sorted(left, key=lambda one: one.fate is Fate.PENDING):
+                    yield outcome
                 if not isinstance(reason, StopAsked):
                     raise
             finally:
                 if case.splitting:
                     self._split_turns.release()
+
+    def _case_of(self, batch: Batch, turn: Turn) -> Case:
+        case = Case(batch, turn)
+        if self._suspicion.probes_at_once and self._may_be_set_aside(case):
+            case.put_probes_first()
+        return case
+
+    def _ended(self, case: Case, settled: Settled | None) -> Iterator[Outcome]:
+        """Yield what became of the first part in the line, and of the rest where it is given up with it.
+
+        It is *settled*, or may not be sent. What never left is kept until nothing of the batch is on the wire.
+        """
+        part = case.todo.popleft()
+        if settled is None:
+            outcome = _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
+        else:
+            outcome = self._outcome(case, part, settled)
+        if outcome.fate is Fate.PENDING:
+            case.never_left.append(outcome)
+        else:
+            yield outcome
+        yield from self._give_up_if_suspect(case)
 
     async def _until_settled(self, case: Case, part: Part) -> Settled | None:
         """Send *part* until that is settled; ``None`` where its body is, or becomes, larger than one may be by now."""

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _VERDICTS_ON_THE_REST = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
+_NO_PERSON_NEEDED = frozenset({Ended.COMPLETE, Ended.LIMIT, Ended.QUOTA, Ended.OUTAGE, Ended.DURATION})
 
 
 class Job:
@@ -142,7 +143,7 @@ class Job:
             ended, reason = report.ended, report.reason
         except asyncio.CancelledError:
             ended, reason = self._sweeps.why_cancelled
-            report = self._account.report(await self._totals(ledger), ended, reason)
+            report = self._account.report((await self._totals(ledger))[0], ended, reason)
             raise
         except (SettingsError, SourceError) as error:
             ended, reason = ended_by(error), str(error)
@@ -272,19 +273,21 @@ class Job:
         problem, resume_at = engine.problem, engine.resume_at_unix_seconds
         if isinstance(problem, PauseTooLong | OutageTooLong):
             problem = None
-        totals = await self._totals(ledger)
+        totals, unwritten = await self._totals(ledger)
         ended, reason = engine.ended, engine.reason
         if ended in _VERDICTS_ON_THE_REST and sweep.read_to_end and not (totals.unresolved or totals.pending):
             ended, reason = Ended.COMPLETE, ""
+        if unwritten is not None and ended in _NO_PERSON_NEEDED:  # what the engine wrote is there
+            ended, reason, problem = Ended.STORAGE, str(unwritten), unwritten
         if resume_at is not None or (ended is Ended.COMPLETE and RESUME_AT in ledger.facts):
             await self._remember(ledger, RESUME_AT, repr(resume_at or 0.0))
         return self._account.report(totals, ended, reason, resume_at), problem
 
-    async def _totals(self, ledger: Ledger) -> Totals:
+    async def _totals(self, ledger: Ledger) -> tuple[Totals, LedgerError | None]:
         try:
-            return await ledger.count()
-        except LedgerError:
-            return self._account.estimated()
+            return await ledger.count(), None
+        except LedgerError as error:
+            return self._account.estimated(), error
 
     async def _remember(self, ledger: Ledger, key: str, value: str) -> None:
         with suppress(LedgerStorageError):  # the engine has seen it too, and says so

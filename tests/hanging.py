@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
@@ -58,8 +59,12 @@ def bounded(what: str, seconds: float = LONGEST_SECONDS) -> Iterator[None]:
 def in_processes(call: Callable[[A], T], arguments: Iterable[A], processes: int) -> Iterator[T]:
     """Yield what *call* returns for each of *arguments*, as it comes, from so many processes.
 
-    Where one of those dies, or hangs so that it has to end, ``RuntimeError`` says what it was about.
+    Where one of those dies, or hangs so that it has to end, ``RuntimeError`` says what it was about. What no process
+    can be given raises what ``pickle`` says of it, before there is any: a pool that meets it does not end.
     """
+    arguments = [*arguments]
+    for argument in arguments:
+        ForkingPickler.dumps((call, argument))
     with (
         tempfile.TemporaryDirectory(prefix="hanging-") as folder,
         ProcessPoolExecutor(processes, get_context("spawn"), _begin, (folder,)) as pool,

@@ -8,13 +8,11 @@ import pwd
 import sqlite3
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bulkdelete.errors import LedgerError
 from bulkdelete.ledger import texts
-
-if TYPE_CHECKING:
-    from bulkdelete.records import Ended
+from bulkdelete.records import Ended
 
 _BEGIN: Final = "INSERT INTO run (started_ms, pid, host, user, version, python, sqlite) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _END: Final = "UPDATE run SET ended_ms = ?, ended = ?, reason = ?, requests = ?, retries = ? WHERE id = ?"
@@ -22,7 +20,9 @@ _ALL: Final = (
     "SELECT id, started_ms, ended_ms, ended, reason, pid, host, user, version, requests, retries FROM run "
     "ORDER BY id DESC"
 )
-_LAST_HAS_NO_END: Final = "SELECT ended IS NULL FROM run ORDER BY id DESC LIMIT 1"
+_LAST: Final = "SELECT ended FROM run ORDER BY id DESC LIMIT 1"
+_BROKEN_OFF: Final = frozenset({None, Ended.CANCELLED.value, Ended.FAULT.value})
+"""How a run ended that may have left a request in flight."""
 _MAY_HAVE_BEEN_SENT: Final = (
     "UPDATE batch SET ambiguous = 1 WHERE state IN (0, 3, 4) AND (state = 0 OR (state = 3 AND ?))"
 )
@@ -58,16 +58,17 @@ class RunEnd:
 
 def last_has_no_end(connection: sqlite3.Connection) -> bool:
     """Return whether the last run was killed, or could not write its end."""
-    last = connection.execute(_LAST_HAS_NO_END).fetchone()
-    return last is not None and bool(last[0])
+    last = connection.execute(_LAST).fetchone()
+    return last is not None and last[0] is None
 
 
 def begin(connection: sqlite3.Connection, version: str) -> int:
     """Write that a run begins, and that what the last one left without a result may have been sent; return its id.
 
-    A killed run's unresolved ranges count too: it may have been sending a further part of one.
+    The unresolved ranges of a run that was killed or cancelled count too: it may have been sending a further part.
     """
-    connection.execute(_MAY_HAVE_BEEN_SENT, (last_has_no_end(connection),))
+    last = connection.execute(_LAST).fetchone()
+    connection.execute(_MAY_HAVE_BEEN_SENT, (last is not None and last[0] in _BROKEN_OFF,))
     machine = (os.getpid(), texts.clean(platform.node()), texts.clean(user_name()))
     versions = (version, platform.python_version(), sqlite_version())
     run = connection.execute(_BEGIN, (now_ms(), *machine, *versions)).lastrowid

@@ -17,20 +17,23 @@ if TYPE_CHECKING:
 
     from tests.simulation.scenario import Scenario
 
-REPLAY: Final = "python -m tests.cancelling --seeds 1 --first"
-ALONE: Final = [Way("cancel", REPLAY, durable=durable) for durable in (True, False)]
-READ: Final = [Way("cancel", REPLAY, durable=durable, play=Reader) for durable in (True, False)]
+REPLAY_ALONE: Final = "python -m tests.cancelling --alone --seeds 1 --first"
+REPLAY_READ: Final = "python -m tests.cancelling --read --seeds 1 --first"
+ALONE: Final = [Way("cancel", REPLAY_ALONE, durable=durable) for durable in (True, False)]
+READ: Final = [Way("cancel", REPLAY_READ, durable=durable, play=Reader) for durable in (True, False)]
 
 
-def cancel_everywhere(seed: int, most_steps: int | None = None, *, alone: bool = True, read: bool = True) -> Figures:
-    """Cancel the job of *seed* at each of its steps, but at none after *most_steps*.
+def cancel_everywhere(
+    seed: int, most_steps: int | None = None, at_step: int | None = None, *, alone: bool = True, read: bool = True
+) -> Figures:
+    """Cancel the job of *seed* at each of its steps, but at none after *most_steps*; with *at_step* there alone.
 
-    It runs *alone*, and it is *read*; then its reader also leaves at each outcome.
+    It runs *alone*, and it is *read*; then, unless *at_step* is given, its reader also leaves at each outcome.
     """
-    figures = strike_everywhere(seed, [*(ALONE if alone else ()), *(READ if read else ())], most_steps)
-    for way in READ if read else ():
+    figures = strike_everywhere(seed, [*(ALONE if alone else ()), *(READ if read else ())], most_steps, at_step)
+    for way in READ if read and at_step is None else ():
         if not figures.said:
-            with told(figures, REPLAY), fresh_folder() as folder:
+            with told(figures, f"{REPLAY_READ} {seed}"), fresh_folder() as folder:
                 figures.left += leave_everywhere(job_of(seed), folder, way)
     return figures
 
@@ -50,7 +53,7 @@ def _read(job: Scenario, folder: Path, way: Way, reader: Reader) -> Reader:
     world, what = world_of(job, folder, way), f"{reader} of seed {job.seed}"
     world.play = reader
     try:
-        with bounded(f"{what}; {REPLAY} {job.seed}"), simulated_time(world.clock):
+        with bounded(f"{what}; {REPLAY_READ} {job.seed}"), simulated_time(world.clock):
             report = world.run(patient=True)
             reader.check_told(report, oracle.read(world.ledger, job.rows) if way.durable else None)
             world.was_cut |= reader.leaves_after is not None

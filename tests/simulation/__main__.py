@@ -12,8 +12,8 @@ from tests.hanging import in_processes
 from tests.simulation.campaign import Failure, play_seed, play_seeds
 from tests.simulation.every_step import Way
 from tests.simulation.everywhere import play_all, strike_everywhere
+from tests.simulation.figures import Figures
 from tests.simulation.loop import Trace
-from tests.simulation.world import Figures
 
 MOST_SHOWN = 5
 SHARE = 50
@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--digests", type=int, nargs="+", help="only print the digests of what happens with these")
     parser.add_argument("--every-cut", action="store_true", help="cut the first run of each seed at every step instead")
     parser.add_argument("--most-steps", type=int, help="with --every-cut: cut at no later step of a job")
+    parser.add_argument("--at-step", type=int, help="with --every-cut: cut at this step alone")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     options = parser.parse_args()
     if options.seed is not None:
@@ -37,7 +38,7 @@ def main() -> int:
             print(play_seed(seed).trace.digest)
         return 0
     if options.every_cut:
-        play = partial(strike_everywhere, ways=[CUT], most_steps=options.most_steps)
+        play = partial(strike_everywhere, ways=[CUT], most_steps=options.most_steps, at_step=options.at_step)
         seeds = range(options.first, options.first + options.seeds)
         return not play_all(play, seeds, options.jobs, "cut", partial(print, flush=True))
     began = time.monotonic()

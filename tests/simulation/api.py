@@ -11,6 +11,7 @@ import orjson
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
 from bulkdelete.transport import Reply
 from tests.api_model import INTERNAL, INVALID, OK
+from tests.simulation.pauses import Pauses
 from tests.simulation.server_quota import BEYOND, ServerQuota
 from tests.simulation.timing import Served
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 Ids = tuple[str, ...]
 TABLE = "673af861ed69656ac0895b07"
-KEY = "sk-canary-0123456789"
+KEY, NEW_KEY = "sk-canary-0123456789", "sk-warbler-9876543210"
 MOST_RECORDS = 1000
 TIMEOUT_SECONDS = 60.0
 LONG_PAUSE_SECONDS = 3600
@@ -105,6 +106,10 @@ class Api:
     quota: ServerQuota | None = None
     is_dead: bool = False
     """Whether the client is dead: nothing that it does any more reaches the API."""
+    refused_key: str = ""
+    """The key that it takes no more."""
+    refused_keys: int = 0
+    """How often this run came with it."""
     forbidden: frozenset[str] = frozenset()
     broken_rules: list[str] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
@@ -113,7 +118,11 @@ class Api:
     acknowledged: set[Ids] = field(default_factory=set)
     refused_singly: set[str] = field(default_factory=set)
     in_flight: list[Ids] = field(default_factory=list)
-    paused_until: float = 0.0
+    pauses: Pauses = field(default_factory=Pauses)
+    unsure: set[str] = field(default_factory=set)
+    """What was in a request that got no final answer, and may have been applied."""
+    struck: set[str] = field(default_factory=set)
+    """What was in a request that did not get the answer that was due."""
     served: Served = field(default_factory=lambda: Served(0.0, 0))
     sent_now: set[str] = field(default_factory=set)
     """What this run sent."""
@@ -121,9 +130,11 @@ class Api:
     def begin_run(self, forbidden: frozenset[str]) -> None:
         """A client begins, that must send none of *forbidden*."""
         self.is_dead, self.forbidden = False, forbidden
+        self.refused_key, self.refused_keys = "", 0
         self.sent_now = set()
         known = self.served.taken_apart
-        self.served = Served(self.clock(), self.most_sent, paused_until=self.paused_until, taken_apart=known)
+        self.served = Served(self.clock(), self.most_sent, paused_until=self.pauses.until, taken_apart=known)
+        self.pauses.forget()
         if self.quota is not None:
             self.quota.heard_at = None
 
@@ -134,27 +145,36 @@ class Api:
         if self.is_dead:
             await asyncio.Event().wait()
         leaves()
-        self._receive(ids)
+        self._receive(ids, began)
         name = self.dice.choice(self.faults) if self.faults and self.dice.random() < self.fault_rate else ""
         self.trace.add(f"{len(self.arrivals)}: {len(ids)} from {ids[0]} {name or 'well'}")
-        fault = FAULTS.get(name)
+        fault = FAULTS.get("no key" if api_key == self.refused_key else name)
+        self.refused_keys += api_key == self.refused_key
         arrives = fault is None or fault.arrives
         said: Reply | None = None
+        may_apply = arrives
         if arrives:
             self.seen.update(ids)
             self.sent_now.update(ids)
             self.in_flight.append(ids)
         try:
             said = await self._answer(ids, fault, began)
+            may_apply = fault is not None and fault.applies and said.body is not BEYOND.body
             return said
         finally:
+            if may_apply:  # also where whoever asked is gone, or waits no longer
+                self.unsure.update(ids)
+            if fault is not None:
+                self.struck.update(ids)
             self.served.struck += fault is not None
             self.served.answered(ids, self.clock() - began, well=said is not None and said.body is OK.body)
             if arrives:
                 self.in_flight.remove(ids)
 
-    def _receive(self, ids: Ids) -> None:
+    def _receive(self, ids: Ids, began: float) -> None:
         self.arrivals.append(self.clock())
+        if pause := self.pauses.broken_by(began, self.clock()):
+            self.broken_rules.append(f"a request that began {pause}")
         if not 0 < len(ids) <= min(self.most_sent, MOST_RECORDS):
             self.broken_rules.append(f"a request of {len(ids)} records, where a batch holds {self.most_sent}")
         if not self.forbidden.isdisjoint(ids):
@@ -193,7 +213,7 @@ class Api:
 
     def _note_pause(self, said: Reply) -> None:
         if seconds := said.headers.get("Retry-After"):
-            self.paused_until = max(self.paused_until, self.clock() + float(seconds))
+            self.pauses.ask(self.clock(), float(seconds))
 
     def _instead(self, ids: Ids, fault: Fault) -> Reply | Exception:
         said = fault.answer()

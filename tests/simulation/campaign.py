@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.hanging import Hangs, bounded
+from tests.simulation.figures import Figures
 from tests.simulation.history import play
 from tests.simulation.loop import Trace
 from tests.simulation.scenario import scenario
-from tests.simulation.world import Figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -16,7 +16,7 @@ from tests.simulation.scenario import Blow, Scenario, scenario
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.simulation.world import Play
@@ -59,22 +59,19 @@ def steps_of(job: Scenario, folder: Path, way: Way) -> int:
     return steps
 
 
-def strike_at(job: Scenario, folder: Path, steps: Iterable[int], way: Way) -> int:
-    """Cut or cancel *job* at each of *steps*, and run it again to its end; return how many times it was struck."""
-    struck = 0
-    for step in steps:
-        world = world_of(job, folder / f"{step}", way)
-        again = job.dice(f"again {step}").choice(AGAIN) if way.act == "cancel" else 0
-        what = f"{way.act} at step {step} of seed {job.seed}"
-        try:
-            with bounded(f"{what}; {way.replay} {job.seed}"), simulated_time(world.clock):
-                world.run(Blow(way.act, 0.0, again=again), step, patient=True)
-                check_end(world)
-        except (Exception, Hangs) as error:
-            error.add_note(f"{what}, and {again} steps later" if again else what)
-            raise
-        struck += world.figures.acts[way.act]
-    return struck
+def strike_at(job: Scenario, folder: Path, step: int, way: Way) -> int:
+    """Cut or cancel *job* at *step*, and run it again to its end; return how many times it was struck."""
+    world = world_of(job, folder / f"{step}", way)
+    again = job.dice(f"again {step}").choice(AGAIN) if way.act == "cancel" else 0
+    what = f"{way.act} at step {step} of seed {job.seed}"
+    try:
+        with bounded(f"{what}; {way.replay} {job.seed} --at-step {step}"), simulated_time(world.clock):
+            world.run(Blow(way.act, 0.0, again=again), step, patient=True)
+            check_end(world)
+    except (Exception, Hangs) as error:
+        error.add_note(f"{what}, and {again} steps later" if again else what)
+        raise
+    return world.figures.acts[way.act]
 
 
 def check_end(world: World) -> None:

@@ -14,6 +14,7 @@ from tests.simulation.every_step import job_of, steps_of, strike_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from tests.simulation.every_step import Way
 
@@ -40,22 +41,42 @@ class Figures:
     def told(self, struck: str) -> str:
         left_out = f", {self.left_out} left out" if self.left_out else ""
         left = f", and {self.left} times left by its reader" if self.left else ""
-        return f"{self.struck} times {struck} and run again, at each of their {self.steps} steps{left_out}{left}"
+        steps = f", at each of their {self.steps} steps" if self.steps else ""
+        return f"{self.struck} times {struck} and run again{steps}{left_out}{left}"
 
 
-def strike_everywhere(seed: int, ways: Sequence[Way], most_steps: int | None = None) -> Figures:
-    """Strike the job of *seed* at each of its steps, but at none after *most_steps*, in each of *ways*."""
+def strike_everywhere(
+    seed: int, ways: Sequence[Way], most_steps: int | None = None, at_step: int | None = None
+) -> Figures:
+    """Strike the job of *seed* at each of its steps, but at none after *most_steps*, in each of *ways*.
+
+    With *at_step* it is struck there alone.
+    """
     figures = Figures(seed)
     for way in ways:
-        with told(figures, way.replay), fresh_folder() as folder:
-            steps = steps_of(job_of(seed), folder, way)
-            most = steps if most_steps is None else min(steps, most_steps)
-            figures.steps += steps
-            figures.left_out += steps - most
-            figures.struck += strike_at(job_of(seed), folder, range(1, most + 1), way)
+        with fresh_folder() as folder:
+            steps = range(at_step, at_step + 1) if at_step is not None else _steps(figures, folder, way, most_steps)
+            for step in steps:
+                with told(figures, f"{way.replay} {seed} --at-step {step}"):
+                    figures.struck += strike_at(job_of(seed), folder, step, way)
+                if figures.said:
+                    return figures
         if figures.said:
             break
+    if at_step is not None and not figures.struck:
+        figures.said = f"the job of seed {seed} has no step {at_step}"
     return figures
+
+
+def _steps(figures: Figures, folder: Path, way: Way, most_steps: int | None) -> range:
+    """Return the steps at which the job is struck; none where it breaks a promise with nothing befalling it."""
+    with told(figures, f"{way.replay} {figures.seed}"):
+        steps = steps_of(job_of(figures.seed), folder, way)
+        most = steps if most_steps is None else min(steps, most_steps)
+        figures.steps += steps
+        figures.left_out += steps - most
+        return range(1, most + 1)
+    return range(0)
 
 
 @contextmanager
@@ -64,7 +85,7 @@ def told(figures: Figures, replay: str) -> Iterator[None]:
     try:
         yield
     except (Exception, Hangs) as error:  # noqa: BLE001 - whatever it is, the seed replays it
-        figures.said = f"{traceback.format_exc()}\nreplay it: {replay} {figures.seed}"
+        figures.said = f"{traceback.format_exc()}\nreplay it: {replay}"
         figures.hangs = isinstance(error, Hangs)
 
 

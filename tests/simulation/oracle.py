@@ -7,10 +7,10 @@ from bisect import bisect_right
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from bulkdelete.ledger.schema import ACKNOWLEDGED, PENDING, SETTLED
-from bulkdelete.records import FATES
+from bulkdelete.ledger.schema import ACKNOWLEDGED, OPEN, PENDING, SETTLED, UNRESOLVED
+from bulkdelete.records import FATES, Ended
 from bulkdelete.retry import ATTEMPTS_AT_UNKNOWN
 from tests.simulation.api import UNKNOWN
 from tests.simulation.scenario import INVALID
@@ -27,9 +27,24 @@ if TYPE_CHECKING:
     from tests.simulation.scenario import Scenario
 
 DOUBT = "may already be deleted"
+SENT_BEFORE = "a request that held it was sent before"
+BROKEN_OFF = ((None,), (Ended.CANCELLED.value,))
+"""How a run ends that may leave a request in flight."""
 FEWEST_WRONG, ENOUGH_WRONG = 5, 10
 """So many records are refused one by one before a file is wrong: where nothing was acknowledged, and where some was."""
 ROUNDING_SECONDS = 1e-5
+
+
+class Batch(NamedTuple):
+    """What a ledger says of a range: whether a request may have been applied that got no final answer.
+
+    The next run *will say* so of what the last one may have left in flight.
+    """
+
+    first_row: int
+    end_row: int
+    says: bool
+    will_say: bool
 
 
 @dataclass(frozen=True)
@@ -42,8 +57,12 @@ class Image:
     fates: list[str]
     reasons: dict[int, str]
     acknowledged: list[tuple[str, ...]]
-    starts: frozenset[int] = frozenset()
-    """The first row of each batch."""
+    batches: tuple[Batch, ...] = ()
+
+    @property
+    def starts(self) -> frozenset[int]:
+        """The first row of each batch."""
+        return frozenset(batch.first_row for batch in self.batches)
 
 
 def read(ledger: Path, rows: Sequence[str]) -> Image:
@@ -51,11 +70,13 @@ def read(ledger: Path, rows: Sequence[str]) -> Image:
     if not ledger.exists():
         return Image([], {}, [])
     with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as connection:
-        batches = connection.execute("SELECT first_row, end_row, state FROM batch ORDER BY first_row").fetchall()
+        columns = "first_row, end_row, state, ambiguous"
+        batches = connection.execute(f"SELECT {columns} FROM batch ORDER BY first_row").fetchall()
+        ended = connection.execute("SELECT ended FROM run ORDER BY id DESC LIMIT 1").fetchone()
         parts = connection.execute("SELECT first_row, end_row, fate FROM part ORDER BY first_row").fetchall()
         set_aside = connection.execute("SELECT row, fate, reason, record FROM row").fetchall()
     fates: list[str] = []
-    for first_row, end_row, state in batches:
+    for first_row, end_row, state, _ in batches:
         assert first_row == len(fates) < end_row, f"the ranges have a gap, or overlap, at row {first_row}"
         name = {ACKNOWLEDGED: "acknowledged", PENDING: "pending", SETTLED: "?"}.get(state, "unresolved")
         fates += [name] * (end_row - first_row)
@@ -68,11 +89,14 @@ def read(ledger: Path, rows: Sequence[str]) -> Image:
         assert rows[row] == record, f"row {row} is {rows[row]}, and the ledger says {record}"
         fates[row] = fate
     assert "?" not in fates, f"row {fates.index('?')} of a settled batch has no fate"
-    spans = [(first, end) for first, end, state in batches if state == ACKNOWLEDGED]
+    spans = [(first, end) for first, end, state, _ in batches if state == ACKNOWLEDGED]
     spans += [(first, end) for first, end, fate in parts if fate == "acknowledged"]
     sent = [tuple(rows[row] for row in range(*span) if row not in aside) for span in spans]
-    starts = frozenset(first for first, *_ in batches)
-    return Image(fates, {row: reason for row, _, reason, _ in set_aside}, sent, starts)
+    said = [
+        Batch(first, end, bool(says), state == OPEN or (state == UNRESOLVED and ended in BROKEN_OFF))
+        for first, end, state, says in batches
+    ]
+    return Image(fates, {row: reason for row, _, reason, _ in set_aside}, sent, tuple(said))
 
 
 def check_image(image: Image, scenario: Scenario, api: Api) -> None:
@@ -91,6 +115,28 @@ def check_image(image: Image, scenario: Scenario, api: Api) -> None:
             assert is_sound, f"row {row} is rejected without a doubt, and is deleted"
 
 
+def check_doubts(image: Image, scenario: Scenario, api: Api, *, was_cut: bool) -> None:
+    """What may have been applied by a request without a final answer is known as such, also once it has ended.
+
+    Where no run *was cut*, nothing else is.
+    """
+    rows, often = scenario.rows, Counter(scenario.rows)
+    for batch in image.batches:
+        of_batch = rows[batch.first_row : batch.end_row]
+        what = f"rows {batch.first_row} to {batch.end_row - 1}"
+        if not (batch.says or batch.will_say):
+            unsure = [record for record in of_batch if record in api.unsure and often[record] == 1]
+            assert not unsure, f"{what}: a request without a final answer held {unsure}, and the ledger says nothing"
+        elif batch.says and not was_cut:
+            assert not api.struck.isdisjoint(of_batch), f"{what} are in doubt, and each request had its answer"
+    for row, reason in image.reasons.items():
+        if often[rows[row]] == 1:
+            is_doubted = DOUBT in reason or image.fates[row] != "rejected" or rows[row] not in api.unsure
+            assert is_doubted, f"row {row} is rejected without a doubt, and an earlier request got no final answer"
+            is_told = SENT_BEFORE in reason or image.fates[row] != "held" or rows[row] not in api.seen
+            assert is_told, f"row {row} is held, and nothing says that it was sent before"
+
+
 def check_report(report: Report, image: Image) -> None:
     """The report balances, and is what the ledger says."""
     assert report.balanced, f"the fates do not add up: {report}"
@@ -103,10 +149,15 @@ def check_report(report: Report, image: Image) -> None:
 def check_requests(api: Api, quotas: dict[str, int]) -> None:
     """No rule of what may be sent was broken, and no quota was overrun in any window, wherever it begins."""
     assert not api.broken_rules, api.broken_rules
+    check_quotas(api.arrivals, quotas)
+
+
+def check_quotas(arrivals: Sequence[float], quotas: dict[str, int]) -> None:
+    """No quota was overrun in any window, wherever it begins."""
     for unit, limit in quotas.items():
-        for at, arrived in enumerate(api.arrivals):
+        for at, arrived in enumerate(arrivals):
             since = arrived - WINDOW_SECONDS[unit] + ROUNDING_SECONDS
-            requests = at + 1 - bisect_right(api.arrivals, since)
+            requests = at + 1 - bisect_right(arrivals, since)
             assert requests <= limit, f"{requests} requests within a {unit}, at most {limit} are allowed"
 
 

@@ -14,7 +14,13 @@ from tests.simulation.timing import WINDOW_SECONDS
 INVALID = ("5.4e+17", "a b")
 PATIENT: dict[str, dict[str, object]] = {"flow": {"wait": True}, "retry": {"max_attempts": 8}}
 FIRST_ID = 541_278_230_707_963_208
-Act = Literal["cut", "cancel", "stop", "none"]
+TROUBLED_SHARE, SHARED_SHARE = 0.12, 0.08
+Act = Literal["cut", "cancel", "stop", "fail", "none"]
+TROUBLES = (
+    *("full disk", "broken disk", "disk that forgets to say so"),
+    *("broken source", "broken source", "changed source"),
+    *("no key", "key that is gone", "refused key", "another key"),
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,17 @@ class Blow:
     share: float
     holds_more: tuple[str, ...] = ()
     again: int = 0
+    neighbour: bool = False
+    """Whether it befalls another call of the same deleter, and not the job; a cut befalls both."""
+
+
+@dataclass(frozen=True)
+class Failing:
+    """What fails around a run beside the API, from the step that lies at *share* on; *once*: then no more."""
+
+    what: str
+    share: float
+    once: bool
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,11 @@ class Scenario:
     """The setting ``stop.max_duration_seconds``."""
     stops_when_wrong: bool = False
     told: ToldQuota | None = None
+    failing: Failing | None = None
+    beside: Blow | None = None
+    """What befalls the job, or its neighbour, where it has one."""
+    is_narrow: bool = False
+    """Whether the two share a single permit, and what is cancelled gets no grace."""
     is_calm_at_end: bool = False
     """Whether no fault at all strikes the last run."""
 
@@ -86,6 +108,12 @@ class Scenario:
     def trusting_settings(self) -> Settings:
         """Those of a patient run that takes no file for wrong."""
         return self._settings(**PATIENT, splitting={"stop_when_wholly_wrong": False})
+
+    @cached_property
+    def shared_settings(self) -> Settings:
+        """Those of a patient run beside another call."""
+        narrow = {"concurrency": 1, "cancel_grace_seconds": 0} if self.is_narrow else {}
+        return self._settings(retry=PATIENT["retry"], flow={**PATIENT["flow"], **narrow})
 
     @property
     def is_bounded(self) -> bool:
@@ -117,7 +145,8 @@ class Scenario:
 
 def scenario(seed: int) -> Scenario:
     """Return what *seed* stands for; what came later has dice of its own, so that old seeds stay what they were."""
-    return _with_more(_scenario(seed), Random(f"{seed} more"))
+    plain = _with_more(_scenario(seed), Random(f"{seed} more"))
+    return _with_neighbour(_with_trouble(plain, Random(f"{seed} trouble")), Random(f"{seed} beside"))
 
 
 def _scenario(seed: int) -> Scenario:
@@ -169,6 +198,21 @@ def _with_more(plain: Scenario, dice: Random) -> Scenario:
         wrong = frozenset(plain.rows).difference(INVALID, plain.held) if dice.random() < 0.4 else plain.poisoned
         more = replace(more, poisoned=wrong, stops_when_wrong=True)
     return more
+
+
+def _with_trouble(plain: Scenario, dice: Random) -> Scenario:
+    if dice.random() >= TROUBLED_SHARE:
+        return plain
+    return replace(plain, failing=Failing(dice.choice(TROUBLES), 1.2 * dice.random(), dice.random() < 0.5))
+
+
+def _with_neighbour(plain: Scenario, dice: Random) -> Scenario:
+    if dice.random() >= SHARED_SHARE:
+        return plain
+    act: Act = dice.choice(("cut", "cancel", "cancel", "cancel", "stop", "none"))
+    again = dice.choice((0, 0, 1, 5)) if act == "cancel" else 0
+    blow = Blow(act, 1.5 * dice.random(), again=again, neighbour=dice.random() < 0.5)
+    return replace(plain, beside=blow, is_narrow=dice.random() < 0.6)
 
 
 def _sections(dice: Random, size: int) -> dict[str, dict[str, object]]:

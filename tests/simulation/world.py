@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from bulkdelete.attempts import Attempts
+from bulkdelete.calls import Calls
 from bulkdelete.credentials import Credentials
 from bulkdelete.errors import FatalAnswer
 from bulkdelete.events import OutcomeReached
+from bulkdelete.hub import Hub
 from bulkdelete.job import Job
 from bulkdelete.ledger.lock import holder
 from bulkdelete.limiter import Limiter
@@ -28,7 +30,8 @@ from bulkdelete.settings import CanarySettings
 from bulkdelete.sources import from_iterable, open_source
 from tests.secrets import as_told, assert_nowhere, everything_logged
 from tests.simulation import oracle
-from tests.simulation.api import KEY, TABLE, Api
+from tests.simulation.api import KEY, NEW_KEY, TABLE, Api
+from tests.simulation.figures import Figures
 from tests.simulation.loop import Clock, SimulatedLoop, Trace
 from tests.simulation.scenario import INVALID, Blow, Scenario
 from tests.simulation.server_quota import ServerQuota
@@ -39,43 +42,14 @@ if TYPE_CHECKING:
 
     from bulkdelete.reports import Report
     from bulkdelete.settings import Settings
+    from tests.simulation.neighbour import Neighbour
+    from tests.simulation.trouble import Trouble
 
 GAPS_SECONDS = (0.0, 0.5, 7.0, 100.0, 4000.0)
 BY_RICH_OF = 25
 """Of so many exceptions one is told by rich too, which takes long."""
 NO_BLOW = Blow("none", 0.0)
 Play = Callable[[Job], Coroutine[Any, Any, "Report | None"]]
-
-
-@dataclass
-class Figures:
-    """What happened in some histories, counted."""
-
-    histories: int = 0
-    runs: int = 0
-    steps: int = 0
-    requests: int = 0
-    rows: int = 0
-    beyond_quota: int = 0
-    acts: dict[str, int] = field(default_factory=lambda: {"cut": 0, "cancel": 0, "stop": 0})
-    endings: Counter[str] = field(default_factory=Counter)
-
-    def add(self, other: Figures) -> None:
-        self.histories += other.histories
-        self.runs += other.runs
-        self.steps += other.steps
-        self.requests += other.requests
-        self.rows += other.rows
-        self.beyond_quota += other.beyond_quota
-        self.endings.update(other.endings)
-        for act, times in other.acts.items():
-            self.acts[act] += times
-
-    def told(self) -> str:
-        acts = ", ".join(f"{times} times {act}" for act, times in self.acts.items())
-        endings = ", ".join(f"{times} times {ended}" for ended, times in sorted(self.endings.items()))
-        requests = f"{self.requests} requests, {self.beyond_quota} of them beyond the API's quota"
-        return f"{self.runs} runs, {self.steps} steps, {self.rows} rows, {requests}; {acts}; they ended {endings}"
 
 
 class World:
@@ -115,6 +89,10 @@ class World:
         self.approves: bool | None = None
         """Whether a canary is approved; ``None``: the dice say it."""
         self.was_cut = False
+        self.trouble: Trouble | None = None
+        """What fails around its next run."""
+        self.neighbour: Neighbour | None = None
+        """Another call of the same deleter, that begins with its next run."""
         self.play: Play = Job.run
         """What a run of the job is."""
 
@@ -127,12 +105,13 @@ class World:
         api.begin_run(self.held.union(INVALID))
         api.served.is_alone = not self.is_approved
         settings = settings or (scenario.patient_settings if patient else scenario.settings)
-        limiter = Limiter(settings.flow, self.clock, self._dice.random)
+        hub = Hub()
+        limiter = Limiter(settings.flow, self.clock, self._dice.random, hub)
         self.trace.add(f"{self.name} run, {blow.act} at {step}")
         self._raised = None
-        job, outcomes = self._job(settings, limiter), list[Outcome]()
+        job, outcomes = self._job(settings, limiter, Calls(hub)), list[Outcome]()
         job.subscribe(lambda event: outcomes.append(event.outcome) if isinstance(event, OutcomeReached) else None)
-        with everything_logged() as logged:
+        with everything_logged() as logged, nullcontext() if self.trouble is None else self.trouble.around():
             report = self._drive(job, limiter, blow, step)
         self.most_seconds = most_seconds(
             scenario, api.served, self._executor_seconds, api.arrivals, was_cut=self.was_cut
@@ -151,16 +130,22 @@ class World:
             assert report.balanced
         return report
 
-    def _job(self, settings: Settings, limiter: Limiter) -> Job:
-        rows = self.scenario.rows
-        source = from_iterable(list(rows)) if self.scenario.is_spooled else open_source(self.source)
+    def _job(self, settings: Settings, limiter: Limiter, calls: Calls) -> Job:
+        rows, spooled = self.scenario.rows, self.scenario.is_spooled
+        if self.trouble is None:
+            source, key = from_iterable(list(rows)) if spooled else open_source(self.source), KEY
+        else:
+            source, key = self.trouble.source(rows, spooled=spooled), self.trouble.key
         holds = (from_iterable(sorted(self.held)),) if self.held else ()
         order = Order(TABLE, source, self.ledger, holds, check=self._judge)
         if not self._durable:  # nor is there a canary then
             order = replace(order, ledger=None, check=None)
             settings = settings.model_copy(update={"canary": CanarySettings()})
-        attempts = Attempts(self.api, limiter, Credentials(KEY), wall_clock=self.clock)
-        return Job(order, settings, attempts, limiter)
+        transport = self.api if self.neighbour is None else self.neighbour.transport(TABLE)
+        attempts = Attempts(transport, limiter, Credentials(key), wall_clock=self.clock)
+        if self.neighbour is not None:
+            self.neighbour.prepare(settings, attempts, limiter, calls)
+        return Job(order, settings, attempts, limiter, calls)
 
     async def _judge(self, report: Report) -> bool:
         """Look at a canary."""
@@ -184,13 +169,17 @@ class World:
             texts += repr(report), repr(report.failures), orjson.dumps(report.as_dict())
         if self._raised is not None:
             texts += as_told(self._raised, by_rich=by_rich)
-        assert_nowhere(KEY, [path for path in (self.folder, self.image) if path.exists()], texts)
+        for key in (KEY,) if self.trouble is None else (KEY, NEW_KEY):
+            assert_nowhere(key, [path for path in (self.folder, self.image) if path.exists()], texts)
 
     def _check_ledger(self, report: Report | None) -> None:
         image = oracle.read(self.ledger, self.scenario.rows)
         self.trace.add(str(image.fates))
         oracle.check_image(image, self.scenario, self.api)
-        if report is not None:
+        oracle.check_doubts(image, self.scenario, self.api, was_cut=self.was_cut)
+        if self.trouble is not None:
+            self.trouble.check(report, self._raised, image)
+        elif report is not None:
             oracle.check_report(report, image)
 
     def _drive(self, job: Job, limiter: Limiter, blow: Blow, step: int) -> Report | None:
@@ -203,14 +192,18 @@ class World:
                 acted = True
                 self._act(blow, job, main)
             elif acted and number == step + blow.again:
-                main.cancel()
+                (main if not blow.neighbour else self.neighbour.call).cancel()
+            if acted and self.trouble is not None:
+                self.trouble.strike()
 
         loop = self.clock.loop = SimulatedLoop(self._dice, self.trace, on_step)
         main = loop.create_task(self.play(job))
+        tasks = {main} if self.neighbour is None else {main, self.neighbour.begin(loop)}
         report = None
         try:
-            loop.run_until_complete(asyncio.wait({main}))
-            report = self._ending(main, cancelled=acted and blow.act in {"cut", "cancel"})
+            loop.run_until_complete(asyncio.wait(tasks))
+            is_struck = acted and (blow.act == "cut" or not blow.neighbour)
+            report = self._ending(main, cancelled=is_struck and blow.act in {"cut", "cancel"})
             left = [task.get_name() for task in asyncio.all_tasks(loop)]
             assert not left, f"tasks are left behind: {left}"
             assert not (swallowed := loop.swallowed()), f"their cancellation is swallowed: {swallowed}"
@@ -228,7 +221,11 @@ class World:
         return report
 
     def _act(self, blow: Blow, job: Job, main: asyncio.Task[Report | None]) -> None:
-        self.was_cut |= blow.act in {"cut", "cancel"}
+        if self.neighbour is not None and (blow.neighbour or blow.act == "cut"):
+            self.neighbour.befall(blow)
+        if blow.neighbour and blow.act != "cut":
+            return
+        self.was_cut |= blow.act in {"cut", "cancel", "fail"}
         if blow.act == "cut":
             shutil.copytree(self.folder, self.image)
             self.api.lose_client()
@@ -251,7 +248,7 @@ class World:
         if problem is None:
             return main.result()
         self._raised = problem
-        if isinstance(problem, FatalAnswer):
+        if isinstance(problem, FatalAnswer if self.trouble is None else self.trouble.raises):
             return problem.report
         raise problem
 

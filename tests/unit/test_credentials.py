@@ -247,6 +247,47 @@ async def test_one_who_no_longer_wants_the_key_harms_nobody_else_who_waits_for_i
     assert await asyncio.gather(*waiting[1:]) == ["one", "one"]
 
 
+async def test_a_key_that_nobody_waits_for_any_more_is_not_read_to_its_end():
+    ended = asyncio.Event()
+
+    async def read() -> str:
+        try:
+            return await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.set()
+
+    credentials = Credentials(read)
+    waiting = [asyncio.create_task(credentials.key()) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    waiting[0].cancel()
+    await asyncio.wait({waiting[0]})
+    assert not ended.is_set()
+    waiting[1].cancel()
+    await asyncio.wait({waiting[1]})
+    assert ended.is_set()
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "bulkdelete key"] == []
+
+
+async def test_a_key_is_read_anew_for_whoever_comes_after_the_last_one_has_left():
+    reads = 0
+
+    async def read() -> str:
+        nonlocal reads
+        reads += 1
+        return await asyncio.Event().wait() if reads == 1 else "one"
+
+    credentials = Credentials(read)
+    first = asyncio.create_task(credentials.key())
+    await asyncio.sleep(0.01)
+    first.cancel()
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        assert await credentials.key() == "one"
+    await asyncio.wait({first})
+    assert first.cancelled()
+
+
 async def test_a_function_that_fails_is_told_without_its_words_for_they_may_hold_the_key():
     async def read() -> str:
         raise LookupError(f"no such secret: {KEY}")

@@ -95,6 +95,17 @@ async def test_a_batch_without_a_result_is_open_and_in_doubt_in_the_next_run(tmp
         assert found.set_aside_rows == {1, 3, 4}
 
 
+@pytest.mark.parametrize("ended", [None, Ended.CANCELLED, Ended.FAULT])
+async def test_a_batch_that_was_broken_off_after_a_part_without_a_result_is_in_doubt_in_the_next_run(ended, tmp_path):
+    """Another part of it may have been in flight."""
+    async with opened(tmp_path / "a.db", ended) as ledger:
+        batch = batch_of(0, "rrrr")
+        await ledger.intend(batch)
+        await ledger.record(outcome(batch, Fate.UNRESOLVED, range(1)))
+    async with opened(tmp_path / "a.db", Ended.SIGNAL) as ledger:
+        assert (await stored(ledger))[0].ambiguous
+
+
 async def test_a_queued_batch_that_never_left_is_pending_and_not_in_doubt(tmp_path):
     async with opened(tmp_path / "a.db") as ledger:
         batch = batch_of(0, "rr")

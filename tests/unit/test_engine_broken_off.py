@@ -1,0 +1,61 @@
+"""A job broken off between the parts of a batch: what is pending in its ledger was certainly not sent."""
+
+from __future__ import annotations
+
+import asyncio
+
+import orjson
+
+from bulkdelete.errors import NotSent
+from bulkdelete.ledger import read_ledger
+from bulkdelete.records import Fate
+from bulkdelete.sources import open_source
+from tests.api_model import OK
+from tests.simulation.api import TOO_LARGE
+from tests.unit.test_engine import job
+
+IDS = [f"{number + 10**17}" for number in range(4000)]
+
+
+class Shrinking:
+    """Takes 1000 records once, and then no more than 500; what holds row 3000 finds no connection, 3999 no answer."""
+
+    def __init__(self) -> None:
+        self.most = 1000
+        self.seen: set[str] = set()
+        self.waits = asyncio.Event()
+
+    async def post(self, body, api_key, request_id, path, leaves):
+        await asyncio.sleep(0.001)
+        ids = [entry["record_id"] for entry in orjson.loads(body)["delete_data"]]
+        if IDS[3000] in ids:
+            raise NotSent("no connection")
+        leaves()
+        self.seen.update(ids)
+        if IDS[3999] in ids:
+            self.waits.set()
+            await asyncio.Event().wait()
+        if len(ids) > self.most:
+            return TOO_LARGE
+        self.most = 500
+        return OK
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+async def test_a_part_that_never_left_does_not_make_another_one_pending_that_is_in_flight(tmp_path):
+    (tmp_path / "ids.txt").write_text("\n".join(IDS))
+    api, ledger = Shrinking(), tmp_path / "purge.db"
+    sections = {"flow": {"concurrency": 1, "cancel_grace_seconds": 0}, "retry": {"max_attempts": 1}}
+    running = job(api, open_source(tmp_path / "ids.txt"), ledger, stop={"max_failures": 4000}, **sections)
+    task = asyncio.create_task(running.run())
+    async with asyncio.timeout(20):
+        await api.waits.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    with read_ledger(ledger) as reader:
+        (left,) = reader.open_ranges()
+    assert (left.stored.first_row, left.stored.end_row) == (3000, 4000)
+    assert api.seen.intersection(IDS[3000:])
+    assert left.fate is Fate.UNRESOLVED

@@ -1,0 +1,45 @@
+"""A disk that fails when all is sent: what the ledger holds is sound, and the job says that it could not end it."""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import partial
+
+import pytest
+
+from bulkdelete.errors import LedgerStorageError
+from bulkdelete.events import OutcomeReached
+from bulkdelete.records import Ended
+from bulkdelete.sources import open_source
+from tests.api_model import OK
+from tests.unit.test_engine import job
+from tests.unit.test_job_waiting import Answers
+
+IDS = [f"{number + 10**17}" for number in range(20)]
+
+
+async def test_a_disk_that_fails_after_the_last_result_is_told_and_the_next_run_ends_the_job(tmp_path, monkeypatch):
+    is_broken = False
+
+    class Connection(sqlite3.Connection):
+        def execute(self, sql, *values):
+            if is_broken:
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().execute(sql, *values)
+
+    def look(event):
+        nonlocal is_broken
+        is_broken |= isinstance(event, OutcomeReached) and running.snapshot().acknowledged == len(IDS)
+
+    (tmp_path / "ids.txt").write_text("\n".join([*IDS, IDS[-1]]))
+    given = Answers(OK), open_source(tmp_path / "ids.txt"), tmp_path / "purge.db"
+    with monkeypatch.context() as patched:
+        patched.setattr("sqlite3.connect", partial(sqlite3.connect, factory=Connection))
+        running = job(*given, batch={"size": 21})
+        running.subscribe(look)
+        with pytest.raises(LedgerStorageError, match=r"disk I/O error\. Nothing more was sent") as raised:
+            await running.run()
+    report = raised.value.report
+    assert (report.ended, report.acknowledged, report.rows) == (Ended.STORAGE, 20, 21)
+    report = await job(*given, batch={"size": 21}).run()
+    assert (report.ended, report.acknowledged, report.duplicate, report.requests) == (Ended.COMPLETE, 20, 1, 0)
