@@ -36,11 +36,13 @@ async def keeping(limiter: Limiter, cap: BodyCap, ledger: Ledger, *, heeds_told:
     try:
         yield
     finally:
-        keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
-        with suppress(LedgerError):
-            await _keep(limiter, cap, ledger, clean=True)
-        limiter.keep_no_more()
+        try:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+            with suppress(LedgerError):
+                await _keep(limiter, cap, ledger, clean=True)
+        finally:  # also where it is cancelled once more: other calls must not wait for what nobody keeps
+            limiter.keep_no_more()
 
 
 async def _keep_on(limiter: Limiter, cap: BodyCap, ledger: Ledger) -> None:

@@ -90,6 +90,21 @@ async def test_a_call_that_is_cancelled_leaves_its_permit_to_whoever_waits_for_o
         assert first.cancelled()
 
 
+async def test_a_call_that_is_cancelled_again_while_it_ends_keeps_no_other_from_its_quota(emulator, tmp_path):
+    async with deleter(emulator, requests_per_hour=1000) as shared:
+        job = shared.job(TABLE_ID, ids(5000), ledger=tmp_path / "purge.db")
+        durable = asyncio.create_task(job.run())
+        while job.snapshot().acknowledged < 20:
+            await asyncio.sleep(0.001)
+        other = asyncio.create_task(shared.delete(TABLE_ID, ids(1000, first=5000)))
+        while not durable.done():
+            durable.cancel()
+            await asyncio.sleep(0)
+        assert durable.cancelled()
+        async with asyncio.timeout(20):
+            assert (await other).acknowledged == 1000
+
+
 async def test_closing_lets_what_is_in_flight_end_and_the_rest_is_pending(emulator, tmp_path):
     ledger = tmp_path / "purge.db"
     shared = deleter(emulator)

@@ -75,7 +75,9 @@ def _is_surely_wrong(scenario: Scenario) -> bool:
     """Whether all is refused, and so much of it that not every record is asked for one by one before that is plain."""
     fates = oracle.expected(scenario)
     records = fates.count("rejected")
-    is_left = min(records, scenario.size) > MOST_ASKED or records > oracle.ENOUGH_WRONG + 3 * scenario.size
+    is_left = records > oracle.ENOUGH_WRONG + 3 * scenario.size
+    if scenario.most_records >= scenario.size:  # else a batch is too large before it is refused, and searched further
+        is_left |= min(records, scenario.size) > MOST_ASKED
     return scenario.stops_when_wrong and "acknowledged" not in fates and is_left
 
 
