@@ -41,6 +41,13 @@ class Mutator:
         while True:
             yield self._sentence() if self._words and self._random.random() < 0.4 else self._mutation()
 
+    def changed(self, data: bytes, seed: int) -> bytes:
+        """Return *data* with some moves made on it, or words put after some of it; the same for the same *seed*."""
+        self._random.seed(seed)
+        if self._words and self._random.random() < 0.2:
+            return (data[: self._place(data)] + self._sentence())[:MOST_BYTES]
+        return self._moved(data)
+
     def _sentence(self) -> bytes:
         count = self._random.choice((1, 2, 3, 4, 5, 8, 16, 64))
         data = b"".join(self._random.choices(self._words, k=count))
@@ -50,7 +57,9 @@ class Mutator:
         return data[:MOST_BYTES]
 
     def _mutation(self) -> bytes:
-        data = self._random.choice(self._corpus)
+        return self._moved(self._random.choice(self._corpus))
+
+    def _moved(self, data: bytes) -> bytes:
         for _ in range(self._random.choice((1, 1, 2, 3, 8))):
             data = self._random.choice(self._kinds)(data)[:MOST_BYTES]
         return data

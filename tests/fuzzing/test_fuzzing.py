@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -74,22 +75,54 @@ campaign._HANGS_AFTER_SECONDS = 0.3
 """
 
 
+GUIDED = pytest.param(["--guided"], marks=pytest.mark.skipif(find_spec("atheris") is None, reason="no atheris here"))
+
+
+@pytest.mark.parametrize("guided", [[], GUIDED])
 @pytest.mark.parametrize(
     ("how", "telling"),
     [("time.sleep(600)", "takes more than 0.3 s"), ("deque(itertools.repeat(0), 0)", "it did not survive this input")],
     ids=["in Python", "where nothing of Python runs any more"],
 )
-def test_an_input_that_hangs_is_kept_where_the_command_that_replays_it_says(how, telling, tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(HANGING.format(how=how))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
-    command = [sys.executable, "-m", "tests.fuzzing"]
-    words = ["--target", "hanging", "--seconds", "1", "--found", str(tmp_path / "found")]
-    done = subprocess.run([*command, *words], env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+def test_an_input_that_hangs_is_kept_where_the_command_that_replays_it_says(how, telling, guided, tmp_path):
+    done = fuzz("hanging", HANGING.format(how=how), ["--seconds", "1", *guided], tmp_path)
     assert done.returncode == 1
     assert telling in done.stdout
     [kept] = (tmp_path / "found" / "hanging").iterdir()
     assert kept.read_bytes() == b"this hangs!"
     assert f"again: python -m tests.fuzzing --target hanging --replay {kept}\n" in done.stdout
+
+
+SOUGHT = """
+import atheris
+from tests.fuzzing import targets
+
+@atheris.instrument_func
+def sought(data, folder):
+    assert data[:8] != b"\\x8e\\x17Wr5T!q"
+
+targets.TARGETS["sought"] = targets.Target("sought", sought, (), lambda: [b"fine"])
+"""
+
+
+@pytest.mark.skipif(find_spec("atheris") is None, reason="no atheris here")
+def test_what_chance_does_not_find_is_found_by_what_the_code_compares_with(tmp_path):
+    by_chance = fuzz("sought", SOUGHT, ["--seconds", "1"], tmp_path)
+    assert by_chance.returncode == 0, by_chance.stdout
+    done = fuzz("sought", SOUGHT, ["--seconds", "60", "--guided"], tmp_path)  # it ends once it has found it
+    assert done.returncode == 1, done.stdout
+    assert re.search(r" seed 1, \d+ edges, \d+ features, \d+ inputs added to 1\n", done.stdout)
+    [kept] = (tmp_path / "found" / "sought").iterdir()
+    assert kept.read_bytes() == b"\x8e\x17Wr5T!q"
+    assert f"again: python -m tests.fuzzing --target sought --replay {kept}\n" in done.stdout
+
+
+def fuzz(name, code, words, tmp_path):
+    """Run the campaign's command on a target that *code* makes."""
+    (tmp_path / "sitecustomize.py").write_text(code)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-m", "tests.fuzzing", "--target", name, *words, "--found", str(tmp_path / "found")]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_what_takes_too_much_memory_is_seen(monkeypatch):
