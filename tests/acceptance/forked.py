@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -27,11 +28,7 @@ READ_AT_THE_START = ("PYTHON", "COVERAGE", "LANG", "LC_", "TZ", "LD_", "OPENSSL_
 def may_be_forked(env: Mapping[str, str]) -> bool:
     """Return whether a command with *env* does what it does where it is started anew; one that is measured is not."""
     measured = any(name.startswith("COVERAGE") for name in env)
-    return sys.platform == "linux" and not measured and _heeded(env) == _heeded(os.environ)
-
-
-def _heeded(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name.startswith(READ_AT_THE_START)}
+    return sys.platform == "linux" and not measured and _nursery().heeds(env)
 
 
 def run(words: Sequence[str], folder: Path, env: Mapping[str, str], longest_seconds: float) -> tuple[int, bytes, bytes]:
@@ -41,7 +38,7 @@ def run(words: Sequence[str], folder: Path, env: Mapping[str, str], longest_seco
         TimeoutError: it took longer than *longest_seconds*, and was killed.
 
     """
-    asked = {"words": words, "folder": str(folder), "env": dict(env)}
+    asked = {"words": words, "folder": str(folder), "env": dict(env), "umask": _umask()}
     with ExitStack() as opened:
         nothing = opened.enter_context(Path(os.devnull).open("rb"))
         printed, said = (opened.enter_context(TemporaryFile()) for _ in range(2))
@@ -49,7 +46,7 @@ def run(words: Sequence[str], folder: Path, env: Mapping[str, str], longest_seco
         news = opened.enter_context(os.fdopen(told, "rb", buffering=0))
         streams = [stream.fileno() for stream in (nothing, printed, said)]
         try:
-            socket.send_fds(_nursery(), [json.dumps(asked).encode()], [*streams, tells])
+            socket.send_fds(_nursery().control, [json.dumps(asked).encode()], [*streams, tells])
         finally:
             os.close(tells)
         process = int(_line(news, longest_seconds))
@@ -73,15 +70,39 @@ def _line(news: FileIO, longest_seconds: float) -> bytes:
     return line
 
 
+def _umask() -> int:
+    """Return the umask of now, which the process that commands are forked from does not share."""
+    os.umask(umask := os.umask(0))
+    return umask
+
+
+@dataclass(frozen=True)
+class Nursery:
+    """The process that commands are forked from, as it was started; it ends when *control* is closed, as we end."""
+
+    control: socket.socket
+    env: Mapping[str, str]
+
+    def heeds(self, env: Mapping[str, str]) -> bool:
+        """Return whether *env* says what it was started with, as far as that is heeded at the start."""
+        return self.env == heeded(env)
+
+
+def heeded(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.startswith(READ_AT_THE_START)}
+
+
 @cache
-def _nursery() -> socket.socket:
+def _nursery() -> Nursery:
     ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     with theirs:
         process = subprocess.Popen(
             [sys.executable, NURSERY, str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
+            env=env,
         )
-    process.returncode = 0  # it ends when the socket is closed, which is when this process ends
-    return ours
+    process.returncode = 0  # nobody need wait for it
+    return Nursery(ours, heeded(env))

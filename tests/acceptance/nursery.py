@@ -46,6 +46,7 @@ def next_command(control: socket.socket) -> list[str]:
     os.closerange(STREAMS, max(descriptors) + 1)
     signal.signal(signal.SIGINT, interrupted)
     wanted = json.loads(asked)
+    os.umask(wanted["umask"])
     os.chdir(wanted["folder"])
     os.environ.clear()
     os.environ.update(wanted["env"])
