@@ -89,9 +89,10 @@ def most_seconds(
         windows = max(0, math.ceil((requests + spent) / limit) - 1)
         quotas += windows * seconds * QUOTA_MARGIN + requests * SAVING_SECONDS
     if told := scenario.told:
-        spent = told.limit if was_cut else sum(at > began - told.seconds for at in before)
+        known_seconds = told.seconds + 1  # the end of a window is told in whole seconds
+        spent = told.limit if was_cut else sum(at > began - known_seconds for at in before)
         if requests + spent > told.limit:
-            quotas += (math.ceil(requests / told.limit) + 1) * (told.seconds + 1)
+            quotas += (math.ceil(requests / told.limit) + 1) * known_seconds
         quotas += served.late * SILENT_SECONDS + served.refused * STRUCK_SECONDS
     pause = served.paused_until - began
     pause += SPREAD_SECONDS if pause > 0 else -pause
