@@ -1,4 +1,4 @@
-"""Measure, compare and show: ``python -m benchmarks list | run NAME | compare A B | report``."""
+"""Measure, compare and show: ``python -m benchmarks list | run NAME | compare A B | report | renew``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import comparing, reporting, results, suite
+from benchmarks import comparing, hot_path, reporting, results, suite
 
 FIGURES = Path(__file__).with_name("figures")
 _results = click.option(
@@ -69,6 +69,13 @@ def report(path: Path, folder: Path) -> None:
     if not path.is_file():
         raise click.BadParameter(f"{path}: there is no such file; `python -m benchmarks run NAME` writes it")
     click.echo(reporting.report(results.read(path), folder), nl=False)
+
+
+@main.command()
+def renew() -> None:
+    """Count the hot path, and write what the tests compare it with from now on."""
+    hot_path.renew()
+    click.echo(f"written: {hot_path.BASELINE}, for {hot_path.build()}")
 
 
 if __name__ == "__main__":
