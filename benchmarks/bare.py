@@ -1,35 +1,60 @@
-"""What does the HTTP request alone cost: aiohttp posting one ready body of 1000 ids, again and again?
+"""What does the HTTP request alone cost: wrk and aiohttp posting one ready body of 1000 ids, again and again?
 
-It is the part of ``throughput`` that is not ours, and tells how fast the machine is at the moment.
+The first is the physical limit; the second is the part of ``throughput`` that is not ours. Both tell how fast the
+machine is at the moment.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import statistics
 import time
+from typing import TYPE_CHECKING
 
 import aiohttp
 
-from benchmarks.measuring import TABLE_ID, null_server
+from benchmarks import wrk
+from benchmarks.fast_server import fast_server
+from benchmarks.measuring import CLIENT, on_core
+from benchmarks.results import Measured
 from bulkdelete import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from benchmarks.suite import Size
 
 REQUESTS = 4000
 TASKS = 16
+CPU = "CPU", "s/million records"
+RATE = "rate", "batches/s"
 
 
-def main(times: int = 5) -> None:
-    """Print the CPU seconds of a million records (1000 requests) that are only posted."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
-    with null_server() as server:
-        costs = sorted(asyncio.run(_post_all(server.base_url)) / REQUESTS * 1000 for _ in range(times))
-    print(f"bare requests: {statistics.median(costs):.3f} CPU s/million ({costs[0]:.3f}..{costs[-1]:.3f})")
+def measure(size: Size) -> Iterator[Measured]:
+    """Give CPU seconds per million records (1000 requests), and batches a second, of both by turns."""
+    with fast_server() as server:
+        turns = [both(server.base_url, size) for _ in range(size.times)]
+    yield from told(server.name, turns)
 
 
-async def _post_all(base_url: str) -> float:
-    body = protocol.encode(TABLE_ID, [str(541_278_230_707_963_208 + number) for number in range(1000)])
-    numbers = iter(range(REQUESTS))
+def both(base_url: str, size: Size) -> tuple[wrk.Posted | None, wrk.Posted]:
+    """Return what wrk and what aiohttp did, one after the other."""
+    limit = wrk.post(base_url, wrk.SECONDS * size.share)
+    with on_core(CLIENT):
+        return limit, asyncio.run(_post(base_url, size.of(REQUESTS)))
+
+
+def told(server: str, turns: Sequence[tuple[wrk.Posted | None, wrk.Posted]]) -> Iterator[Measured]:
+    """Give what was measured of wrk, where it is installed, and of aiohttp."""
+    limits = [limit for limit, _ in turns if limit is not None]
+    for client, posted in (("wrk", limits), ("aiohttp", [one for _, one in turns])):
+        case, note = {"client": client, "server": server}, "" if limits else wrk.ABSENT
+        if posted:
+            yield Measured(case, *CPU, [one.cpu_seconds for one in posted], note)
+            yield Measured(case, *RATE, [one.rate for one in posted], note)
+
+
+async def _post(base_url: str, requests: int) -> wrk.Posted:
+    body, numbers = wrk.body(), iter(range(requests))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=TASKS)) as session:
 
         async def post() -> None:
@@ -37,6 +62,7 @@ async def _post_all(base_url: str) -> float:
                 async with session.post(base_url + protocol.PATH, data=body) as response:
                     await response.read()
 
-        began = time.process_time()
+        began, began_cpu = time.perf_counter(), time.process_time()
         await asyncio.gather(*(post() for _ in range(TASKS)))
-        return time.process_time() - began
+        seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
+    return wrk.Posted(requests / seconds, cpu_seconds / requests * 1000)

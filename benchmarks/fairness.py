@@ -13,12 +13,15 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from benchmarks.measuring import TABLE_ID, machine, null_server
+from benchmarks.measuring import TABLE_ID, ids, null_server
+from benchmarks.results import Measured
 from bulkdelete import BulkDeleter
 from bulkdelete.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from benchmarks.suite import Size
 
 LARGE = 20_000_000
 SMALL = 2_000
@@ -26,48 +29,46 @@ CALLS = 60
 LATENCY_SECONDS = 0.02
 
 
-def main() -> None:
-    """Print how long the small calls take, in milliseconds, for each number of permits."""
-    print(f"{machine()}; {CALLS} calls of {SMALL:,} records beside one of {LARGE:,}; an answer takes 20 ms")
-    print("permits   alone p50/p99   beside p50/p99   ratio at p50   capped p50/p99   large call, rows/s")
+def measure(size: Size) -> Iterator[Measured]:
+    """Give how long the small calls take, for each number of permits, and how fast the large one is meanwhile."""
+    calls = size.of(CALLS)
     with null_server(LATENCY_SECONDS) as server:
         for permits in (1, 4, 16, 64):
-            alone, _ = asyncio.run(_timed(server.base_url, permits, beside=False))
-            beside, rate = asyncio.run(_timed(server.base_url, permits, beside=True))
-            capped, _ = asyncio.run(_timed(server.base_url, permits, beside=True, most=max(1, permits // 2)))
-            shown = f"{_shown(alone)}   {_shown(beside):>14}   {beside[0] / alone[0]:12.2f}   {_shown(capped):>14}"
-            print(f"{permits:7d}   {shown}   {rate:18,.0f}", flush=True)
+            capped = {"max_concurrency_per_call": max(1, permits // 2)}
+            kinds: dict[str, tuple[bool, Mapping[str, int]]] = {
+                "none": (False, {}),
+                "20 million rows": (True, {}),
+                "20 million rows, capped": (True, capped),
+            }
+            for beside, (large, flow) in kinds.items():
+                settings = Settings.from_mapping({"flow": {"concurrency": permits, **flow}})
+                turns = [asyncio.run(_timed(server.base_url, settings, calls, large=large)) for _ in range(size.times)]
+                case = {"permits": permits, "beside": beside}
+                yield Measured(case, "call, p50", "ms", [statistics.median(seconds) * 1000 for seconds, _ in turns])
+                p99 = [sorted(seconds)[int(0.99 * len(seconds))] * 1000 for seconds, _ in turns]
+                yield Measured(case, "call, p99", "ms", p99)
+                if large:
+                    yield Measured(case, "large call", "rows/s", [rate for _, rate in turns])
 
 
-def _shown(times: tuple[float, float]) -> str:
-    return f"{times[0] * 1000:6.1f}/{times[1] * 1000:6.1f}"
-
-
-async def _timed(
-    base_url: str, permits: int, *, beside: bool, most: int | None = None
-) -> tuple[tuple[float, float], float]:
-    """Return the median and the 99th percentile of the small calls' seconds, and the rows a second of the large one."""
-    settings = Settings.from_mapping({"flow": {"concurrency": permits, "max_concurrency_per_call": most}})
+async def _timed(base_url: str, settings: Settings, calls: int, *, large: bool) -> tuple[list[float], float]:
+    """Return the seconds of each small call, and the rows a second of the large one."""
     async with BulkDeleter(base_url=base_url, api_key="benchmark", settings=settings) as deleter:
-        await deleter.delete(TABLE_ID, list(_ids(SMALL)))
-        job = deleter.job(TABLE_ID, _ids(LARGE))
-        large = asyncio.create_task(job.run()) if beside else None
-        if large is not None:
+        await deleter.delete(TABLE_ID, list(ids(SMALL)))
+        job = deleter.job(TABLE_ID, ids(LARGE))
+        task = asyncio.create_task(job.run()) if large else None
+        if task is not None:
             await asyncio.sleep(1)
         done, began, seconds = job.snapshot().settled, time.perf_counter(), []
-        for _ in range(CALLS):
+        for _ in range(calls):
             called = time.perf_counter()
-            report = await deleter.delete(TABLE_ID, list(_ids(SMALL)))
+            report = await deleter.delete(TABLE_ID, list(ids(SMALL)))
             seconds.append(time.perf_counter() - called)
             if report.acknowledged != SMALL:
                 raise RuntimeError(f"the call ended otherwise: {report}")
         rate = (job.snapshot().settled - done) / (time.perf_counter() - began)
-        if large is not None:
-            large.cancel()
+        if task is not None:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await large
-    return (statistics.median(seconds), sorted(seconds)[int(0.99 * CALLS)]), rate
-
-
-def _ids(count: int) -> Iterator[str]:
-    return (str(541_000_000_000_000_000 + number * 7_919 % 999_999_999_989) for number in range(count))
+                await task
+    return seconds, rate

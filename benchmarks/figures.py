@@ -1,4 +1,4 @@
-"""Plots of steps over time, as plain SVG."""
+"""Plots as plain SVG: steps over time, and bars with their spreads."""
 
 from __future__ import annotations
 
@@ -11,19 +11,13 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 760, 300
 LEFT, RIGHT, TOP, BOTTOM = 46, 150, 30, 34
 POINTS = 700
+BAR, BARS_LEFT, BARS_WIDTH = 24, 300, 380
 COLOURS = ("#b3b3b3", "#1b7837", "#d95f02", "#7570b3", "#e7298a")
 
 
 def steps(title: str, lines: Mapping[str, Sequence[tuple[float, float]]], seconds: float, most: float) -> str:
     """Draw *lines*, each by its name: (time in seconds, value from then on); the first one is grey."""
-    parts = [
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
-            'font-size="12">'
-        ),
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        f'<text x="{LEFT}" y="18" font-weight="bold">{escape(title)}</text>',
-    ]
+    parts = _head(title, HEIGHT)
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         x, y = _x(share * seconds, seconds), _y(share * most, most)
         parts += [
@@ -40,6 +34,39 @@ def steps(title: str, lines: Mapping[str, Sequence[tuple[float, float]]], second
             f'<text x="{WIDTH - RIGHT + 10}" y="{label_y}" fill="{colour}">{escape(name)}</text>',
         ]
     return "\n".join([*parts, "</svg>", ""])
+
+
+def bars(title: str, of: Mapping[str, tuple[float, float, float]]) -> str:
+    """Draw a bar for each of *of*, by its name: a median, the least and the greatest value."""
+    most = max((greatest for _, _, greatest in of.values()), default=0.0) or 1.0
+    parts = _head(title, TOP + BAR * len(of) + 10)
+    for number, (name, (median, least, greatest)) in enumerate(of.items()):
+        top = TOP + BAR * number
+        middle, ends = (
+            top + BAR / 2,
+            [BARS_LEFT + max(0.0, value) / most * BARS_WIDTH for value in (median, least, greatest)],
+        )
+        parts += [
+            f'<text x="{BARS_LEFT - 8}" y="{middle + 4:.0f}" text-anchor="end">{escape(name)}</text>',
+            (
+                f'<rect x="{BARS_LEFT}" y="{top + 4}" width="{ends[0] - BARS_LEFT:.1f}" height="{BAR - 8}" '
+                f'fill="{COLOURS[1]}"/>'
+            ),
+            f'<line x1="{ends[1]:.1f}" x2="{ends[2]:.1f}" y1="{middle:.0f}" y2="{middle:.0f}" stroke="black"/>',
+            f'<text x="{max(ends) + 6:.1f}" y="{middle + 4:.0f}">{median:,.4g}</text>',
+        ]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _head(title: str, height: int) -> list[str]:
+    return [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
+            'font-size="12">'
+        ),
+        f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
+        f'<text x="{LEFT}" y="18" font-weight="bold">{escape(title)}</text>',
+    ]
 
 
 def _path(points: Sequence[tuple[float, float]], seconds: float, most: float) -> str:

@@ -2,31 +2,31 @@
 
 Virtual time: the servers of ``tests/flow/scenarios`` for one job, under the product's decisions and under what is
 published of others, all driven by the same saturated client. What ideal, goodput and waste are stands in
-``tests/flow/lab.py``. Nothing is left behind but the figures.
+``tests/flow/lab.py``. Nothing of it is measured by a clock: it is the same on each machine, and played once.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from benchmarks import figures
+from benchmarks.results import Measured
 from benchmarks.rivals import AwsAdaptive, Gradient2, NetflixAimd, Rival, VectorArc
 from tests.flow.doors import Ours
 from tests.flow.lab import play
 from tests.flow.scenarios import every
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from benchmarks.suite import Size
     from tests.flow.doors import Door
     from tests.flow.lab import Result
     from tests.flow.scenarios import Scenario
 
-FIGURES = Path(__file__).with_name("figures")
+ACROSS = "door"
 SEED = 0
 OURS = "bulkdelete"
 DOORS: dict[str, Callable[[], Door]] = {
@@ -43,40 +43,44 @@ PLOTTED = (OURS, "Netflix AIMD", "Gradient2", "Vector ARC")
 PLOTS = ("thrash_square", "changes_queue", "errors_10", "two_hours_thrash")
 
 
-def main() -> None:
-    """Print the table, and draw the limits over time at four of the servers."""
+def measure(size: Size) -> Iterator[Measured]:
+    """Give goodput, waste and latency of each at each server, and at four of them the limits over time."""
     scenarios = [one for one in every() if one.jobs == 1 and not one.expect.gave_up]
-    print("goodput, as a share of the ideal · wasted requests, % · p99 latency of successes, s\n")
-    print(f"| server | {' | '.join(DOORS)} |")
-    print(f"| --- |{' --- |' * len(DOORS)}")
     columns: dict[str, list[Result]] = {name: [] for name in DOORS}
-    for scenario in scenarios:
-        results = {name: play(scenario.server, [door()], scenario.seconds, SEED) for name, door in DOORS.items()}
-        for name, result in results.items():
-            columns[name].append(result)
-        print(f"| {scenario.name} | {' | '.join(map(_cell, results.values()))} |", flush=True)
+    for scenario in scenarios[: size.of(len(scenarios))]:
         if scenario.name in PLOTS:
-            _draw(scenario, results)
-    for name, of in (("mean", statistics.fmean), ("worst", min)):
-        print(
-            f"| **{name} goodput** | {' | '.join(f'**{of([r.goodput for r in c]):.2f}**' for c in columns.values())} |"
-        )
-    for name, of in (("mean", statistics.fmean), ("worst", max)):
-        print(f"| **{name} waste** | {' | '.join(f'{of([r.waste for r in c]):.0%}' for c in columns.values())} |")
-    print(f"| batches set aside | {' | '.join(str(sum(r.set_aside for r in c)) for c in columns.values())} |")
+            yield _limits(scenario, "best number", _best(scenario))
+        for name, door in DOORS.items():
+            result = play(scenario.server, [door()], scenario.seconds, SEED)
+            columns[name].append(result)
+            yield from _of_one(scenario, name, result)
+    for name, results in columns.items():
+        goodputs, wastes = [result.goodput for result in results], [result.waste * 100 for result in results]
+        for server, goodput, waste in (
+            ("mean", statistics.fmean(goodputs), statistics.fmean(wastes)),
+            ("worst", min(goodputs), max(wastes)),
+        ):
+            yield Measured({"server": server, ACROSS: name}, "goodput", "of the ideal", [goodput])
+            yield Measured({"server": server, ACROSS: name}, "wasted requests", "%", [waste])
+        set_aside = float(sum(result.set_aside for result in results))
+        yield Measured({"server": "all", ACROSS: name}, "batches set aside", "batches", [set_aside])
 
 
-def _cell(result: Result) -> str:
-    p99 = "none" if math.isnan(result.p99_seconds) else f"{result.p99_seconds:.1f}"
-    return f"{result.goodput:.2f} · {result.waste * 100:.0f} · {p99}"
+def _of_one(scenario: Scenario, name: str, result: Result) -> Iterator[Measured]:
+    case = {"server": scenario.name, ACROSS: name}
+    yield Measured(case, "goodput", "of the ideal", [result.goodput])
+    yield Measured(case, "wasted requests", "%", [result.waste * 100])
+    if not math.isnan(result.p99_seconds):
+        yield Measured(case, "p99 latency of successes", "s", [result.p99_seconds])
+    if scenario.name in PLOTS and name in PLOTTED:
+        yield _limits(scenario, name, [(time, float(limit)) for time, limit in result.limits])
 
 
-def _draw(scenario: Scenario, results: dict[str, Result]) -> None:
-    lines: dict[str, list[tuple[float, float]]] = {"best number": _best(scenario)}
-    lines |= {name: [(time, float(limit)) for time, limit in results[name].limits] for name in PLOTTED}
-    FIGURES.mkdir(exist_ok=True)
-    title = f"{scenario.name}: attempts in flight that are allowed"
-    (FIGURES / f"{scenario.name}.svg").write_text(figures.steps(title, lines, scenario.seconds, 100.0))
+def _limits(scenario: Scenario, name: str, points: list[tuple[float, float]]) -> Measured:
+    """Give a limit over time, up to the scenario's end."""
+    case, ends = {"server": scenario.name, ACROSS: name}, scenario.seconds
+    within = [point for point in points if point[0] < ends]
+    return Measured(case, "attempts in flight that are allowed", "attempts", points=[*within, (ends, within[-1][1])])
 
 
 def _best(scenario: Scenario) -> list[tuple[float, float]]:

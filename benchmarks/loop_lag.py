@@ -10,45 +10,45 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.measuring import TABLE_ID, machine, null_server, write_ids
+from benchmarks.measuring import CLIENT, TABLE_ID, null_server, on_core, write_ids
+from benchmarks.results import Case, Measured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.suite import Size
 
 ROWS = 1_000_000
-TURNS = 5
 PERMITS = 64
 PROBE_SECONDS = 0.005
-GOAL_MS = 15.0
+GOAL = "the goal is 15 ms at p99"
+WITHOUT_UVLOOP = "uvloop is not installed"
 
 
-def main() -> None:
-    """Print the 50th, 99th and 100th percentile of the lag, in milliseconds, of each kind of job."""
+def measure(size: Size) -> Iterator[Measured]:
+    """Give the 50th, 99th and 100th percentile of the lag, and the rows a second, of each kind of job."""
     loops = ["asyncio", "uvloop"] if find_spec("uvloop") else ["asyncio"]
-    print(f"{machine()}; {ROWS:,} rows, {PERMITS} permits, {TURNS} turns; lags in ms; the goal is {GOAL_MS:g} at p99")
-    if len(loops) == 1:
-        print("uvloop is not installed: without it only")
-    print("source   answer ms   cores   loop         p50     p99 (min..max)       longest   rows/s")
+    rows, note = size.of(ROWS, step=1000), GOAL if len(loops) > 1 else f"{GOAL}; {WITHOUT_UVLOOP}"
     with tempfile.TemporaryDirectory() as folder:
         text, delimited = Path(folder) / "ids.txt", Path(folder) / "ids.csv"
-        write_ids(text, ROWS)
+        write_ids(text, rows)
         delimited.write_text("name,record_id\n" + "".join(f"somebody,{one}\n" for one in text.read_text().split()))
-        kinds = product((text, delimited), (0.0, 0.05), ("both", "one"), loops)
-        for source, delay_seconds, cores, loop in kinds:
-            turns = [_turn(source, delay_seconds, cores, loop) for _ in range(TURNS)]
-            lags, rates = [sorted(lags) for lags, _ in turns], [rate for _, rate in turns]
-            p50, p99 = (statistics.median(_at(one, share) for one in lags) for share in (0.5, 0.99))
-            spread = f"{p99:.1f} ({min(_at(one, 0.99) for one in lags):.1f}..{max(_at(one, 0.99) for one in lags):.1f})"
-            longest, rate = max(one[-1] for one in lags), statistics.median(rates)
-            kind = f"{source.suffix:8} {delay_seconds * 1000:9g}   {cores:5}   {loop:8}"
-            print(f"{kind} {p50:7.2f}     {spread:20} {longest:7.1f} {rate:8.0f}", flush=True)
+        for source, delay_ms, cores, loop in product((text, delimited), (0, 50), ("both", "one"), loops):
+            turns = [_turn(source, delay_ms / 1000, cores, loop) for _ in range(size.times)]
+            case: Case = {"source": source.suffix, "answer_ms": delay_ms, "cores": cores, "loop": loop}
+            for name, share in (("p50", 0.5), ("p99", 0.99), ("longest", 1.0)):
+                yield Measured(case, f"lag, {name}", "ms", [_at(sorted(lags), share) for lags, _ in turns], note)
+            yield Measured(case, "rate", "rows/s", [rate for _, rate in turns], note)
 
 
 def _at(lags: list[float], share: float) -> float:
@@ -58,8 +58,8 @@ def _at(lags: list[float], share: float) -> float:
 def _turn(source: Path, delay_seconds: float, cores: str, loop: str) -> tuple[list[float], float]:
     """Return the lags, in ms, and the rows a second, of a job in a process of its own."""
     ledger = source.with_suffix(".db")
-    with null_server(delay_seconds) as server:
-        words = [sys.executable, "-m", "benchmarks.loop_lag", str(source), server.base_url, str(ledger), cores, loop]
+    with null_server(delay_seconds) as server, on_core(CLIENT) if cores == "one" else nullcontext():
+        words = [sys.executable, "-m", "benchmarks.loop_lag", str(source), server.base_url, str(ledger), loop]
         printed = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
     for file in ledger.parent.glob(f"{ledger.name}*"):
         file.unlink()
@@ -83,14 +83,12 @@ async def _service(source: str, base_url: str, ledger: str) -> None:
             await asyncio.sleep(PROBE_SECONDS)
             lags.append(max(0.0, loop.time() - due) * 1000)
         report = await job
-    if report.acknowledged != ROWS:
+    if report.acknowledged != report.rows:
         raise RuntimeError(f"the job ended otherwise: {report}")
-    print(json.dumps({"lags": lags, "rate": ROWS / (loop.time() - began)}))
+    print(json.dumps({"lags": lags, "rate": report.rows / (loop.time() - began)}))
 
 
-def _serve(source: str, base_url: str, ledger: str, cores: str, loop: str) -> None:
-    if cores == "one":
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+def _serve(source: str, base_url: str, ledger: str, loop: str) -> None:
     factory = import_module("uvloop").new_event_loop if loop == "uvloop" else None
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(_service(source, base_url, ledger))

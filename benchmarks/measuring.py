@@ -1,4 +1,4 @@
-"""Running the real command against the null server, and what the operating system says of the finished process."""
+"""Running the real command against a server, and what the operating system says of the finished process."""
 
 from __future__ import annotations
 
@@ -12,22 +12,44 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 TABLE_ID = "673af861ed69656ac0895b07"
 ROWS_A_WRITE = 100_000
+CLIENT, SERVER = 0, -1
+"""The cores that they are pinned to: the first and the last."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """A finished run of the command: its report, and CPU and wall seconds and peak memory as the kernel counted."""
+class Ended:
+    """A process that ended: what it printed, and CPU and wall seconds and peak memory as the kernel counted."""
 
-    report: dict[str, Any]
+    printed: str
+    exit_code: int
     cpu_seconds: float
     wall_seconds: float
     peak_mib: float
     started: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of the command, and its report."""
+
+    report: dict[str, Any]
+    ended: Ended
+
+
+@contextmanager
+def on_core(which: int) -> Iterator[None]:
+    """Keep this process, and those that it starts, on one core meanwhile."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(before)[which]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class NullServer:
@@ -49,14 +71,18 @@ class NullServer:
 def null_server(delay_seconds: float = 0.0) -> Iterator[NullServer]:
     """Run a null server in a process of its own, on the last core where there are several."""
     words = [sys.executable, "-m", "benchmarks.null_server", str(delay_seconds)]
-    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(process.pid, cores[-1:])
+    with on_core(SERVER):
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     server = NullServer(process)
     try:
         yield server
     finally:
         server.stop()
+
+
+def ids(count: int) -> Iterator[str]:
+    """Give *count* different 18-digit ids, in no order."""
+    return (str(541_000_000_000_000_000 + number * 7_919 % 999_999_999_989) for number in range(count))
 
 
 def write_ids(path: Path, rows: int) -> None:
@@ -67,29 +93,25 @@ def write_ids(path: Path, rows: int) -> None:
             file.writelines(f"{541_000_000_000_000_000 + number * 7_919 % 999_999_999_989}\n" for number in numbers)
 
 
-def run(source: Path, base_url: str, *options: str) -> Run:
-    """Run ``bulkdelete run`` on *source*, on the first core where there are several; raise unless it ran well."""
-    words = [sys.executable, "-m", "bulkdelete", "run", str(source), "--table-id", TABLE_ID, "--base-url", base_url]
+def ended(words: Sequence[str], env: Mapping[str, str] | None = None) -> Ended:
+    """Run a program to its end; its standard error is ours."""
     started = time.time()
-    process = subprocess.Popen(
-        [*words, "--yes", "--quiet", "--json", *options],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "BULKDELETE_API_KEY": "benchmark"},
-        text=True,
-    )
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(process.pid, cores[:1])
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, **(env or {})}, text=True)
     assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
     printed = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.time() - started
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in {0, 75}:
-        raise RuntimeError(f"the command ended with exit code {process.returncode}: {printed}")
-    return Run(json.loads(printed), usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024, started)
+    process.stdout.close()
+    cpu = usage.ru_utime + usage.ru_stime
+    return Ended(printed, process.returncode, cpu, wall, usage.ru_maxrss / 1024, started)
 
 
-def machine() -> str:
-    """Return the machine's size in a few words."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores, {memory:.0f} GiB, Python {sys.version.split()[0]}"
+def run(source: Path, base_url: str, *options: str) -> Run:
+    """Run ``bulkdelete run`` on *source*, on the first core where there are several; raise unless it ran well."""
+    words = [sys.executable, "-m", "bulkdelete", "run", str(source), "--table-id", TABLE_ID, "--base-url", base_url]
+    with on_core(CLIENT):
+        done = ended([*words, "--yes", "--quiet", "--json", *options], {"BULKDELETE_API_KEY": "benchmark"})
+    if done.exit_code not in {0, 75}:
+        raise RuntimeError(f"the command ended with exit code {done.exit_code}: {done.printed}")
+    return Run(json.loads(done.printed), done)

@@ -6,20 +6,25 @@ The ledger is written through SQL: a million acknowledged batches, every hundred
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import subprocess
 import sys
 import tempfile
-import time
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.measuring import machine
+from benchmarks.measuring import ended
+from benchmarks.results import Measured
 from bulkdelete.ledger import schema
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.suite import Size
+
+BATCHES = 1_000_000
 SPLIT = 100
-BATCHES = """
+INSERT = """
 WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < :batches - 1)
 INSERT INTO batch (first_row, end_row, records, invalid, held, duplicate, digest, state, changed_ms, attempts)
 SELECT i * 1000, i * 1000 + 1000, 1000, 0, 0, 0, randomblob(16), iif(i % :split, 1, 2), 1790000000000 + i, 1 FROM n
@@ -38,38 +43,32 @@ HEAD = (
 )
 
 
-def main(batches: int = 1_000_000) -> None:
-    """Print the seconds and the peak memory of the whole command, and the seconds of the digest alone."""
-    print(machine())
+DIGEST = (
+    "import sys, time; began = time.perf_counter(); from bulkdelete.ledger import read_ledger; "
+    "read_ledger(sys.argv[1]).content_digest(); print(time.perf_counter() - began)"
+)
+
+
+def measure(size: Size) -> Iterator[Measured]:
+    """Give the seconds and the peak memory of the whole command, and the seconds of the digest alone."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "purge.db"
+        path, batches = Path(folder) / "purge.db", size.of(BATCHES)
         _write(path, batches)
-        digest = _timed("from bulkdelete.ledger import read_ledger; read_ledger(sys.argv[1]).content_digest()", path)
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bulkdelete", "verify", str(path), "--json"], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
-        found = json.loads(process.stdout.read())
-        _, _, usage = os.wait4(process.pid, 0)
-        process.returncode = found["exit_code"]
-        seconds = time.perf_counter() - began
-        print(
-            f"{found['batches']:,} batches, {path.stat().st_size / 2**20:.0f} MiB, problems: {found['problem_count']}"
-        )
-        print(f"verify: {seconds:.1f} s, {usage.ru_maxrss / 1024:.0f} MiB; the digest alone: {digest:.1f} s")
-
-
-def _timed(statement: str, path: Path) -> float:
-    program = f"import sys, time; began = time.perf_counter(); {statement}; print(time.perf_counter() - began)"
-    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
-    return float(done.stdout)
+        digests = [float(ended([sys.executable, "-c", DIGEST, str(path)]).printed) for _ in range(size.times)]
+        words = [sys.executable, "-m", "bulkdelete", "verify", str(path), "--json"]
+        runs = [ended(words) for _ in range(size.times)]
+        [problems] = {json.loads(one.printed)["problem_count"] for one in runs}
+        case, note = {"batches": batches}, f"problems: {problems}"
+        yield Measured(case, "verify", "s", [one.wall_seconds for one in runs], note)
+        yield Measured(case, "ledger", "MiB", [path.stat().st_size / 2**20], note)
+        yield Measured(case, "peak memory", "MiB", [one.peak_mib for one in runs])
+        yield Measured(case, "digest alone", "s", digests)
 
 
 def _write(path: Path, batches: int) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(schema.TABLES)
-        connection.execute(BATCHES, {"batches": batches, "split": SPLIT})
+        connection.execute(INSERT, {"batches": batches, "split": SPLIT})
         for statement in (*PARTS, *HEAD):
             connection.execute(statement)
         connection.commit()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 UNMEASURED = frozenset(
     {
-        *("cancelling", "crashes", "examples", "flow", "fuzzing", "mutants", "old_ledgers"),
+        *("benchmarks", "cancelling", "crashes", "examples", "flow", "fuzzing", "mutants", "old_ledgers"),
         *("powercuts", "secrets", "simulation", "wire"),
     }
 )
