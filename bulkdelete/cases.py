@@ -58,7 +58,12 @@ class Case:
         self.turn = turn
         sent = batch.sent or batch.ambiguous
         in_part = _SENT_BEFORE if sent and len(batch.records) > 1 else ""
-        self.todo = deque(Part(span, batch.ambiguous, sent=sent, in_part=in_part) for span in batch.spans)
+        self.todo = deque(
+            Part(span, ambiguous=False)
+            if span in batch.unsent
+            else Part(span, batch.ambiguous, sent=sent, in_part=in_part)
+            for span in batch.spans
+        )
         self.splitting = False
         self.part_requests = 0
         self.acknowledged = 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import orjson
+import pytest
 
 from bulkdelete.errors import NotSent
 from bulkdelete.ledger import read_ledger
 from bulkdelete.records import Fate
 from bulkdelete.sources import open_source
-from tests.api_model import OK
+from tests.api_model import INVALID, OK
 from tests.simulation.api import TOO_LARGE
 from tests.unit.test_engine import job
 
@@ -59,3 +60,59 @@ async def test_a_part_that_never_left_does_not_make_another_one_pending_that_is_
     assert (left.stored.first_row, left.stored.end_row) == (3000, 4000)
     assert api.seen.intersection(IDS[3000:])
     assert left.fate is Fate.UNRESOLVED
+
+
+class RefusesTwoBatches:
+    """Refuses rows 0 to 79, two batches, and takes the rest; what of the second is sent again finds no connection.
+
+    Nothing of that is answered from row *hangs* on, a multiple of ten and one.
+    """
+
+    def __init__(self, hangs: int) -> None:
+        self.hangs = hangs
+        self.seen: set[str] = set()
+        self.waits = asyncio.Event()
+
+    async def post(self, body, api_key, request_id, path, leaves):
+        await asyncio.sleep(0.001)
+        ids = [entry["record_id"] for entry in orjson.loads(body)["delete_data"]]
+        row = IDS.index(ids[0])
+        if 40 <= row < 80 and len(ids) > 1 and row != self.hangs:
+            raise NotSent("no connection")
+        leaves()
+        self.seen.update(ids)
+        if row == self.hangs:
+            self.waits.set()
+            await asyncio.Event().wait()
+        return INVALID if row < 80 else OK
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize("hangs", [41, 50, 60, 70])
+@pytest.mark.parametrize("concurrency", [1, 8])
+async def test_of_a_batch_set_aside_in_pieces_none_is_pending_while_another_is_in_flight(tmp_path, hangs, concurrency):
+    (tmp_path / "ids.txt").write_text("\n".join(IDS[:160]))
+    api, ledger = RefusesTwoBatches(hangs), tmp_path / "purge.db"
+    sections = {
+        "batch": {"size": 40},
+        "splitting": {"stop_when_wholly_wrong": True},
+        "flow": {"concurrency": concurrency, "cancel_grace_seconds": 0},
+        "retry": {"max_attempts": 1},
+    }
+    running = job(api, open_source(tmp_path / "ids.txt"), ledger, stop={"max_failures": 4000}, **sections)
+    task = asyncio.create_task(running.run())
+    async with asyncio.timeout(20):
+        await api.waits.wait()
+    assert fate_of(ledger, row=40) is Fate.UNRESOLVED
+    task.cancel()
+    await asyncio.wait({task})
+    assert fate_of(ledger, row=40) is Fate.UNRESOLVED
+
+
+def fate_of(ledger, row):
+    """Return what became of what is left of the batch that begins at *row*."""
+    with read_ledger(ledger) as reader:
+        (fate,) = [left.fate for left in reader.open_ranges() if left.stored.first_row == row]
+    return fate

@@ -1,0 +1,71 @@
+"""What is sent once more at the end of a run: all parts of a batch as one, and what never left is known among them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bulkdelete.deferring import Deferred
+from bulkdelete.errors import AnswerLost, NotSent
+from bulkdelete.records import Fate
+from tests.unit.scripted import OK, REFUSED, Sending, batch_of, rows_of
+
+pytestmark = pytest.mark.virtual_time
+
+
+class Server:
+    """Refuses all, but answers nothing to whoever asks for row 1000; then *says* what is told."""
+
+    def __init__(self) -> None:
+        self.says = None
+
+    def __call__(self, request):
+        if self.says is not None:
+            return self.says(request)
+        return AnswerLost("lost") if request.records == ("1000",) else REFUSED
+
+
+async def set_aside() -> tuple[Server, Sending, Deferred]:
+    """Send a batch of 40 that a suspect one is before: of five probes the first has no answer, and 35 rows never left.
+
+    They are set aside in the order in which they came.
+    """
+    server = Server()
+    sending, deferred = Sending(server, retry={"max_attempts": 1}), Deferred()
+    await sending.send(batch_of(40))
+    outcomes = await sending.send(batch_of(40, first_row=1000))
+    assert rows_of(outcomes, Fate.UNRESOLVED) == {1000}
+    assert len(rows_of(outcomes, Fate.PENDING)) == 35
+    assert sum(deferred.takes(outcome, 2) for outcome in outcomes) == 5
+    return server, sending, deferred
+
+
+async def test_the_parts_of_a_batch_are_one_batch_that_says_which_of_them_never_left():
+    _, _, deferred = await set_aside()
+    (batch,) = deferred.give_back()
+    assert batch.spans == (range(1), range(1, 9), range(10, 19), range(20, 29), range(30, 39))
+    assert batch.unsent == batch.spans[1:]
+    assert (batch.ambiguous, batch.sent, batch.stored, batch.thorough) == (True, True, True, True)
+
+
+async def test_what_never_left_is_pending_if_it_does_not_leave_and_comes_after_all_that_was_sent():
+    server, sending, deferred = await set_aside()
+    server.says = lambda request: OK if "1020" in request.records else NotSent("no connection")
+    outcomes = await sending.send(*deferred.give_back())
+    told = [(one.first_row, one.fate, one.ambiguous) for one in outcomes]
+    assert told == [
+        (1000, Fate.UNRESOLVED, True),
+        (1020, Fate.ACKNOWLEDGED, False),
+        (1001, Fate.PENDING, False),
+        (1010, Fate.PENDING, False),
+        (1030, Fate.PENDING, False),
+    ]
+
+
+async def test_a_lost_answer_of_one_part_is_no_doubt_of_another_that_never_left():
+    server, sending, deferred = await set_aside()
+    server.says = lambda request: REFUSED if {"1000", "1001"}.intersection(request.records) else OK
+    outcomes = await sending.send(*deferred.give_back())
+    reasons = {one.first_row: one.row_fate.reason for one in outcomes if one.row_fate is not None}
+    assert set(reasons) == {1000, 1001}
+    assert "got no final answer" in reasons[1000]
+    assert "got no final answer" not in reasons[1001]
