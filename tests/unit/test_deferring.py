@@ -6,8 +6,10 @@ import pytest
 
 from bulkdelete.deferring import Deferred
 from bulkdelete.errors import AnswerLost, NotSent
-from bulkdelete.records import Fate
+from bulkdelete.events import OutcomeReached
+from bulkdelete.records import Ended, Fate
 from tests.unit.scripted import OK, REFUSED, Sending, batch_of, rows_of
+from tests.unit.test_job_events import Service, ids
 
 pytestmark = pytest.mark.virtual_time
 
@@ -69,3 +71,28 @@ async def test_a_lost_answer_of_one_part_is_no_doubt_of_another_that_never_left(
     assert set(reasons) == {1000, 1001}
     assert "got no final answer" in reasons[1000]
     assert "got no final answer" not in reasons[1001]
+
+
+async def test_where_a_job_stops_before_it_is_their_turn_what_was_sent_is_told_before_what_never_left():
+    """The first that is told makes the batch pending or not, for whoever reads the ledger of a job killed then."""
+    records = ids(40)
+
+    def script(request):
+        row = records.index(request.records[0])
+        if row == 1:  # the first of what is left of the first batch
+            running.stop("SIGINT received")
+        return AnswerLost("lost") if row == 19 else REFUSED if row < 20 else OK
+
+    service = Service(script, flow={"max_concurrency_per_call": 1}, retry={"max_attempts": 1})
+    running = service.job(records)
+    report = await running.run()
+    assert report.ended is Ended.SIGNAL
+    outcomes = [event.outcome for event in service.of(OutcomeReached) if event.outcome.batch.thorough]
+    told = [(one.first_row, one.fate, one.ambiguous) for one in outcomes if one.first_row >= 10]
+    assert told == [
+        (19, Fate.UNRESOLVED, True),
+        (11, Fate.PENDING, False),
+        (13, Fate.PENDING, False),
+        (15, Fate.PENDING, False),
+        (17, Fate.PENDING, False),
+    ]
