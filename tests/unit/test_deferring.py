@@ -8,7 +8,7 @@ from bulkdelete.deferring import Deferred
 from bulkdelete.errors import AnswerLost, NotSent
 from bulkdelete.events import OutcomeReached
 from bulkdelete.records import Ended, Fate
-from tests.unit.scripted import OK, REFUSED, Sending, batch_of, rows_of
+from tests.unit.scripted import OK, REFUSED, Sending, batch_of, refusing, rows_of
 from tests.unit.test_job_events import Service, ids
 
 pytestmark = pytest.mark.virtual_time
@@ -96,3 +96,11 @@ async def test_where_a_job_stops_before_it_is_their_turn_what_was_sent_is_told_b
         (15, Fate.PENDING, False),
         (17, Fate.PENDING, False),
     ]
+
+
+async def test_each_part_is_sent_whatever_the_search_for_refused_records_in_those_before_it_may_cost():
+    sending = Sending(refusing({"1"}), before=1, splitting={"max_requests_per_batch": 1})
+    outcomes = await sending.send(batch_of(12, spans=(range(4), range(4, 8), range(8, 12)), stored=True, thorough=True))
+    assert rows_of(outcomes, Fate.ACKNOWLEDGED) == set(range(4, 12))
+    assert [len(one.records) for one in sending.requests] == [4, 4, 4]
+    assert rows_of(outcomes, Fate.UNRESOLVED) == set(range(4))
