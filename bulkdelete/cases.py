@@ -24,7 +24,7 @@ class Part:
 
     ``calls`` were made for it, pauses among them. ``in_part``: why it may be deleted though the API refuses it, if a
     larger request that held it was refused, or may have been in an earlier run; ``leads``: it begins where such a
-    request began.
+    request began. ``is_cut``: it is a piece of a larger one.
     """
 
     span: range
@@ -35,6 +35,7 @@ class Part:
     sent: bool = False
     in_part: str = ""
     leads: bool = False
+    is_cut: bool = False
 
     def take_in(self, post: Post) -> None:
         """Take in what came of a request that held the part, also where that is no attempt."""
@@ -47,7 +48,7 @@ class Part:
     def piece(self, span: range) -> Part:
         """Return a part of this part, with what is known of the whole."""
         leads = self.leads and span.start == self.span.start
-        return Part(span, self.ambiguous, self.last, sent=self.sent, in_part=self.in_part, leads=leads)
+        return Part(span, self.ambiguous, self.last, sent=self.sent, in_part=self.in_part, leads=leads, is_cut=True)
 
 
 class Case:
@@ -58,7 +59,12 @@ class Case:
         self.turn = turn
         sent = batch.sent or batch.ambiguous
         in_part = _SENT_BEFORE if sent and len(batch.records) > 1 else ""
-        self.todo = deque(Part(span, batch.ambiguous, sent=sent, in_part=in_part) for span in batch.spans)
+        self.todo = deque(
+            Part(span, ambiguous=False)
+            if span in batch.unsent
+            else Part(span, batch.ambiguous, sent=sent, in_part=in_part)
+            for span in batch.spans
+        )
         self.splitting = False
         self.part_requests = 0
         self.acknowledged = 0

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.records import Fate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bulkdelete.records import Batch, Outcome
 
 GENTLY: Final = 4
@@ -23,10 +26,10 @@ was down. They take some 15 MB of memory."""
 
 
 class Deferred:
-    """The batches of one run that are sent once more, by their first rows, each as the parts that are left of it."""
+    """The batches of one run that are sent once more, by their first rows, each with the parts that are left of it."""
 
     def __init__(self) -> None:
-        self._parts: dict[int, list[Batch]] = {}
+        self._parts: dict[int, list[Outcome]] = {}
         self._records = 0
         self._is_over = False
 
@@ -40,7 +43,7 @@ class Deferred:
             return False
         if row not in self._parts and not self._has_room(outcome.records, batches):
             return False
-        self._parts.setdefault(row, []).append(once_more(outcome))
+        self._parts.setdefault(row, []).append(outcome)
         self._records += outcome.records
         return True
 
@@ -50,18 +53,32 @@ class Deferred:
         return 3 * len(self) < batches and self._records + records <= MOST_RECORDS
 
     def give_back(self) -> list[Batch]:
-        """Return what was taken; nothing is taken any more."""
+        """Return what was taken, one batch for all parts of one; nothing is taken any more."""
         self._is_over = True
-        parts = [part for parts in self._parts.values() for part in parts]
+        batches = [once_more(parts) for parts in self._parts.values()]
         self._parts = {}
-        return parts
+        return batches
 
 
-def once_more(outcome: Outcome) -> Batch:
-    """Return the batch of *outcome* with what it could not resolve, as the ledger holds it."""
-    batch = outcome.batch
-    start = bisect_left(batch.rows, outcome.first_row)
-    span = range(start, start + outcome.records)
-    ambiguous = batch.ambiguous or outcome.ambiguous
-    sent = batch.sent or outcome.fate is Fate.UNRESOLVED
-    return replace(batch, spans=(span,), set_aside=(), ambiguous=ambiguous, sent=sent, stored=True, thorough=True)
+def once_more(parts: Sequence[Outcome]) -> Batch:
+    """Return the batch of *parts*, which it could not resolve, with them, as the ledger holds it.
+
+    It is one: the ledger says of all that is left of a batch at once whether it was sent.
+    """
+    batch = parts[0].batch
+    spans = [(_span(part), part.fate) for part in sorted(parts, key=attrgetter("first_row"))]
+    return replace(
+        batch,
+        spans=tuple(span for span, _ in spans),
+        unsent=tuple(span for span, fate in spans if fate is Fate.PENDING),
+        set_aside=(),
+        ambiguous=batch.ambiguous or any(part.ambiguous for part in parts),
+        sent=batch.sent or any(part.fate is Fate.UNRESOLVED for part in parts),
+        stored=True,
+        thorough=True,
+    )
+
+
+def _span(part: Outcome) -> range:
+    start = bisect_left(part.batch.rows, part.first_row)
+    return range(start, start + part.records)

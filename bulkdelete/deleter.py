@@ -68,7 +68,7 @@ class Deleter:
             try:
                 while case.todo:
                     part, settled = case.todo[0], None
-                    if not case.splitting or self._suspicion.may_send_part(case.part_requests):
+                    if not (case.splitting and part.is_cut) or self._suspicion.may_send_part(case.part_requests):
                         settled = await self._until_settled(case, part)
                         if settled is None or self._is_split(case, part, settled):
                             await self._take_apart(case, part, settled)

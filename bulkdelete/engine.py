@@ -283,16 +283,17 @@ def _never_sent(batch: Batch) -> Iterator[Outcome]:
 
 
 def _not_sent(batch: Batch) -> list[Outcome]:
-    fate = Fate.UNRESOLVED if batch.sent or batch.ambiguous else Fate.PENDING
+    """Return what became of *batch*, which is not sent; what was before comes first: so it is at no time pending."""
+    is_left = batch.sent or batch.ambiguous
     return [
         Outcome(
             batch,
             batch.rows[span.start],
             batch.rows[span.stop - 1] + 1,
             len(span),
-            fate,
+            Fate.UNRESOLVED if is_left and span not in batch.unsent else Fate.PENDING,
             whole=len(span) == len(batch.records),
-            ambiguous=batch.ambiguous,
+            ambiguous=batch.ambiguous and span not in batch.unsent,
         )
-        for span in batch.spans
+        for span in sorted(batch.spans, key=batch.unsent.__contains__)
     ]

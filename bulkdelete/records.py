@@ -156,7 +156,8 @@ class Batch:
     earlier run settled parts. ``ambiguous`` says that an earlier attempt may have been applied; ``sent``, that an
     earlier run may have sent it; ``stored``, that the ledger holds the range already. ``joined`` are the records joined
     by line breaks, where they are plain ids and at hand so; a body is made of them. ``thorough``: it was set aside
-    before, and is now taken apart to its end where it is refused.
+    before, and is now taken apart to its end where it is refused; ``unsent`` are those of its ``spans`` that certainly
+    were in no request.
 
     Example:
         >>> async with deleter.stream(TABLE_ID, ids) as outcomes:
@@ -178,6 +179,7 @@ class Batch:
     joined: bytes = field(default=b"", repr=False)
     sent: bool = False
     thorough: bool = False
+    unsent: tuple[range, ...] = ()
 
     @property
     def open_records(self) -> int:

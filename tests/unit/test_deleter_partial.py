@@ -5,6 +5,8 @@ Its refusals are doubted and make no file suspicious; what was in no request bef
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,9 +52,9 @@ async def sent_as_a_job_does(sending: Sending, *batches):
     aside = [one for one in outcomes if one.again]
     if sending.suspicion.nothing_but_suspects:
         return outcomes
-    for one in aside:
-        outcomes.remove(one)
-        outcomes += await sending.send(once_more(one))
+    outcomes = [one for one in outcomes if not one.again]
+    for _, parts in groupby(aside, key=lambda one: one.batch.first_row):
+        outcomes += await sending.send(once_more([*parts]))
     return outcomes
 
 

@@ -151,6 +151,20 @@ async def test_a_stop_at_any_request_of_a_batch_that_is_taken_apart_leaves_nothi
         assert rows_of(outcomes, Fate.PENDING) == set()
 
 
+async def test_a_stop_tells_of_what_was_sent_before_what_never_left_whichever_is_first_in_the_line():
+    """The first that is told makes the batch pending or not, for whoever reads the ledger of a job killed then."""
+
+    def script(request):
+        sending.stop.ask()
+        return refusing({"0"})(request)
+
+    sending = Sending(script)
+    outcomes = await sending.send(batch_of(8, spans=(range(4), range(6, 8)), stored=True))
+    assert len(sending.requests) == 1
+    told = [(one.first_row, one.fate) for one in outcomes]
+    assert told == [*((row, Fate.UNRESOLVED) for row in range(4)), (6, Fate.PENDING)]
+
+
 @pytest.mark.parametrize("after", [0.01, 0.06, 0.2, 0.6])
 async def test_a_cancellation_goes_through_and_leaves_no_permit_taken(after):
     sending = Sending(refusing({"5"}))
