@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from functools import partial
 
@@ -43,3 +44,22 @@ async def test_a_disk_that_fails_after_the_last_result_is_told_and_the_next_run_
     assert (report.ended, report.acknowledged, report.rows) == (Ended.STORAGE, 20, 21)
     report = await job(*given, batch={"size": 21}).run()
     assert (report.ended, report.acknowledged, report.duplicate, report.requests) == (Ended.COMPLETE, 20, 1, 0)
+
+
+async def test_a_job_that_is_done_is_complete_also_where_its_copy_cannot_be_removed(tmp_path, caplog):
+    copy = tmp_path / "purge.db.spool"
+
+    def look(event):
+        if isinstance(event, OutcomeReached) and copy.is_file():
+            copy.unlink()
+            (copy / "in the way").mkdir(parents=True)
+
+    given = Answers(OK), iter(IDS), tmp_path / "purge.db"
+    running = job(*given)
+    running.subscribe(look)
+    with caplog.at_level(logging.WARNING, logger="bulkdelete"):
+        report = await running.run()
+    assert (report.ended, report.acknowledged, report.reason) == (Ended.COMPLETE, 20, "")
+    [told] = caplog.messages
+    assert f"{copy}, the copy of the records of this job, could not be removed, and stays: " in told
+    assert copy.is_dir()
