@@ -16,12 +16,13 @@ SEEDS = 2000
 SHARES = 5
 CUT_EVERYWHERE = [10]
 """It has a canary, and much fails."""
-FOUND = [18, 100, 349, 533, 628, 764, 1438, 4530, 19462, 27928, 201399, 201417, 203448, 205223, 205618, 300395]
+FOUND = [18, 100, 349, 533, 628, 764, 1438, 1721, 4530, 19462, 27928, 201399, 201417, 203448, 205223, 205618, 300395]
 """Seeds whose histories once broke a promise, or were said to by faults of the simulation's own.
 
-The product's were four: what a cancelled run may have had in flight was not in doubt (533), a key was read on when
-nobody wanted it any more (628), a disk that failed when all was sent was not told of (4530), and a call that was
-cancelled again while it ended kept others from their quota (27928).
+The product's were five: what a cancelled run may have had in flight was not in doubt (533), a key was read on when
+nobody wanted it any more (628), a call without a ledger counted fewer than no rows (1721), a disk that
+failed when all was sent was not told of (4530), and a call that was cancelled again while it ended kept others from
+their quota (27928).
 """
 
 
