@@ -206,7 +206,12 @@ class Job:
         canary = await canary_of(ledger, settings.canary.records)
         if canary is not None:
             first = await self._sweeps.run(Sweep(means, limit, Crew(lambda: 1, 1), enough=canary.missing))
-            if not await self._is_approved(ledger, canary, first):
+            is_approved = False
+            try:
+                is_approved = await self._is_approved(ledger, canary, first)
+            except LedgerStorageError as error:
+                first.engine.halt(Ended.STORAGE, str(error), error)
+            if not is_approved:
                 first.judge()
                 return first
             limit = None if limit is None else limit - first.sent

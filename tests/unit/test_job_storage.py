@@ -93,6 +93,30 @@ async def test_what_is_set_aside_keeps_its_fate_also_where_the_ledger_cannot_be_
     assert fates(await new(batch={"size": 10}).run()) == fates(report)
 
 
+async def test_a_disk_that_fails_while_somebody_looks_at_the_canary_is_told_with_a_report(tmp_path, monkeypatch):
+    is_broken = False
+
+    class Connection(sqlite3.Connection):
+        def execute(self, sql, *values):
+            if is_broken:
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().execute(sql, *values)
+
+    async def approve(_):
+        nonlocal is_broken
+        return (is_broken := True)
+
+    (tmp_path / "ids.txt").write_text("\n".join([IDS[0], "a b", *IDS[1:]]))
+    running = job(Answers(OK), open_source(tmp_path / "ids.txt"), tmp_path / "purge.db", canary={"records": 5})
+    running._order = replace(running._order, check=approve)
+    with monkeypatch.context() as patched:
+        patched.setattr("sqlite3.connect", partial(sqlite3.connect, factory=Connection))
+        with pytest.raises(LedgerStorageError, match=r"disk I/O error\. Nothing more was sent") as raised:
+            await running.run()
+    report = raised.value.report
+    assert (report.ended, fates(report)) == (Ended.STORAGE, {"acknowledged": 5, "invalid": 1})
+
+
 async def test_a_job_that_is_done_is_complete_also_where_its_copy_cannot_be_removed(tmp_path, caplog):
     copy = tmp_path / "purge.db.spool"
 
