@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete.errors import LedgerError
 from bulkdelete.ledger import Totals
 from bulkdelete.ledger.facts import COUNT_AFTER, COUNT_BEFORE
-from bulkdelete.records import Ended
+from bulkdelete.records import Ended, Fate
 from bulkdelete.reports import Report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from bulkdelete.ledger import Ledger
     from bulkdelete.limiter import Limiter
     from bulkdelete.reports import CanaryCounts
     from bulkdelete.tally import Tally
 
 _COUNTS: Final = tuple(one.name for one in fields(Totals))
+_NEVER_SENT: Final = (Fate.INVALID, Fate.HELD, Fate.DUPLICATE)
 _MADE_BY_FAILURES: Final = frozenset({Ended.COMPLETE, Ended.MAX_FAILURES})
+_VERDICTS_ON_THE_REST: Final = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
+_NO_PERSON_NEEDED: Final = frozenset({Ended.COMPLETE, Ended.LIMIT, Ended.QUOTA, Ended.OUTAGE, Ended.DURATION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,17 @@ class Snapshot:
     last_failure: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a run ended, the problem that is raised for it, and whether the source was read to its end."""
+
+    ended: Ended
+    reason: str
+    problem: Exception | None = None
+    resume_at_unix_seconds: float | None = None
+    read_to_end: bool = False
+
+
 class Account:
     """Keeps the account of a job on *table_id* with the ledger at *path*, as *tally* counts it."""
 
@@ -85,6 +102,7 @@ class Account:
         tally.rows_before = before.rows
         tally.settled_before = before.rows - before.unresolved - before.pending
         tally.acknowledged_before, tally.rejected_before = before.acknowledged, before.rejected
+        tally.set_aside_before = Counter({fate: getattr(before, fate) for fate in _NEVER_SENT})
 
     def snapshot(self, limiter: Limiter, waits_for: str = "") -> Snapshot:
         """Return how far the job is; *waits_for* is what keeps it from sending more, where the limiter does not."""
@@ -108,23 +126,37 @@ class Account:
             last_failure=tally.last_failure,
         )
 
-    def estimated(self) -> Totals:
-        """Return what this run knows by itself where the ledger cannot be read any more; the rest is unresolved."""
+    async def closed(self, ledger: Ledger, ending: Ending) -> tuple[Report, Exception | None]:
+        """Return the report of the job after *ending*, and the problem to be raised, by what *ledger* counts.
+
+        Where that can be counted no more, the report is what this run knows, and says so.
+        """
+        ended, reason, problem = ending.ended, ending.reason, ending.problem
+        unread = None
+        try:
+            totals = await ledger.count()
+        except LedgerError as error:
+            totals, unread = self._estimated(), error
+        if ended in _VERDICTS_ON_THE_REST and ending.read_to_end and not totals.remaining:
+            ended, reason = Ended.COMPLETE, ""
+        if unread is not None and ended in _NO_PERSON_NEEDED:  # what the engine wrote is there
+            ended, reason, problem = Ended.STORAGE, str(unread), unread
+        elif unread is not None and str(unread) not in reason:
+            reason = f"{reason}{'; ' if reason else ''}{unread}"
+        return self.report(totals, ended, reason, ending.resume_at_unix_seconds), problem
+
+    def _estimated(self) -> Totals:
+        """Return what this run knows by itself; the rest is unresolved."""
         tally = self._tally
         rows = max(tally.rows_before, tally.rows)
-        acknowledged = tally.acknowledged_before + tally.acknowledged
-        rejected = tally.rejected_before + tally.rejected
-        invalid = tally.settled - acknowledged - rejected
+        set_aside = tally.set_aside_before + tally.set_aside
         return Totals(
             rows=rows,
             batches=tally.batches,
-            acknowledged=acknowledged,
-            rejected=rejected,
-            invalid=invalid,
-            held=0,
-            duplicate=0,
+            acknowledged=tally.acknowledged_before + tally.acknowledged,
+            rejected=tally.rejected_before + tally.rejected,
+            **{fate.value: set_aside[fate] for fate in _NEVER_SENT},
             unresolved=rows - tally.settled,
-            pending=0,
         )
 
     def report(self, totals: Totals, ended: Ended, reason: str, resume_at: float | None = None) -> Report:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from bulkdelete.retry import Attempted
 
 _PROBE_AFTER: Final = 1 + splitting.WAYS
-_SENT_BEFORE: Final = "may already be deleted: an earlier run sent it with others, and perhaps it was refused in part"
+_SENT_BEFORE: Final = (
+    "may already be deleted: an earlier run sent it, perhaps with others, and perhaps they were refused in part"
+)
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class Case:
         self.batch = batch
         self.turn = turn
         sent = batch.sent or batch.ambiguous
-        in_part = _SENT_BEFORE if sent and len(batch.records) > 1 else ""
+        in_part = _SENT_BEFORE if sent and batch.end_row - batch.first_row > 1 else ""  # others may be on hold by now
         self.todo = deque(
             Part(span, ambiguous=False)
             if span in batch.unsent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from bulkdelete.sources import put_in_place, spooled
 if TYPE_CHECKING:
     from bulkdelete.ledger import Ledger
     from bulkdelete.sources import Source
+
+_log = logging.getLogger(__name__)
 
 
 def spool_of(ledger: str | os.PathLike[str]) -> Path:
@@ -104,6 +107,13 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
 
 
 def drop_spool(ledger: Path | None, source: Source) -> None:
-    """Remove the copy of a job that is done, where one was made."""
-    if ledger is not None and not source.replayable:
-        spool_of(ledger).unlink(missing_ok=True)
+    """Remove the copy of a job that is done, where one was made; that it cannot be removed makes no job less done."""
+    if ledger is None or source.replayable:
+        return
+    spool = spool_of(ledger)
+    try:
+        spool.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning(
+            "%s, the copy of the records of this job, could not be removed, and stays: %s", spool, error.strerror
+        )

@@ -140,43 +140,97 @@ class _KeyFile:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._from_pipe: str | None = None
+        self._pipe = _Pipe()
 
     async def read(self) -> str:
-        if self._from_pipe is not None:
-            return self._from_pipe
         stop = threading.Event()
         try:
-            key = await asyncio.to_thread(read_key_file, self._path, stop)
+            return await asyncio.to_thread(read_key_file, self._path, stop, self._pipe)
         finally:
             stop.set()
-        if await asyncio.to_thread(Path(self._path).is_fifo):
-            self._from_pipe = key
-        return key
 
 
-def read_key_file(path: str, stop: threading.Event | None = None) -> str:
+class _Pipe:
+    """What was read so far of a pipe, which stays open until its end: who writes the key is not cut off in between."""
+
+    def __init__(self) -> None:
+        self.alone = threading.Lock()
+        self._read = b""
+        self._is_whole = False
+        self._descriptor: int | None = None
+
+    def __del__(self) -> None:
+        self._close()
+
+    def is_at(self, path: str) -> bool:
+        """Return whether it was read, at least in part, and *path* names nothing else since."""
+        if self._descriptor is None:
+            return self._is_whole
+        try:
+            return os.path.samestat(os.stat(path), os.fstat(self._descriptor))  # noqa: PTH116 - as is of a descriptor
+        except OSError:  # whoever wrote may have removed it
+            return True
+
+    def begin(self, descriptor: int) -> None:
+        """Let *descriptor* be read from now on, and nothing of another."""
+        self._close()
+        self._read, self._descriptor = b"", descriptor
+
+    def read_on(self, path: str, stop: threading.Event) -> str:
+        """Return the key, once all is read; waiting for that ends soon after *stop* is set."""
+        until = time.monotonic() + _PIPE_SECONDS
+        while not self._is_whole:
+            if stop.is_set() or time.monotonic() >= until:
+                raise CredentialsError(f"{path}: nobody wrote the API key into this pipe within {_PIPE_SECONDS:.0f} s")
+            self._read_more()
+        return self._read.decode("utf-8", "replace")
+
+    def _read_more(self) -> None:
+        assert self._descriptor is not None  # noqa: S101 - it is open until all is read
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        if poll.poll(_LOOK_AT_STOP_MILLISECONDS):
+            before = len(self._read)
+            self._read += os.read(self._descriptor, _MOST_KEY_BYTES)
+            if not before < len(self._read) <= _MOST_KEY_BYTES:
+                self._is_whole = True
+                self._close()
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
+
+
+def read_key_file(path: str, stop: threading.Event | None = None, pipe: _Pipe | None = None) -> str:
     """Return the key in the file or pipe *path*; waiting for a pipe ends soon after *stop* is set.
+
+    What was read of a pipe until then is in *pipe*, and the next reading goes on with it.
 
     Raises:
         CredentialsError: it cannot be read, others may read it, it is something else, or nobody writes into the pipe.
 
     """
+    stop, pipe = stop or threading.Event(), pipe or _Pipe()
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            mode = os.fstat(descriptor).st_mode
-            if stat.S_ISDIR(mode):
-                raise CredentialsError(f"{path}: the API key file is a directory. Name the file that holds the key")
-            if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-                raise CredentialsError(f"{path}: the API key file is neither a file nor a pipe")
-            if mode & (stat.S_IRGRP | stat.S_IROTH):
-                raise CredentialsError(f"{path}: the API key file can be read by others; run: chmod 600 {path}")
-            if stat.S_ISFIFO(mode):
-                return _from_pipe(descriptor, path, stop or threading.Event())
-            return os.read(descriptor, _MOST_KEY_BYTES).decode("utf-8", "replace")
-        finally:
-            os.close(descriptor)
+        with pipe.alone:  # a reading that was told to stop may still be at it
+            if pipe.is_at(path):
+                return pipe.read_on(path, stop)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                mode = os.fstat(descriptor).st_mode
+                if stat.S_ISDIR(mode):
+                    raise CredentialsError(f"{path}: the API key file is a directory. Name the file that holds the key")
+                if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+                    raise CredentialsError(f"{path}: the API key file is neither a file nor a pipe")
+                if mode & (stat.S_IRGRP | stat.S_IROTH):
+                    raise CredentialsError(f"{path}: the API key file can be read by others; run: chmod 600 {path}")
+                if stat.S_ISREG(mode):
+                    return os.read(descriptor, _MOST_KEY_BYTES).decode("utf-8", "replace")
+                pipe.begin(os.dup(descriptor))
+            finally:
+                os.close(descriptor)
+            return pipe.read_on(path, stop)
     except OSError as error:
         raise CredentialsError(f"{_shown(path, error)}: the API key file cannot be read: {error.strerror}") from None
 
@@ -187,21 +241,6 @@ def _shown(name: str, error: OSError) -> str:
         return name
     folder = next(folder for folder in (*map(str, Path(name).parents), ".") if os.path.isdir(folder))  # noqa: PTH112 - as it is no error for a long name
     return f"{folder.rstrip('/')}/... (the rest is not shown, as it may be the key itself)"
-
-
-def _from_pipe(descriptor: int, path: str, stop: threading.Event) -> str:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    until, key = time.monotonic() + _PIPE_SECONDS, b""
-    while time.monotonic() < until and not stop.is_set():
-        if not poll.poll(_LOOK_AT_STOP_MILLISECONDS):
-            continue
-        more = os.read(descriptor, _MOST_KEY_BYTES)
-        key += more
-        if not more or len(key) > _MOST_KEY_BYTES:
-            return key.decode("utf-8", "replace")
-    key = more = b""  # a traceback may show them
-    raise CredentialsError(f"{path}: nobody wrote the API key into this pipe within {_PIPE_SECONDS:.0f} s")
 
 
 @contextmanager

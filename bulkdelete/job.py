@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from bulkdelete.accounting import Account
+from bulkdelete.accounting import Account, Ending
 from bulkdelete.calls import Calls
 from bulkdelete.canary import canary_of
 from bulkdelete.capping import BodyCap
@@ -20,7 +20,6 @@ from bulkdelete.deleter import Deleter
 from bulkdelete.engine import Crew
 from bulkdelete.errors import (
     BulkDeleteError,
-    LedgerError,
     LedgerStorageError,
     OutageTooLong,
     PauseTooLong,
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from bulkdelete.canary import Canary
     from bulkdelete.events import Event
     from bulkdelete.ledger import Ledger
-    from bulkdelete.ledger.totals import Totals
     from bulkdelete.limiter import Limiter
     from bulkdelete.orders import Order
     from bulkdelete.preparing import Prepared
@@ -57,8 +55,6 @@ if TYPE_CHECKING:
     from bulkdelete.state import Deliver
 
 _log = logging.getLogger(__name__)
-_VERDICTS_ON_THE_REST = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
-_NO_PERSON_NEEDED = frozenset({Ended.COMPLETE, Ended.LIMIT, Ended.QUOTA, Ended.OUTAGE, Ended.DURATION})
 
 
 class Job:
@@ -143,7 +139,7 @@ class Job:
             ended, reason = report.ended, report.reason
         except asyncio.CancelledError:
             ended, reason = self._sweeps.why_cancelled
-            report = self._account.report((await self._totals(ledger))[0], ended, reason)
+            report, _ = await self._account.closed(ledger, Ending(ended, reason))
             raise
         except (SettingsError, SourceError) as error:
             ended, reason = ended_by(error), str(error)
@@ -183,9 +179,9 @@ class Job:
                 ended, reason = self._sweeps.ended_early or (Ended.SIGNAL, "")
                 if ended is Ended.DURATION:
                     reason = f"{reason}; nothing was sent in this run"
-                return self._account.report(await ledger.count(), ended, reason), None
+                return await self._account.closed(ledger, Ending(ended, reason))
             except CapPassed as cap:
-                return self._account.report(await ledger.count(), cap.ended, str(cap)), None
+                return await self._account.closed(ledger, Ending(cap.ended, str(cap)))
             async with keeping(self._limiter, self._cap, ledger, heeds_told=self._order.heeds_resume_time):
                 sweep = await self._sweep(ledger, prepared)
         return await self._conclude(ledger, sweep)
@@ -210,7 +206,12 @@ class Job:
         canary = await canary_of(ledger, settings.canary.records)
         if canary is not None:
             first = await self._sweeps.run(Sweep(means, limit, Crew(lambda: 1, 1), enough=canary.missing))
-            if not await self._is_approved(ledger, canary, first):
+            is_approved = False
+            try:
+                is_approved = await self._is_approved(ledger, canary, first)
+            except LedgerStorageError as error:
+                first.engine.halt(Ended.STORAGE, str(error), error)
+            if not is_approved:
                 first.judge()
                 return first
             limit = None if limit is None else limit - first.sent
@@ -270,24 +271,13 @@ class Job:
 
     async def _account_for(self, ledger: Ledger, sweep: Sweep) -> tuple[Report, Exception | None]:
         engine = sweep.engine
-        problem, resume_at = engine.problem, engine.resume_at_unix_seconds
-        if isinstance(problem, PauseTooLong | OutageTooLong):
-            problem = None
-        totals, unwritten = await self._totals(ledger)
-        ended, reason = engine.ended, engine.reason
-        if ended in _VERDICTS_ON_THE_REST and sweep.read_to_end and not (totals.unresolved or totals.pending):
-            ended, reason = Ended.COMPLETE, ""
-        if unwritten is not None and ended in _NO_PERSON_NEEDED:  # what the engine wrote is there
-            ended, reason, problem = Ended.STORAGE, str(unwritten), unwritten
-        if resume_at is not None or (ended is Ended.COMPLETE and RESUME_AT in ledger.facts):
+        problem = None if isinstance(engine.problem, PauseTooLong | OutageTooLong) else engine.problem
+        resume_at = engine.resume_at_unix_seconds
+        ending = Ending(engine.ended, engine.reason, problem, resume_at, sweep.read_to_end)
+        report, problem = await self._account.closed(ledger, ending)
+        if resume_at is not None or (report.ended is Ended.COMPLETE and RESUME_AT in ledger.facts):
             await self._remember(ledger, RESUME_AT, repr(resume_at or 0.0))
-        return self._account.report(totals, ended, reason, resume_at), problem
-
-    async def _totals(self, ledger: Ledger) -> tuple[Totals, LedgerError | None]:
-        try:
-            return await ledger.count(), None
-        except LedgerError as error:
-            return self._account.estimated(), error
+        return report, problem
 
     async def _remember(self, ledger: Ledger, key: str, value: str) -> None:
         with suppress(LedgerStorageError):  # the engine has seen it too, and says so

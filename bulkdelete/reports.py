@@ -86,9 +86,9 @@ class Report:
 
     @property
     def balanced(self) -> bool:
-        """Whether the fates add up to the rows read."""
-        fates: int = sum(getattr(self, fate) for fate in FATES)
-        return self.rows == fates
+        """Whether the fates add up to the rows read, and none is less than 0."""
+        fates: list[int] = [getattr(self, fate) for fate in FATES]
+        return self.rows == sum(fates) and min(fates) >= 0
 
     @property
     def remaining(self) -> int:

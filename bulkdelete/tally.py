@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -20,14 +21,16 @@ MOST_FAILURES: Final = 1000
 class Tally:
     """The counts of one run; ``*_before`` are those of the runs before it on the same ledger.
 
-    ``last_failure`` says how the last attempt failed, in words that name no ids; it is empty where that did not.
-    ``backing_off`` are the batches, or parts, that failed and wait now to be tried again.
+    ``set_aside`` are the rows that are never sent, by their fate. ``last_failure`` says how the last attempt failed, in
+    words that name no ids; it is empty where that did not. ``backing_off`` are the batches, or parts, that failed and
+    wait now to be tried again.
     """
 
     rows_before: int = 0
     settled_before: int = 0
     acknowledged_before: int = 0
     rejected_before: int = 0
+    set_aside_before: Counter[Fate] = field(default_factory=Counter)
     rows: int = 0
     batches: int = 0
     requests: int = 0
@@ -36,7 +39,7 @@ class Tally:
     acknowledged: int = 0
     rejected: int = 0
     failed_now: int = 0
-    set_aside: int = 0
+    set_aside: Counter[Fate] = field(default_factory=Counter)
     backing_off: int = 0
     last_failure: str = ""
     failures: list[RowFate] = field(default_factory=list)
@@ -45,8 +48,8 @@ class Tally:
         """Count a batch that is about to be sent."""
         self.rows = max(self.rows, batch.end_row)
         self.batches += 1
-        self.set_aside += len(batch.set_aside)
         for row_fate in batch.set_aside:
+            self.set_aside[row_fate.fate] += 1
             self.note(row_fate)
 
     def settle(self, outcome: Outcome) -> None:
@@ -99,7 +102,7 @@ class Tally:
     @property
     def settled(self) -> int:
         """Rows that have their final fate."""
-        return self.settled_before + self.set_aside + self.acknowledged + self.rejected
+        return self.settled_before + self.set_aside.total() + self.acknowledged + self.rejected
 
     def most_failures(self, allowed: int | None) -> int:
         """Return how many rows may fail: *allowed*, or for ``None`` the larger of 100 and 0.1 % of those sent."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class UnrecordedLedger:
-    """Keeps counts in memory, and forgets everything else."""
+    """Keeps counts in memory, and what may be sent once more; it forgets everything else."""
 
     def __init__(self) -> None:
         self.path: str | None = None
@@ -27,14 +27,16 @@ class UnrecordedLedger:
         self._batches = 0
         self._open = 0
         self._fates: Counter[Fate] = Counter()
+        self._left: dict[int, tuple[Fate, int]] = {}
+        """What came so far of what may be sent once more, and of how many records, by the first row."""
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._done.set_result(None)
 
     def intend(self, batch: Batch) -> asyncio.Future[None]:
         """Count the batch."""
         self._open += batch.open_records
-        if batch.stored:  # it was unresolved, and is sent once more
-            self._fates[Fate.UNRESOLVED] -= batch.open_records
+        if batch.stored:
+            self._take_back(batch)
             return self._done
         self._rows = batch.end_row
         self._batches += 1
@@ -46,6 +48,8 @@ class UnrecordedLedger:
         """Count the outcome."""
         self._open -= outcome.records
         self._fates[outcome.fate] += outcome.records
+        if outcome.again:
+            self._left[outcome.first_row] = outcome.fate, outcome.records
         return self._done
 
     def remember(self, key: str, value: str) -> asyncio.Future[None]:
@@ -77,6 +81,15 @@ class UnrecordedLedger:
             unresolved=fates[Fate.UNRESOLVED] + self._open,
             pending=fates[Fate.PENDING],
         )
+
+    def _take_back(self, batch: Batch) -> None:
+        """Count what is left of *batch*, which is sent once more, no longer as what came of it before."""
+        for span in batch.spans:
+            at = span.start
+            while at < span.stop:
+                fate, records = self._left.pop(batch.rows[at])
+                self._fates[fate] -= records
+                at += records
 
     async def close(self, ended: Ended | None, reason: str = "", requests: int = 0, retries: int = 0) -> str:  # noqa: ARG002 - nothing is kept of it
         """There is nothing to close, and no digest."""

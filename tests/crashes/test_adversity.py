@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulkdelete.emulator import Emulator, Faults
-from tests.acceptance.command import CANARY_KEY, Command, finished, killed
+from tests.acceptance.command import CANARY_KEY, Command, fates, finished, ids, killed, purge, serving
 from tests.crashes import oracle
 from tests.crashes.campaign import MOST_TWICE, At, job_of, lay_out
 
@@ -130,6 +130,29 @@ async def test_in_a_folder_that_is_read_only_no_job_begins(one):
     assert not one.emulator.requests
     assert "Nothing was sent" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+async def test_in_a_folder_that_becomes_read_only_while_it_sends_a_job_is_done_and_says_what_stays(tmp_path):
+    records = ids(100)
+    async with serving(records) as emulator:
+        emulator.faults = Faults(latency_seconds=0.05)
+        words = ("-", "--batch-size", 10, "--concurrency", 1)
+        async with purge(tmp_path, emulator, *words, program=("-c", WITHOUT_PRIVILEGES)).started(b"") as process:
+            process.stdin.write("\n".join(records).encode())
+            process.stdin.close()
+            async with asyncio.timeout(30):
+                while not emulator.requests and process.returncode is None:
+                    await asyncio.sleep(0.001)
+            tmp_path.chmod(0o500)
+            done = await finished(process)
+            tmp_path.chmod(0o700)
+        assert (done.code, done.report["ended"]) == (0, "complete"), done.everything
+        assert fates(done.report) == {"acknowledged": 100}
+        assert "purge.db.spool, the copy of the records of this job, could not be removed, and stays: " in done.stderr
+        assert (tmp_path / "purge.db.spool").exists()
+        again = await purge(tmp_path, emulator, *words).run(b"")
+        assert (again.code, fates(again.report), emulator.requests) == (0, {"acknowledged": 100}, 10)
+        assert not (tmp_path / "purge.db.spool").exists()
 
 
 async def test_of_four_commands_that_begin_at_once_one_works_and_the_others_are_refused(one):

@@ -39,7 +39,7 @@ def play(scenario: Scenario, folder: Path, trace: Trace) -> Figures:
             stormy.api.calm_down(() if scenario.is_calm_at_end else scenario.mild_faults)
             stormy.run_to_end()
             stormy.check_end()
-        worlds = [calm, stormy]
+        worlds = [calm, stormy, _unrecorded(scenario, folder, trace, steps)]
         if scenario.failing is not None:
             worlds.append(_troubled(scenario, folder, trace, steps))
         if scenario.beside is not None:
@@ -52,6 +52,16 @@ def play(scenario: Scenario, folder: Path, trace: Trace) -> Figures:
         figures.requests += len(world.api.arrivals)
         figures.rows += len(scenario.rows)
     return figures
+
+
+def _unrecorded(scenario: Scenario, folder: Path, trace: Trace, steps: int) -> World:
+    """Run the job once without a ledger; it may be cancelled or stopped."""
+    world = World(scenario, folder, "unrecorded", trace, faults=True, durable=False)
+    dice = scenario.dice("unrecorded blow")
+    blow = Blow(dice.choice(("none", "none", "stop", "cancel")), 1.3 * dice.random())
+    with simulated_time(world.clock):
+        world.run(blow, 1 + int(blow.share * steps), patient=dice.random() < 0.5)
+    return world
 
 
 def _troubled(scenario: Scenario, folder: Path, trace: Trace, steps: int) -> World:

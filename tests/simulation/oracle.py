@@ -146,6 +146,26 @@ def check_report(report: Report, image: Image) -> None:
         assert getattr(report, fate) == counted[fate], f"{fate}: {getattr(report, fate)} reported, {counted}"
 
 
+def check_told(report: Report, outcomes: Sequence[Outcome], *, broken_off: bool) -> None:
+    """The report of a job without a ledger balances, and is what was told at last of each row.
+
+    Of one that was *broken off*, what was in flight was not told.
+    """
+    assert report.balanced, f"the fates do not add up: {report}"
+    told = {row: outcome.fate.value for outcome in outcomes for row in rows_of(outcome)}
+    counted = Counter(told.values())
+    assert len(told) == report.rows or broken_off, f"{report.rows} rows reported, and {len(told)} told of"
+    for fate in ("acknowledged", "rejected") if broken_off else FATES:
+        assert getattr(report, fate) == counted[fate], f"{fate}: {getattr(report, fate)} reported, {counted} told"
+
+
+def rows_of(outcome: Outcome) -> Sequence[int]:
+    """Return the rows that *outcome* is of: those of its records, or one that is never sent."""
+    if outcome.row_fate is not None:
+        return (outcome.first_row,)
+    return [row for row in outcome.batch.rows if outcome.first_row <= row < outcome.end_row]
+
+
 def check_requests(api: Api, quotas: dict[str, int]) -> None:
     """No rule of what may be sent was broken, and no quota was overrun in any window, wherever it begins."""
     assert not api.broken_rules, api.broken_rules

@@ -149,6 +149,10 @@ class Disk(Trouble):
             reported, found = getattr(report, fate), image.fates.count(fate)
             is_true = reported <= found if self.failing.what == "disk that forgets to say so" else reported == found
             assert is_true, f"{fate}: {reported} reported, {found} in the ledger"
+        for fate in ("invalid", "held", "duplicate"):
+            reported, found = getattr(report, fate), image.fates.count(fate)
+            is_true = reported == found if report.rows == len(image.fates) else reported >= found
+            assert is_true, f"{fate}: {reported} reported, {found} in the ledger"
 
 
 class BrokenSource(Trouble):

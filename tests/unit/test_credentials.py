@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import select
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydantic import SecretStr
@@ -117,6 +119,61 @@ async def test_a_pipe_is_read_once_and_not_again_when_its_key_is_refused(tmp_pat
     read, _ = await asyncio.gather(credentials.key(), asyncio.to_thread((tmp_path / "key").write_text, f"{KEY}\n"))
     assert read == KEY
     assert not await credentials.renew(KEY)
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    """A pipe that somebody writes into."""
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with os.fdopen(os.open(tmp_path / "pipe", os.O_RDWR), "wb", buffering=0) as writer:
+        yield writer
+
+
+async def read_in_part(credentials, writer, half):
+    """Let a call that wants the key be cancelled when it has read *half* of it."""
+    reading = asyncio.create_task(credentials.key())
+    writer.write(half)
+    async with asyncio.timeout(10):
+        while select.select([writer], [], [], 0)[0]:
+            await asyncio.sleep(0.001)
+    reading.cancel()
+    await asyncio.wait({reading})
+    assert reading.cancelled()
+
+
+async def test_half_a_key_that_a_cancelled_call_has_read_of_a_pipe_is_not_lost(tmp_path, pipe):
+    credentials = credentials_from(Settings(api_key_file=str(tmp_path / "pipe")))
+    await read_in_part(credentials, pipe, KEY[:7].encode())
+    reading = asyncio.create_task(credentials.key())
+    pipe.write(KEY[7:].encode())
+    pipe.close()
+    async with asyncio.timeout(10):
+        assert await reading == KEY
+
+
+async def test_who_writes_a_key_between_two_readings_is_not_cut_off(tmp_path):
+    os.mkfifo(tmp_path / "key", 0o600)
+    loop, only = asyncio.get_running_loop(), ThreadPoolExecutor(1)
+    loop.set_default_executor(only)
+    credentials = credentials_from(Settings(api_key_file=str(tmp_path / "key")))
+    reading = asyncio.create_task(credentials.key())
+    await asyncio.sleep(0)
+    with ThreadPoolExecutor(1) as other:
+        writer = await loop.run_in_executor(other, open, tmp_path / "key", "w")
+    reading.cancel()
+    await asyncio.wait({reading})
+    await loop.run_in_executor(only, int)  # its thread has ended
+    with writer:
+        writer.write(KEY)
+    (tmp_path / "key").unlink()
+    assert await credentials.key() == KEY
+
+
+async def test_half_a_key_of_a_pipe_is_none_of_what_took_its_place(tmp_path, pipe, key_file):
+    credentials = credentials_from(Settings(api_key_file=str(tmp_path / "pipe")))
+    await read_in_part(credentials, pipe, b"half-")
+    key_file.rename(tmp_path / "pipe")
+    assert await credentials.key() == KEY
 
 
 def test_a_pipe_that_nobody_writes_to_is_given_up(tmp_path, monkeypatch):

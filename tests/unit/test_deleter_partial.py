@@ -5,6 +5,7 @@ Its refusals are doubted and make no file suspicious; what was in no request bef
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 
 import pytest
@@ -137,6 +138,12 @@ async def test_what_an_earlier_run_sent_is_doubted_for_it_may_have_been_refused_
     (outcome,) = await sending.send(batch_of(2, spans=(range(1, 2),), sent=True, stored=True))
     assert DOUBT in outcome.row_fate.reason
     assert not outcome.ambiguous
+
+
+async def test_what_an_earlier_run_sent_with_a_record_that_is_on_hold_now_is_doubted_too():
+    sending = Sending(one_after_another(then=REFUSED))
+    (outcome,) = await sending.send(replace(batch_of(1, first_row=1, sent=True, stored=True), first_row=0))
+    assert DOUBT in outcome.row_fate.reason
 
 
 async def test_a_record_that_an_earlier_run_sent_alone_cannot_have_been_refused_in_part():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -10,9 +12,9 @@ import pytest
 from bulkdelete.errors import LedgerStorageError
 from bulkdelete.events import OutcomeReached
 from bulkdelete.records import Ended
-from bulkdelete.sources import open_source
+from bulkdelete.sources import from_iterable, open_source
 from tests.api_model import OK
-from tests.unit.test_engine import job
+from tests.unit.test_engine import fates, job
 from tests.unit.test_job_waiting import Answers
 
 IDS = [f"{number + 10**17}" for number in range(20)]
@@ -43,3 +45,92 @@ async def test_a_disk_that_fails_after_the_last_result_is_told_and_the_next_run_
     assert (report.ended, report.acknowledged, report.rows) == (Ended.STORAGE, 20, 21)
     report = await job(*given, batch={"size": 21}).run()
     assert (report.ended, report.acknowledged, report.duplicate, report.requests) == (Ended.COMPLETE, 20, 1, 0)
+
+
+@pytest.mark.parametrize("stops", [False, True])
+async def test_what_is_set_aside_keeps_its_fate_also_where_the_ledger_cannot_be_counted(tmp_path, monkeypatch, stops):
+    is_broken = False
+    held = [f"{number + 2 * 10**17}" for number in range(3)]
+    half = [IDS[0], "a b", IDS[0], held[0], held[1], *IDS[1:10]]
+    other = [IDS[10], "c d", "e f", IDS[10], held[2], *IDS[11:]]
+    (tmp_path / "ids.txt").write_text("\n".join([*half, *other]))
+
+    class Connection(sqlite3.Connection):
+        def execute(self, sql, *values):
+            if is_broken:
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().execute(sql, *values)
+
+    def look(event):
+        nonlocal is_broken
+        if isinstance(event, OutcomeReached) and running.snapshot().acknowledged == len(IDS):
+            is_broken = True
+            if stops:
+                running.stop("SIGTERM received")
+
+    def new(**sections):
+        running = job(Answers(OK), open_source(tmp_path / "ids.txt"), tmp_path / "purge.db", **sections)
+        running._order = replace(running._order, holds=(from_iterable(held),))
+        return running
+
+    first = await new(batch={"size": 10}, stop={"limit": 10}).run()
+    counts = {"acknowledged": 10, "invalid": 1, "held": 2, "duplicate": 1}
+    assert (first.ended, fates(first)) == (Ended.LIMIT, counts)
+    with monkeypatch.context() as patched:
+        patched.setattr("sqlite3.connect", partial(sqlite3.connect, factory=Connection))
+        running = new(batch={"size": 10})
+        running.subscribe(look)
+        if stops:
+            report = await running.run()
+            assert (report.ended, report.reason[:18]) == (Ended.SIGNAL, "SIGTERM received; ")
+        else:
+            with pytest.raises(LedgerStorageError) as raised:
+                await running.run()
+            report = raised.value.report
+            assert report.ended is Ended.STORAGE
+    assert report.reason.count("purge.db: the ledger cannot be written: disk I/O error. Nothing more was sent") == 1
+    assert fates(report) == {"acknowledged": 20, "invalid": 3, "held": 3, "duplicate": 2}
+    assert fates(await new(batch={"size": 10}).run()) == fates(report)
+
+
+async def test_a_disk_that_fails_while_somebody_looks_at_the_canary_is_told_with_a_report(tmp_path, monkeypatch):
+    is_broken = False
+
+    class Connection(sqlite3.Connection):
+        def execute(self, sql, *values):
+            if is_broken:
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().execute(sql, *values)
+
+    async def approve(_):
+        nonlocal is_broken
+        return (is_broken := True)
+
+    (tmp_path / "ids.txt").write_text("\n".join([IDS[0], "a b", *IDS[1:]]))
+    running = job(Answers(OK), open_source(tmp_path / "ids.txt"), tmp_path / "purge.db", canary={"records": 5})
+    running._order = replace(running._order, check=approve)
+    with monkeypatch.context() as patched:
+        patched.setattr("sqlite3.connect", partial(sqlite3.connect, factory=Connection))
+        with pytest.raises(LedgerStorageError, match=r"disk I/O error\. Nothing more was sent") as raised:
+            await running.run()
+    report = raised.value.report
+    assert (report.ended, fates(report)) == (Ended.STORAGE, {"acknowledged": 5, "invalid": 1})
+
+
+async def test_a_job_that_is_done_is_complete_also_where_its_copy_cannot_be_removed(tmp_path, caplog):
+    copy = tmp_path / "purge.db.spool"
+
+    def look(event):
+        if isinstance(event, OutcomeReached) and copy.is_file():
+            copy.unlink()
+            (copy / "in the way").mkdir(parents=True)
+
+    given = Answers(OK), iter(IDS), tmp_path / "purge.db"
+    running = job(*given)
+    running.subscribe(look)
+    with caplog.at_level(logging.WARNING, logger="bulkdelete"):
+        report = await running.run()
+    assert (report.ended, report.acknowledged, report.reason) == (Ended.COMPLETE, 20, "")
+    [told] = caplog.messages
+    assert f"{copy}, the copy of the records of this job, could not be removed, and stays: " in told
+    assert copy.is_dir()

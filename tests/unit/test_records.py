@@ -24,6 +24,13 @@ def test_a_report_is_balanced_exactly_when_its_seven_fates_add_up_to_the_rows(co
     assert not Report(table_id="t", rows=rows + 1, **counts).balanced
 
 
+@given(COUNTS, st.sampled_from(FATES), st.sampled_from(FATES))
+def test_no_report_is_balanced_with_a_count_below_zero(counts, less, more):
+    counts[more] += counts[less] + 1
+    counts[less] = -1
+    assert not Report(table_id="t", rows=sum(counts.values()), **counts).balanced
+
+
 @given(COUNTS)
 def test_what_remains_is_what_running_again_may_settle(counts):
     assert Report(table_id="t", **counts).remaining == counts["unresolved"] + counts["pending"]
