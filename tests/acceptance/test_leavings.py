@@ -1,0 +1,91 @@
+"""What bulkdelete leaves beside a ledger is never sent as records; what lies there and is not its own stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.acceptance.command import TABLE_ID, Command, ids, purge, serving, write
+
+IDS = ids(60)
+
+
+@pytest.fixture
+async def emulator():
+    async with serving(IDS) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def exports(tmp_path):
+    (tmp_path / "exports").mkdir()
+    write(tmp_path / "exports" / "june.txt", IDS[:10])
+    return tmp_path / "exports"
+
+
+def sent(emulator):
+    return [entry["record_id"] for request in emulator.log for entry in request.entries]
+
+
+async def refused(command, stdin=None):
+    done = await command.run(stdin)
+    assert done.code == 2, done.everything
+    assert "Nothing was sent" in done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("word", ["run", "plan"])
+async def test_the_lock_of_a_ledger_that_is_gone_is_passed_over_and_told(tmp_path, exports, emulator, word):
+    (exports / "gone.db.lock").write_bytes(b"4711")
+    (exports / "begun.db.lock").touch()
+    to = ("exports", "--table-id", TABLE_ID, "--base-url", emulator.base_url)
+    more = ("--yes", "--ledger", "p.db") if word == "run" else ()
+    done = await Command(tmp_path, word, *to, *more).run()
+    assert done.code == 0, done.everything
+    assert "passed over" in done.everything
+    assert "gone.db.lock" in done.everything
+    assert sent(emulator) == (IDS[:10] if word == "run" else [])
+
+
+@pytest.mark.parametrize(
+    "name", ["gone.db.spool", "gone.db.spool.new", "gone.db.spool.partial", "june.new", "june.lock"]
+)
+@pytest.mark.parametrize("source", ["exports", "exports/*"])
+async def test_what_may_be_a_copy_of_another_job_is_no_source_of_a_directory_or_glob(
+    tmp_path, exports, emulator, name, source
+):
+    write(exports / name, IDS[10:])
+    said = await refused(purge(tmp_path, emulator, source))
+    assert f"{name}" in said
+    assert emulator.requests == 0
+
+
+async def test_nor_is_a_lock_one_of_a_glob(tmp_path, exports, emulator):
+    (exports / "gone.db.lock").write_bytes(b"4711")
+    assert "gone.db.lock" in await refused(purge(tmp_path, emulator, "exports/*"))
+
+
+async def test_the_lock_of_a_ledger_is_no_source_though_it_is_named(tmp_path, exports, emulator):
+    (exports / "gone.db.lock").write_bytes(b"4711")
+    said = await refused(purge(tmp_path, emulator, "exports/gone.db.lock", "exports/june.txt"))
+    assert "gone.db.lock" in said
+    write(exports / "mine.lock", IDS[:10])
+    assert (await purge(tmp_path, emulator, "exports/mine.lock").run()).code == 0
+
+
+async def test_a_copy_beside_its_ledger_is_no_source_though_it_is_named(tmp_path, emulator):
+    records = "".join(f"{one}\n" for one in IDS[:10]).encode()
+    assert (await purge(tmp_path, emulator, "-", "--limit", 5, "--batch-size", 5).run(records)).code == 75
+    there = emulator.requests
+    said = await refused(purge(tmp_path, emulator, "purge.db.spool", "--ledger", "other.db"))
+    assert "purge.db.spool" in said
+    assert emulator.requests == there
+
+
+async def test_a_hold_list_does_not_lose_what_has_such_a_name(tmp_path, exports, emulator):
+    (tmp_path / "holds").mkdir()
+    write(tmp_path / "holds" / "a.txt", IDS[10:20])
+    write(tmp_path / "holds" / "b.new", IDS[:5])
+    for holds in ("holds", "holds/*"):
+        assert "b.new" in await refused(purge(tmp_path, emulator, "exports", "--holds", holds))
+    assert emulator.requests == 0
