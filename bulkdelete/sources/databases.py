@@ -17,9 +17,9 @@ _OUR_MARK: Final = b"bulk"  # where SQLite keeps the application id
 _COPIES: Final = (".spool", ".spool.new", ".spool.partial", ".spool.new.partial")
 _BESIDE_A_LEDGER: Final = ("-wal", "-shm", "-journal", ".lock", ".new", *_COPIES)
 _CONTENTS: Final = {
-    ".lock": re.compile(rb"[0-9]{0,10}"),  # a process id
-    ".new": re.compile(rb"(SQLite format 3\0.{52}bulk.*)?", re.DOTALL),
-    "-wal": re.compile(rb"(\x37\x7f\x06[\x82\x83].*)?", re.DOTALL),
+    ".lock": re.compile(rb"[0-9\0]{0,10}"),  # a process id
+    ".new": re.compile(rb"(SQLite format 3\0(.{52}bulk.*|.{0,51})|\0*)", re.DOTALL),
+    "-wal": re.compile(rb"(\x37\x7f\x06[\x82\x83].*|\0*)", re.DOTALL),
     "-shm": re.compile(rb"((\x18\xe2\x2d\0|\0\x2d\xe2\x18|\0{4}).*)?", re.DOTALL),
     "-journal": re.compile(rb"((\xd9\xd5\x05\xf9|\0{4}).*)?", re.DOTALL),
 }

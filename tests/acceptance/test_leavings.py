@@ -29,7 +29,7 @@ def sent(emulator):
 async def refused(command, stdin=None):
     done = await command.run(stdin)
     assert done.code == 2, done.everything
-    assert "Nothing was sent" in done.stderr
+    assert "othing was sent" in done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr
 
@@ -89,3 +89,47 @@ async def test_a_hold_list_does_not_lose_what_has_such_a_name(tmp_path, exports,
     for holds in ("holds", "holds/*"):
         assert "b.new" in await refused(purge(tmp_path, emulator, "exports", "--holds", holds))
     assert emulator.requests == 0
+
+
+@pytest.mark.parametrize("content", ["541278230707963208\n" * 20, ""])
+async def test_a_ledger_that_is_none_is_refused_and_nothing_is_left_beside_it(tmp_path, exports, emulator, content):
+    (tmp_path / "ids.txt").write_text(content)
+    before = sorted(tmp_path.iterdir())
+    assert "ids.txt: this file is no ledger" in await refused(
+        purge(tmp_path, emulator, "exports", "--ledger", "ids.txt")
+    )
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "ids.txt").read_text() == content
+
+
+async def test_a_lock_that_an_earlier_run_left_stays_where_another_job_is_refused(tmp_path, exports, emulator):
+    assert (await purge(tmp_path, emulator, "exports").run()).code == 0
+    write(tmp_path / "other.txt", IDS[20:])
+    await refused(purge(tmp_path, emulator, "other.txt"))
+    assert (tmp_path / "purge.db.lock").exists()
+
+
+@pytest.mark.parametrize("content", ["[[package]]\nname = 'x'\n", "4711\n", "12345678901", "4711 here"])
+async def test_a_file_of_somebody_else_where_the_lock_must_lie_is_refused_and_stays(
+    tmp_path, exports, emulator, content
+):
+    (tmp_path / "poetry.lock").write_text(content)
+    said = await refused(purge(tmp_path, emulator, "exports", "--ledger", "poetry"))
+    assert "poetry.lock" in said
+    assert "another --ledger" in said
+    assert (tmp_path / "poetry.lock").read_text() == content
+    assert not (tmp_path / "poetry").exists()
+    assert emulator.requests == 0
+    (tmp_path / "poetry.lock").unlink()
+    assert (await purge(tmp_path, emulator, "exports", "--ledger", "poetry").run()).code == 0
+
+
+@pytest.mark.parametrize("name", ["poetry.new", "poetry.new-wal", "poetry.new-shm", "poetry-wal", "poetry-shm"])
+async def test_a_file_of_somebody_else_where_a_ledger_is_made_is_refused_and_stays(tmp_path, exports, emulator, name):
+    (tmp_path / name).write_text("theirs\n")
+    before = sorted(tmp_path.iterdir())
+    said = await refused(purge(tmp_path, emulator, "exports", "--ledger", "poetry"))
+    assert name in said
+    assert "another --ledger" in said
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / name).read_text() == "theirs\n"
