@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged, SourceRefused
-from bulkdelete.ledger.facts import SPOOL, SPOOL_RUN
+from bulkdelete.ledger.facts import SPOOL, SPOOL_BEGUN, SPOOL_RUN
 from bulkdelete.sources import put_in_place, spooled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bulkdelete.ledger import Ledger
     from bulkdelete.sources import Source
 
@@ -22,10 +24,19 @@ def spool_of(ledger: str | os.PathLike[str]) -> Path:
     return real.with_name(f"{real.name}.spool")
 
 
-def beside(ledger: Path) -> tuple[Path, ...]:
-    """Return every name that a copy, whole or not, may have."""
-    spool = spool_of(ledger)
-    return tuple(spool.with_name(spool.name + suffix) for suffix in ("", ".partial", ".new", ".new.partial"))
+def beside(ledger: Path, facts: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return every name that a copy, whole or not, may have beside *ledger*, which has these *facts*."""
+    whole = _whole(spool_of(ledger))
+    partial = tuple(path.with_name(f"{path.name}.partial") for path in whole)
+    return (*partial, *whole) if _is_ours(facts) else partial
+
+
+def _whole(path: Path) -> tuple[Path, Path]:
+    return path, path.with_name(f"{path.name}.new")
+
+
+def _is_ours(facts: Mapping[str, str]) -> bool:
+    return SPOOL in facts or SPOOL_BEGUN in facts
 
 
 async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
@@ -36,11 +47,13 @@ async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
 
     Raises:
         SourceChanged: it gives others; the copy is left as it was.
+        SourceRefused: what lies in the place of the copy is somebody else's.
         SourceError: it broke, or could not be copied.
 
     """
     if source.replayable:
         return source
+    await _begin(ledger, path)
     copy = await _copied(source, ledger, path)
     await ledger.remember(SPOOL_RUN, str(ledger.run))
     return copy
@@ -76,6 +89,18 @@ def gone(path: Path) -> SourceRefused:
     )
 
 
+async def _begin(ledger: Ledger, path: Path) -> None:
+    if _is_ours(ledger.facts):
+        return
+    for there in await asyncio.to_thread(lambda: [one for one in _whole(path) if os.path.lexists(one)]):
+        raise SourceRefused(
+            f"{there}: the copy of what can be read only once must lie here, and this file is not of this ledger; it "
+            "is left as it is. Nothing was sent. Give another --ledger, or move this file away; if it was left by a "
+            "ledger that is gone, remove it"
+        )
+    await ledger.remember(SPOOL_BEGUN, "yes")
+
+
 async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
     known = ledger.facts.get(SPOOL)
     fresh = path if known is None else path.with_name(f"{path.name}.new")
@@ -103,7 +128,7 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
     )
 
 
-def drop_spool(ledger: Path | None, source: Source) -> None:
+def drop_spool(ledger: Ledger, source: Source) -> None:
     """Remove the copy of a job that is done, where one was made."""
-    if ledger is not None and not source.replayable:
-        spool_of(ledger).unlink(missing_ok=True)
+    if ledger.path is not None and not source.replayable and _is_ours(ledger.facts):
+        spool_of(ledger.path).unlink(missing_ok=True)

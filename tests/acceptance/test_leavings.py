@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.acceptance.command import TABLE_ID, Command, ids, purge, serving, write
+from bulkdelete import BulkDeleter, LedgerFolder
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, ids, purge, serving, write
 
 IDS = ids(60)
 
@@ -133,3 +134,29 @@ async def test_a_file_of_somebody_else_where_a_ledger_is_made_is_refused_and_sta
     assert "another --ledger" in said
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / name).read_text() == "theirs\n"
+
+
+def piped(records):
+    return "".join(f"{one}\n" for one in records).encode()
+
+
+@pytest.mark.parametrize("name", ["poetry.spool", "poetry.spool.new"])
+async def test_a_file_of_somebody_else_where_a_copy_must_lie_is_refused_and_stays(tmp_path, emulator, name):
+    write(tmp_path / name, IDS[30:])
+    for _ in range(2):  # also where the ledger is there by now
+        said = await refused(purge(tmp_path, emulator, "-", "--ledger", "poetry"), piped(IDS[:10]))
+        assert name in said
+        assert "another --ledger" in said
+        assert (tmp_path / name).read_bytes() == piped(IDS[30:])
+    (tmp_path / name).unlink()
+    assert (await purge(tmp_path, emulator, "-", "--ledger", "poetry").run(piped(IDS[:10]))).code == 0
+    assert sent(emulator) == IDS[:10]
+
+
+async def test_a_file_of_somebody_else_that_is_only_named_as_the_copy_of_a_file_job_stays(tmp_path, exports, emulator):
+    write(tmp_path / "purge.db.spool", IDS[30:])
+    assert (await purge(tmp_path, emulator, "exports").run()).code == 0
+    async with BulkDeleter(base_url=emulator.base_url, api_key=CANARY_KEY) as deleter:
+        assert (await deleter.resume(tmp_path / "purge.db")).acknowledged == 10
+    assert await LedgerFolder(tmp_path).prune(older_than_seconds=0) == [tmp_path / "purge.db"]
+    assert (tmp_path / "purge.db.spool").read_bytes() == piped(IDS[30:])
