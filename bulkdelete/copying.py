@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged, SourceRefused
-from bulkdelete.ledger.facts import SPOOL, SPOOL_BEGUN, SPOOL_RUN
+from bulkdelete.ledger.facts import SOURCE_ROWS, SPOOL, SPOOL_BEGUN, SPOOL_RUN
+from bulkdelete.records import Ended
 from bulkdelete.sources import put_in_place, spooled
 
 if TYPE_CHECKING:
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
     from bulkdelete.ledger import Ledger
     from bulkdelete.sources import Source
+
+
+class NothingLeft(Exception):
+    """The job is complete, its copy is gone by right, and no records were given."""
+
+    ended = Ended.COMPLETE
 
 
 def spool_of(ledger: str | os.PathLike[str]) -> Path:
@@ -47,7 +54,8 @@ async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
 
     Raises:
         SourceChanged: it gives others; the copy is left as it was.
-        SourceRefused: what lies in the place of the copy is somebody else's.
+        SourceRefused: what lies in the place of the copy is somebody else's; or it gives none, and the copy is gone.
+        NothingLeft: it gives none, and the job needs none.
         SourceError: it broke, or could not be copied.
 
     """
@@ -121,11 +129,20 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
         await ledger.remember(SPOOL, content)
         return await spooled(source, path)
     await asyncio.to_thread(fresh.unlink)
+    if not copy.size_bytes:
+        if _is_complete(ledger):
+            raise NothingLeft
+        raise gone(path)
+    there = await asyncio.to_thread(path.exists)
+    none = ", or none at all to go on with the copy that was made of them" if there else ""
     raise SourceChanged(
         f"{source.name} does not hold the records that the first run with this ledger was given ({content}, was "
-        f"{known}). Nothing was sent, and the ledger is as it was. Give the same records, or none at all to go on with "
-        "the copy that was made of them, or another ledger"
+        f"{known}). Nothing was sent, and the ledger is as it was. Give the same records{none}, or another ledger"
     )
+
+
+def _is_complete(ledger: Ledger) -> bool:
+    return ledger.facts.get(SOURCE_ROWS) == str(ledger.totals.rows) and not ledger.totals.remaining
 
 
 def drop_spool(ledger: Ledger, source: Source) -> None:

@@ -14,7 +14,7 @@ from bulkdelete.accounting import Account
 from bulkdelete.calls import Calls
 from bulkdelete.canary import canary_of
 from bulkdelete.capping import BodyCap
-from bulkdelete.copying import drop_spool
+from bulkdelete.copying import NothingLeft, drop_spool
 from bulkdelete.counting import total_count
 from bulkdelete.deleter import Deleter
 from bulkdelete.engine import Crew
@@ -184,8 +184,8 @@ class Job:
                 if ended is Ended.DURATION:
                     reason = f"{reason}; nothing was sent in this run"
                 return self._account.report(await ledger.count(), ended, reason), None
-            except CapPassed as cap:
-                return self._account.report(await ledger.count(), cap.ended, str(cap)), None
+            except (CapPassed, NothingLeft) as early:
+                return self._account.report(await ledger.count(), early.ended, str(early)), None
             async with keeping(self._limiter, self._cap, ledger, heeds_told=self._order.heeds_resume_time):
                 sweep = await self._sweep(ledger, prepared)
         return await self._conclude(ledger, sweep)

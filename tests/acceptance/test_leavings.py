@@ -160,3 +160,34 @@ async def test_a_file_of_somebody_else_that_is_only_named_as_the_copy_of_a_file_
         assert (await deleter.resume(tmp_path / "purge.db")).acknowledged == 10
     assert await LedgerFolder(tmp_path).prune(older_than_seconds=0) == [tmp_path / "purge.db"]
     assert (tmp_path / "purge.db.spool").read_bytes() == piped(IDS[30:])
+
+
+async def test_a_piped_job_that_is_complete_says_so_where_nothing_is_piped_again(tmp_path, emulator):
+    first = await purge(tmp_path, emulator, "-").run(piped(IDS))
+    assert first.code == 0, first.everything
+    requests = emulator.requests
+    again = await purge(tmp_path, emulator, "-").run(b"")
+    assert (again.code, again.report["ended"], again.report["acknowledged"]) == (0, "complete", 60), again.everything
+    assert again.report["requests"] == 0
+    assert emulator.requests == requests
+    assert not [*tmp_path.glob("*.spool*")]
+    other = await refused(purge(tmp_path, emulator, "-"), piped(IDS[:5]))
+    assert "does not hold the records" in other
+
+
+async def test_its_exit_code_is_that_of_the_job(tmp_path, emulator):
+    assert (await purge(tmp_path, emulator, "-").run(piped([*IDS, "a b"]))).code == 1
+    again = await purge(tmp_path, emulator, "-").run(b"")
+    assert (again.code, again.report["invalid"]) == (1, 1), again.everything
+
+
+async def test_a_piped_job_that_is_not_complete_and_whose_copy_is_gone_says_that_it_is_gone(tmp_path, emulator):
+    assert (await purge(tmp_path, emulator, "-", "--limit", 10, "--batch-size", 10).run(piped(IDS))).code == 75
+    (tmp_path / "purge.db.spool").unlink()
+    said = await refused(purge(tmp_path, emulator, "-"), b"")
+    assert "is gone" in said
+    assert "none at all" not in said
+    other = await refused(purge(tmp_path, emulator, "-"), piped(IDS[:5]))
+    assert "none at all" not in other
+    done = await purge(tmp_path, emulator, "-").run(piped(IDS))
+    assert (done.code, done.report["acknowledged"]) == (0, 60)
