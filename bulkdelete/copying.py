@@ -9,14 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged, SourceRefused
-from bulkdelete.ledger.facts import SPOOL, SPOOL_RUN
+from bulkdelete.ledger.facts import SOURCE_ROWS, SPOOL, SPOOL_BEGUN, SPOOL_RUN
+from bulkdelete.records import Ended
 from bulkdelete.sources import put_in_place, spooled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bulkdelete.ledger import Ledger
     from bulkdelete.sources import Source
 
 _log = logging.getLogger(__name__)
+
+
+class NothingLeft(Exception):
+    """The job is complete, its copy is gone by right, and no records were given."""
+
+    ended = Ended.COMPLETE
 
 
 def spool_of(ledger: str | os.PathLike[str]) -> Path:
@@ -25,10 +34,19 @@ def spool_of(ledger: str | os.PathLike[str]) -> Path:
     return real.with_name(f"{real.name}.spool")
 
 
-def beside(ledger: Path) -> tuple[Path, ...]:
-    """Return every name that a copy, whole or not, may have."""
-    spool = spool_of(ledger)
-    return tuple(spool.with_name(spool.name + suffix) for suffix in ("", ".partial", ".new", ".new.partial"))
+def beside(ledger: Path, facts: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return every name that a copy, whole or not, may have beside *ledger*, which has these *facts*."""
+    whole = _whole(spool_of(ledger))
+    partial = tuple(path.with_name(f"{path.name}.partial") for path in whole)
+    return (*partial, *whole) if _is_ours(facts) else partial
+
+
+def _whole(path: Path) -> tuple[Path, Path]:
+    return path, path.with_name(f"{path.name}.new")
+
+
+def _is_ours(facts: Mapping[str, str]) -> bool:
+    return SPOOL in facts or SPOOL_BEGUN in facts
 
 
 async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
@@ -39,11 +57,14 @@ async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
 
     Raises:
         SourceChanged: it gives others; the copy is left as it was.
+        SourceRefused: what lies in the place of the copy is somebody else's; or it gives none, and the copy is gone.
+        NothingLeft: it gives none, and the job needs none.
         SourceError: it broke, or could not be copied.
 
     """
     if source.replayable:
         return source
+    await _begin(ledger, path)
     copy = await _copied(source, ledger, path)
     await ledger.remember(SPOOL_RUN, str(ledger.run))
     return copy
@@ -79,6 +100,18 @@ def gone(path: Path) -> SourceRefused:
     )
 
 
+async def _begin(ledger: Ledger, path: Path) -> None:
+    if _is_ours(ledger.facts):
+        return
+    for there in await asyncio.to_thread(lambda: [one for one in _whole(path) if os.path.lexists(one)]):
+        raise SourceRefused(
+            f"{there}: the copy of what can be read only once must lie here, and this file is not of this ledger; it "
+            "is left as it is. Nothing was sent. Give another --ledger, or move this file away; if it was left by a "
+            "ledger that is gone, remove it"
+        )
+    await ledger.remember(SPOOL_BEGUN, "yes")
+
+
 async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
     known = ledger.facts.get(SPOOL)
     fresh = path if known is None else path.with_name(f"{path.name}.new")
@@ -99,18 +132,27 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
         await ledger.remember(SPOOL, content)
         return await spooled(source, path)
     await asyncio.to_thread(fresh.unlink)
+    if not copy.size_bytes:
+        if _is_complete(ledger):
+            raise NothingLeft
+        raise gone(path)
+    there = await asyncio.to_thread(path.exists)
+    none = ", or none at all to go on with the copy that was made of them" if there else ""
     raise SourceChanged(
         f"{source.name} does not hold the records that the first run with this ledger was given ({content}, was "
-        f"{known}). Nothing was sent, and the ledger is as it was. Give the same records, or none at all to go on with "
-        "the copy that was made of them, or another ledger"
+        f"{known}). Nothing was sent, and the ledger is as it was. Give the same records{none}, or another ledger"
     )
 
 
-def drop_spool(ledger: Path | None, source: Source) -> None:
+def _is_complete(ledger: Ledger) -> bool:
+    return ledger.facts.get(SOURCE_ROWS) == str(ledger.totals.rows) and not ledger.totals.remaining
+
+
+def drop_spool(ledger: Ledger, source: Source) -> None:
     """Remove the copy of a job that is done, where one was made; that it cannot be removed makes no job less done."""
-    if ledger is None or source.replayable:
+    if ledger.path is None or source.replayable or not _is_ours(ledger.facts):
         return
-    spool = spool_of(ledger)
+    spool = spool_of(ledger.path)
     try:
         spool.unlink(missing_ok=True)
     except OSError as error:

@@ -188,11 +188,14 @@ class LedgerFolder:
             failed = known.totals.rejected + known.totals.invalid
             return known.is_done and (with_failures or not failed) and changed_unix_seconds(reader.path) <= until
 
+        def copies(reader: LedgerReader) -> tuple[Path, ...]:
+            return beside(reader.path, reader.facts)
+
         removed = []
         for kept in ledgers_in(self.path, stop):
             if kept.state is LedgerState.COMPLETE and kept.changed_unix_seconds <= until:
                 try:
-                    if remove(kept.path, beside(kept.path), may_go):
+                    if remove(kept.path, copies, may_go):
                         removed.append(kept.path)
                 except LedgerError as error:
                     _log.warning("the ledger %s was not removed: %s", kept.path, error)

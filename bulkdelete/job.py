@@ -14,7 +14,7 @@ from bulkdelete.accounting import Account, Ending
 from bulkdelete.calls import Calls
 from bulkdelete.canary import canary_of
 from bulkdelete.capping import BodyCap
-from bulkdelete.copying import drop_spool
+from bulkdelete.copying import NothingLeft, drop_spool
 from bulkdelete.counting import total_count
 from bulkdelete.deleter import Deleter
 from bulkdelete.engine import Crew
@@ -157,7 +157,7 @@ class Job:
 
     async def _run(self, ledger: Ledger, content: str) -> tuple[Report, Exception | None]:
         if self._order.done and not ledger.totals.remaining:
-            drop_spool(self._order.ledger, self._order.source)
+            drop_spool(ledger, self._order.source)
             return self._account.report(ledger.totals, Ended.COMPLETE, ""), None
         resume_at = float(ledger.facts.get(RESUME_AT, 0)) if self._order.heeds_resume_time else 0.0
         if resume_at > time.time() and not self._settings.flow.wait:
@@ -180,8 +180,8 @@ class Job:
                 if ended is Ended.DURATION:
                     reason = f"{reason}; nothing was sent in this run"
                 return await self._account.closed(ledger, Ending(ended, reason))
-            except CapPassed as cap:
-                return await self._account.closed(ledger, Ending(cap.ended, str(cap)))
+            except (CapPassed, NothingLeft) as early:
+                return await self._account.closed(ledger, Ending(early.ended, str(early)))
             async with keeping(self._limiter, self._cap, ledger, heeds_told=self._order.heeds_resume_time):
                 sweep = await self._sweep(ledger, prepared)
         return await self._conclude(ledger, sweep)
@@ -266,7 +266,7 @@ class Job:
             await self._count(ledger, COUNT_AFTER, Stop())
         report, problem = await self._account_for(ledger, sweep)
         if report.ended is Ended.COMPLETE and not report.remaining:
-            drop_spool(self._order.ledger, self._order.source)
+            drop_spool(ledger, self._order.source)
         return report, problem
 
     async def _account_for(self, ledger: Ledger, sweep: Sweep) -> tuple[Report, Exception | None]:

@@ -80,6 +80,7 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
         SourceRefused: the ids look like another column, or cannot be read.
         PlanRefused: what would be deleted is not what was approved.
         CapPassed: ``max_records`` or ``expect`` does not fit what the source holds.
+        NothingLeft: the job is complete, and was given no records this time.
 
     """
     source = order.source

@@ -23,7 +23,7 @@ from bulkdelete.ledger import read_ledger
 from bulkdelete.ledger.facts import SOURCE_ROWS, SPENT
 from bulkdelete.quotas import Moment, Quotas
 from bulkdelete.records import Defect, Filter
-from bulkdelete.sources import FILES
+from bulkdelete.sources import FILES, passed_over
 from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:
@@ -217,6 +217,9 @@ def _files(source: Source) -> Iterator[tuple[str, str]]:
     if names:
         more = f" and {len(names) - _MOST_FILES_NAMED} more" if len(names) > _MOST_FILES_NAMED else ""
         yield "files", ", ".join(names[:_MOST_FILES_NAMED]) + more
+    if unread := [name for path in source.paths for name in passed_over(path)]:
+        more = f" and {len(unread) - _MOST_FILES_NAMED} more" if len(unread) > _MOST_FILES_NAMED else ""
+        yield "passed over", ", ".join(unread[:_MOST_FILES_NAMED]) + more
 
 
 def _so_far(earlier: Earlier) -> str:

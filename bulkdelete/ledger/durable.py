@@ -150,7 +150,7 @@ def _open(path: Path, synchronous: str, begin: Callable[[sqlite3.Connection], in
             connection.close()
             raise
     except BaseException:
-        lock.release()
+        lock.withdraw()
         raise
 
 

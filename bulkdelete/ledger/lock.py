@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import stat
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.errors import LedgerLocked, LedgerStorageError
+from bulkdelete.errors import LedgerLocked, LedgerMismatch, LedgerStorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _PATIENCE_SECONDS: Final = 0.5
 _PAUSE_SECONDS: Final = 0.02
+_OURS: Final = re.compile(rb"[0-9\0]{0,10}")  # zeros: a size may survive a power cut without what was written there
 
 
 def lock_path(ledger: Path) -> Path:
@@ -27,18 +30,21 @@ class LedgerLock:
 
     Raises:
         LedgerLocked: another process holds it; the message names it.
+        LedgerMismatch: the file there is somebody else's; it is left as it is.
         LedgerStorageError: the lock file cannot be made.
 
     """
 
     def __init__(self, ledger: Path) -> None:
-        self._descriptor = _open(lock_path(ledger))
+        self._path = lock_path(ledger)
+        self._descriptor, self._made = _open(self._path)
         try:
             self._acquire(ledger)
-            while not _is_at(lock_path(ledger), self._descriptor):  # whoever had it removed the ledger, and this too
+            while not _is_at(self._path, self._descriptor):  # whoever had it removed the ledger, and this too
                 self.release()
-                self._descriptor = _open(lock_path(ledger))
+                self._descriptor, self._made = _open(self._path)
                 self._acquire(ledger)
+            _check_ours(self._path, self._descriptor)
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
         except BaseException:
@@ -50,6 +56,13 @@ class LedgerLock:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+    def withdraw(self) -> None:
+        """Let others write, and leave no lock file behind if there was none before."""
+        if self._made and self._descriptor >= 0 and _is_at(self._path, self._descriptor):
+            with suppress(OSError):
+                self._path.unlink()
+        self.release()
 
     def _acquire(self, ledger: Path) -> None:
         until = time.monotonic() + _PATIENCE_SECONDS  # somebody may be looking at the lock for an instant
@@ -79,13 +92,27 @@ def holder(ledger: Path) -> int | None:
     return None
 
 
-def _open(path: Path) -> int:
+def _open(path: Path) -> tuple[int, bool]:
+    """Return the open file at *path*, and whether it was made just now."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        while True:
+            with suppress(FileExistsError):
+                return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600), True
+            with suppress(FileNotFoundError):  # it was removed since
+                return os.open(path, flags), False
     except OSError as error:
         raise LedgerStorageError(
             f"{path}: the ledger's lock file cannot be made: {error.strerror}. Nothing was sent"
         ) from None
+
+
+def _check_ours(path: Path, descriptor: int) -> None:
+    if not (stat.S_ISREG(os.fstat(descriptor).st_mode) and _OURS.fullmatch(os.pread(descriptor, 32, 0))):
+        raise LedgerMismatch(
+            f"{path}: the lock of the ledger must lie here, and this file is somebody else's; it is left as it is. "
+            "Nothing was sent. Give another --ledger, or move this file away"
+        )
 
 
 def _is_at(path: Path, descriptor: int) -> bool:

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
-from bulkdelete.ledger import runs, schema, texts, writes
+from bulkdelete.ledger import leavings, runs, schema, texts, writes
 from bulkdelete.settings import with_default_column
 
 if TYPE_CHECKING:
@@ -197,10 +197,7 @@ def _make(path: Path) -> None:
     """
     new = path.with_name(f"{path.name}.new")
     try:
-        for suffix in ("", "-wal", "-shm"):
-            new.with_name(new.name + suffix).unlink(missing_ok=True)
-        for suffix in ("-wal", "-shm"):  # of a ledger that was removed: SQLite would read it into the new one
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        leavings.remove(path)
         descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(descriptor, 0o600)

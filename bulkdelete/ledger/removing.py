@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def remove(path: Path, beside: Iterable[Path], may_go: Callable[[LedgerReader], bool]) -> bool:
-    """Remove the ledger at *path*, and the files *beside* it that are its own; return whether that was done.
+def remove(
+    path: Path, beside: Callable[[LedgerReader], Iterable[Path]], may_go: Callable[[LedgerReader], bool]
+) -> bool:
+    """Remove the ledger at *path*, and the files that *beside* calls its own; return whether that was done.
 
     It stays where *may_go*, which is asked while nobody else can write it, does not allow that, or where somebody reads
     its log just now. All that it holds is first brought into its own file, which goes after every other but the lock:
@@ -32,10 +34,12 @@ def remove(path: Path, beside: Iterable[Path], may_go: Callable[[LedgerReader], 
     lock = LedgerLock(path)
     try:
         with closing(opening.connect(path, "full", make=False)) as connection:
-            if not may_go(LedgerReader(path, connection)) or not _brought_in(connection, path):
+            reader = LedgerReader(path, connection)
+            own = (*beside(reader),)
+            if not may_go(reader) or not _brought_in(connection, path):
                 return False
         log = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))
-        for file in (*beside, *log, path, lock_path(path)):
+        for file in (*own, *log, path, lock_path(path)):
             file.unlink(missing_ok=True)
     except OSError as error:
         raise LedgerStorageError(f"{path}: the ledger cannot be removed: {error.strerror}; it is as it was") from None

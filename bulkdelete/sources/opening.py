@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceRefused
 from bulkdelete.settings import ReadingSettings, SourceSettings, with_default_column
-from bulkdelete.sources.databases import is_database
+from bulkdelete.sources.databases import is_database, is_left_by_us
 from bulkdelete.sources.defects import not_in
 from bulkdelete.sources.delimited import Delimited
 from bulkdelete.sources.file import FileSource
@@ -128,6 +128,12 @@ def _look(path: Path) -> int | None:
         raise SourceRefused(
             f"{path} is a SQLite database, such as a ledger, and no list of records. Nothing was sent. Name the files "
             "that hold the records, with a glob such as '*.csv' where there are many"
+        )
+    if regular and found.st_size and is_left_by_us(path):
+        raise SourceRefused(
+            f"{path} is what bulkdelete keeps beside a ledger, such as its lock, or a copy of another job's records, "
+            "and no list of records. Nothing was sent. Name the files that hold the records; if you mean it, copy "
+            "it to another name"
         )
     return found.st_size if regular else None
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceRefused
 from bulkdelete.records import Rows
-from bulkdelete.sources.databases import ledgers_among
+from bulkdelete.sources.databases import is_left_by_us, is_named_as_beside_a_ledger, ledgers_among
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
@@ -44,12 +44,12 @@ def is_several(paths: Sequence[str]) -> bool:
 def find(paths: Sequence[str]) -> list[Found]:
     """Return the files that *paths* stand for: a file is itself, a directory its files, a glob what it matches.
 
-    In a directory, names that begin with ``.`` or ``_`` are passed over, and ledgers with what lies beside them. Files
-    of one directory or glob come in the order of their names; everything else in the order given.
+    In a directory, names that begin with ``.`` or ``_`` are passed over, and ledgers with what lies beside them, or is
+    left of them. Files of one directory or glob come in the order of their names; everything else in the order given.
 
     Raises:
-        SourceRefused: nothing is found, a directory holds another, a glob matches one and not all that is in it, or a
-            file is named twice.
+        SourceRefused: nothing is found, a directory holds another, a glob matches one and not all that is in it, there
+            is what is named as if it lay beside a ledger, or a file is named twice.
 
     """
     found = [file for path in paths for file in _found(path)]
@@ -65,12 +65,15 @@ def find(paths: Sequence[str]) -> list[Found]:
 def passed_over(path: str) -> list[str]:
     """Return the names in the directory *path*, if it is one, of files that hold something and are not read.
 
-    Hidden files are not among them: nobody keeps records in those.
+    Hidden files are not among them: nobody keeps records in those. Nor are ledgers with what lies beside them, but what
+    is left of a ledger that is gone.
     """
     if not _is_directory(path):
         return []
     with suppress(OSError):
-        named = sorted(one for one in Path(path).iterdir() if one.name.startswith(_NOT_DATA))
+        inside = sorted(Path(path).iterdir())
+        ledgers = ledgers_among(inside)
+        named = [one for one in inside if one.name.startswith(_NOT_DATA) or _is_left(one, ledgers)]
         return [one.name for one in named if one.is_dir() or one.stat().st_size]
     return []  # what cannot be listed cannot be opened either
 
@@ -95,7 +98,9 @@ def _in_directory(folder: Path) -> Iterator[Found]:
     files = [
         path
         for path in inside
-        if not path.name.startswith(_PASSED_OVER) and path.name not in ledgers and not _is_begun(path)
+        if not (
+            path.name.startswith(_PASSED_OVER) or path.name in ledgers or _is_begun(path) or _is_left(path, ledgers)
+        )
     ]
     for path in files:
         if path.is_dir():
@@ -103,9 +108,23 @@ def _in_directory(folder: Path) -> Iterator[Found]:
                 f"{folder} holds the directory {path.name}, and whether its files are meant is not clear. Nothing was "
                 f"sent. Say it with a glob, such as '{folder}/*.csv' or '{folder}/**/*.csv'"
             )
+        _refuse_beside_a_ledger(path, f"{folder} holds", "Move it away")
     if not files:
         raise SourceRefused(f"{folder} holds no file. Nothing was sent. Check the path of the source")
     yield from (Found(str(path), path.name) for path in files)
+
+
+def _is_left(path: Path, ledgers: set[str]) -> bool:
+    """Return whether *path* is left of a ledger that is gone."""
+    return not path.name.startswith(".") and path.name not in ledgers and is_left_by_us(path)
+
+
+def _refuse_beside_a_ledger(path: Path, found: str, mend: str) -> None:
+    if is_named_as_beside_a_ledger(path.name):
+        raise SourceRefused(
+            f"{found} {path.name}, and what bulkdelete keeps beside a ledger ends so, such as its lock, or a copy of "
+            f"another job's records. Nothing was sent. {mend}; if it is a list of records of yours, rename it"
+        )
 
 
 def _is_begun(path: Path) -> bool:
@@ -128,6 +147,8 @@ def _matching(pattern: str) -> Iterator[Found]:
                 f"sent. Say it with a narrower pattern, such as '{Path(root, f'*{suffix}')}' or, with them, "
                 f"'{Path(root, '**', f'*{suffix}')}'"
             )
+    for path in matches:
+        _refuse_beside_a_ledger(Path(path), f"{pattern} matches", "Say it with a narrower pattern")
     if not matches:
         raise SourceRefused(f"no file matches {pattern}. Nothing was sent. Check the pattern of the source")
     yield from (Found(path, os.path.relpath(path, root or ".")) for path in matches)

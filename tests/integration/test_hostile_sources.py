@@ -47,12 +47,17 @@ async def test_no_records_at_all_go_on_with_the_copy(deleter, tmp_path):
     assert report.acknowledged == 3_000
 
 
-async def test_a_copy_left_behind_by_another_ledger_is_not_used(emulator, deleter, tmp_path):
+async def test_a_copy_left_behind_by_another_ledger_is_neither_used_nor_removed(emulator, deleter, tmp_path):
     ledger = tmp_path / "purge.db"
     await deleter.delete(TABLE_ID, ids(3_000), ledger=ledger, limit=1_000)
     for file in tmp_path.glob("purge.db*"):
         if not file.name.endswith(".spool"):
             file.unlink()
+    copy = (tmp_path / "purge.db.spool").read_bytes()
+    with pytest.raises(SourceError, match=r"purge\.db\.spool.*not of this ledger.*Nothing was sent.*remove it"):
+        await deleter.delete(TABLE_ID, ids(2), ledger=ledger)
+    assert (tmp_path / "purge.db.spool").read_bytes() == copy
+    (tmp_path / "purge.db.spool").unlink()
     report = await deleter.delete(TABLE_ID, ids(2), ledger=ledger)
     assert (report.rows, report.acknowledged) == (2, 2)
     assert [len(request.entries) for request in emulator.log] == [1_000, 2]

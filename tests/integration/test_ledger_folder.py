@@ -339,6 +339,33 @@ def test_whoever_waits_for_a_lock_that_is_removed_has_the_one_that_the_next_find
     second.release()
 
 
+def test_whoever_waits_for_a_lock_that_is_withdrawn_has_the_one_that_the_next_finds(tmp_path):
+    path = tmp_path / "a.db"
+    first = LedgerLock(path)
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(LedgerLock, path)
+        while sum(one.resolve() == lock_path(path) for one in Path("/proc/self/fd").iterdir()) < 2:
+            assert not waiting.done()
+        first.withdraw()
+        second = waiting.result()
+    with pytest.raises(LedgerLocked):
+        LedgerLock(path)
+    second.release()
+    LedgerLock(path).withdraw()
+    assert lock_path(path).exists()  # it was there before
+
+
+def test_whoever_withdraws_a_lock_takes_no_other_away(tmp_path):
+    path = tmp_path / "a.db"
+    first = LedgerLock(path)
+    lock_path(path).unlink()
+    second = LedgerLock(path)
+    first.withdraw()
+    with pytest.raises(LedgerLocked):
+        LedgerLock(path)
+    second.release()
+
+
 async def test_a_log_that_a_removed_ledger_left_does_not_get_into_the_next_one(deleter, folder):
     path, log = folder.path_for("a"), folder.path / "a.db-wal"
     await deleter.delete(TABLE_ID, ids(20), ledger=path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import stat
 from contextlib import closing
@@ -173,12 +174,36 @@ async def test_a_folder_that_cannot_be_written_is_refused_and_can_be_read(tmp_pa
         folder.chmod(0o700)
 
 
-async def test_what_a_killed_creation_left_is_no_obstacle(tmp_path):
-    (tmp_path / "a.db.new").write_bytes(b"half a file")
-    (tmp_path / "a.db.new-wal").write_bytes(b"half a log")
+@pytest.mark.parametrize("most_bytes", [0, 16, 60, 4096])
+async def test_what_a_killed_creation_left_is_no_obstacle(tmp_path, most_bytes):
+    (tmp_path / "other").mkdir()
+    async with opened(tmp_path / "other" / "a.db"):
+        for left, made in (("a.db.new", "a.db"), ("a.db.new-wal", "a.db-wal"), ("a.db-wal", "a.db-wal")):
+            (tmp_path / left).write_bytes((tmp_path / "other" / made).read_bytes()[:most_bytes])
+        for left in ("a.db.new-shm", "a.db-shm"):
+            (tmp_path / left).write_bytes((tmp_path / "other" / "a.db-shm").read_bytes()[:most_bytes])
+    shutil.rmtree(tmp_path / "other")
     async with opened(tmp_path / "a.db"):
         pass
     assert {file.name for file in tmp_path.iterdir()} == {"a.db", "a.db.lock"}
+
+
+@pytest.mark.parametrize("size", [1, 100])
+async def test_nor_are_files_of_which_a_power_cut_kept_the_size_alone(tmp_path, size):
+    for ending in (".new", ".new-wal", ".new-shm", "-wal", "-shm"):
+        (tmp_path / f"a.db{ending}").write_bytes(bytes(size))
+    (tmp_path / "a.db.lock").write_bytes(bytes(4))
+    async with opened(tmp_path / "a.db"):
+        pass
+    assert (tmp_path / "a.db.lock").read_bytes() == str(os.getpid()).encode()
+
+
+@pytest.mark.parametrize("name", ["a.db.new", "a.db.lock"])
+async def test_what_is_no_file_is_refused_where_the_lock_or_the_new_ledger_must_lie(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(LedgerMismatch, match=rf"{name}.*somebody else's.*Nothing was sent"):
+        await open_ledger(tmp_path / "a.db", IDENTITY)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 async def test_a_new_ledger_comes_to_its_place_with_its_log_so_that_no_journal_is_left_by_whatever_cuts_it_off(

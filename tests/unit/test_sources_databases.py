@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -9,7 +10,7 @@ import pytest
 
 from bulkdelete.errors import SourceRefused
 from bulkdelete.ledger import open_ledger
-from bulkdelete.sources import open_source
+from bulkdelete.sources import open_source, passed_over
 from bulkdelete.sources.databases import is_database, ledgers_among
 
 
@@ -28,6 +29,30 @@ async def test_a_ledger_and_what_lies_beside_it_are_passed_over(tmp_path):
         assert [path.rpartition("/")[2] for path in open_source(tmp_path).files] == ["purge.db.txt"]
     finally:
         await ledger.close(None)
+
+
+async def test_what_is_left_of_a_ledger_that_is_gone_is_passed_over_and_named(tmp_path):
+    (tmp_path / "here").mkdir()
+    ledger = await open_ledger(tmp_path / "purge.db", {"kind": "text"})
+    try:
+        for ending in ("-wal", "-shm", ".lock"):
+            shutil.copy(tmp_path / f"purge.db{ending}", tmp_path / "here" / f"purge.db{ending}")
+    finally:
+        await ledger.close(None)
+    shutil.copy(tmp_path / "purge.db", tmp_path / "here" / "purge.db.new")
+    (tmp_path / "here" / "purge.db.spool").write_text("541278230707963208\n")
+    (tmp_path / "here" / "ids.txt").write_text("1\n")
+    assert [path.rpartition("/")[2] for path in open_source(tmp_path / "here").files] == ["ids.txt"]
+    left = ["purge.db-shm", "purge.db-wal", "purge.db.lock", "purge.db.spool"]  # the .new is a ledger
+    assert passed_over(str(tmp_path / "here")) == left
+
+
+@pytest.mark.parametrize("name", ["sales-journal", "sales-wal", "sales-shm", "sales.new", "sales.spool.new.partial"])
+def test_a_list_that_is_only_named_so_is_refused_in_a_directory_and_read_alone(tmp_path, name):
+    (tmp_path / name).write_text("541278230707963208\n")
+    with pytest.raises(SourceRefused, match=rf"{name}, and what bulkdelete keeps.*Nothing was sent.*rename it"):
+        open_source(tmp_path)
+    assert open_source(tmp_path / name).files == (str(tmp_path / name),)
 
 
 def test_another_database_is_refused_in_a_directory_or_alone(tmp_path):
