@@ -95,6 +95,7 @@ class Attempts:
         while True:
             api_key = self._credentials.known
             if api_key is None:
+                stop.check()  # each who began to read it would have it read anew
                 api_key = await stop.unless_asked(self._credentials.key())
             await self._breath.taken()
             permit = await self._limiter.acquire(stop, retry=post.retry, size=len(post.body))
