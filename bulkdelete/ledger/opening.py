@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
 from bulkdelete.ledger import leavings, runs, schema, texts, writes
+from bulkdelete.ledger.facts import SPOOL, SPOOL_BEGUN
 from bulkdelete.settings import with_default_column
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping
         connection.execute("DELETE FROM job")
         for key, value in identity.items():
             writes.remember(_IDENTITY + key, value, connection)
+        if SPOOL in facts or SPOOL_BEGUN in facts:  # the copy that the refused job left is this ledger's all the same
+            writes.remember(SPOOL_BEGUN, "yes", connection)
     elif differing:
         lines = [f"  {key}: {_difference(identity.get(key, 'none'), stored.get(key, 'none'))}" for key in differing]
         told = f"{path}: this ledger belongs to another job:\n" + texts.clean("\n".join(lines)) + "\nNothing was sent"
