@@ -123,7 +123,7 @@ class Attempts:
             _count(post, request_id, seconds, verdict)
             if verdict.kind is VerdictKind.PAUSE:
                 continue
-            if verdict.kind is VerdictKind.UNAUTHORIZED and not renewed:
+            if verdict.kind is VerdictKind.UNAUTHORIZED and not (renewed or stop.asked):
                 renewed = True
                 if await stop.unless_asked(self._renew(api_key, verdict)):
                     _log.info("the API key was read again, and is another one")

@@ -107,7 +107,7 @@ async def _begin(ledger: Ledger, path: Path) -> None:
         raise SourceRefused(
             f"{there}: the copy of what can be read only once must lie here, and this file is not of this ledger; it "
             "is left as it is. Nothing was sent. Give another --ledger, or move this file away; if it was left by a "
-            "ledger that is gone, remove it"
+            "ledger that is gone, or by an older bulkdelete, remove it"
         )
     await ledger.remember(SPOOL_BEGUN, "yes")
 
@@ -148,9 +148,9 @@ def _is_complete(ledger: Ledger) -> bool:
     return ledger.facts.get(SOURCE_ROWS) == str(ledger.totals.rows) and not ledger.totals.remaining
 
 
-def drop_spool(ledger: Ledger, source: Source) -> None:
+def drop_spool(ledger: Ledger) -> None:
     """Remove the copy of a job that is done, where one was made; that it cannot be removed makes no job less done."""
-    if ledger.path is None or source.replayable or not _is_ours(ledger.facts):
+    if ledger.path is None or not _is_ours(ledger.facts):
         return
     spool = spool_of(ledger.path)
     try:

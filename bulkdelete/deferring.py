@@ -30,6 +30,8 @@ class Deferred:
 
     def __init__(self) -> None:
         self._parts: dict[int, list[Outcome]] = {}
+        self._given_up: set[int] = set()
+        """The first rows of batches of which something that was sent stays unresolved."""
         self._records = 0
         self._is_over = False
 
@@ -39,9 +41,10 @@ class Deferred:
     def takes(self, outcome: Outcome, batches: int) -> bool:
         """Take *outcome*, of a run of so many *batches* so far, if that is worth it; return whether it did."""
         row = outcome.batch.first_row
-        if not outcome.again or self._is_over:
-            return False
-        if row not in self._parts and not self._has_room(outcome.records, batches):
+        has_room = row in self._parts or self._has_room(outcome.records, batches)
+        if not outcome.again or self._is_over or not has_room:
+            if outcome.fate is Fate.UNRESOLVED:
+                self._given_up.add(row)
             return False
         self._parts.setdefault(row, []).append(outcome)
         self._records += outcome.records
@@ -55,25 +58,26 @@ class Deferred:
     def give_back(self) -> list[Batch]:
         """Return what was taken, one batch for all parts of one; nothing is taken any more."""
         self._is_over = True
-        batches = [once_more(parts) for parts in self._parts.values()]
+        batches = [once_more(parts, given_up=row in self._given_up) for row, parts in self._parts.items()]
         self._parts = {}
         return batches
 
 
-def once_more(parts: Sequence[Outcome]) -> Batch:
+def once_more(parts: Sequence[Outcome], *, given_up: bool = False) -> Batch:
     """Return the batch of *parts*, which it could not resolve, with them, as the ledger holds it.
 
-    It is one: the ledger says of all that is left of a batch at once whether it was sent.
+    It is one: the ledger says of all that is left of a batch at once whether it was sent. Where something else of it
+    that was sent is *given up*, none of it is pending any more.
     """
     batch = parts[0].batch
     spans = [(_span(part), part.fate) for part in sorted(parts, key=attrgetter("first_row"))]
     return replace(
         batch,
         spans=tuple(span for span, _ in spans),
-        unsent=tuple(span for span, fate in spans if fate is Fate.PENDING),
+        unsent=() if given_up else tuple(span for span, fate in spans if fate is Fate.PENDING),
         set_aside=(),
         ambiguous=batch.ambiguous or any(part.ambiguous for part in parts),
-        sent=batch.sent or any(part.fate is Fate.UNRESOLVED for part in parts),
+        sent=batch.sent or given_up or any(part.fate is Fate.UNRESOLVED for part in parts),
         stored=True,
         thorough=True,
     )

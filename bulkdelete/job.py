@@ -157,7 +157,7 @@ class Job:
 
     async def _run(self, ledger: Ledger, content: str) -> tuple[Report, Exception | None]:
         if self._order.done and not ledger.totals.remaining:
-            drop_spool(ledger, self._order.source)
+            drop_spool(ledger)
             return self._account.report(ledger.totals, Ended.COMPLETE, ""), None
         resume_at = float(ledger.facts.get(RESUME_AT, 0)) if self._order.heeds_resume_time else 0.0
         if resume_at > time.time() and not self._settings.flow.wait:
@@ -266,7 +266,7 @@ class Job:
             await self._count(ledger, COUNT_AFTER, Stop())
         report, problem = await self._account_for(ledger, sweep)
         if report.ended is Ended.COMPLETE and not report.remaining:
-            drop_spool(ledger, self._order.source)
+            drop_spool(ledger)
         return report, problem
 
     async def _account_for(self, ledger: Ledger, sweep: Sweep) -> tuple[Report, Exception | None]:

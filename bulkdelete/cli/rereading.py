@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.copying import spool_of
 from bulkdelete.digest import digest
 from bulkdelete.errors import SettingsError, SourceChanged, SourceError
+from bulkdelete.ledger.facts import SOURCE_PATH
 from bulkdelete.records import Defect, Fate, RowFate
 from bulkdelete.resuming import open_again, read_once
 from bulkdelete.sources import spooled
@@ -114,7 +115,7 @@ def _within(rows: Rows, stored: StoredRange) -> slice:
 async def _source(reader: LedgerReader, given: str | None) -> Source:
     spool = spool_of(reader.path)
     try:
-        if given is None and spool.exists():
+        if given is None and SOURCE_PATH not in reader.facts and spool.exists():
             return await spooled(read_once(reader.facts), spool)
         return open_again(reader.facts, given)
     except SourceError as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES: Final = 72
 _LOG: Final = re.compile(rb"(\x37\x7f\x06[\x82\x83].*|\0*)", re.DOTALL)
-_INDEX: Final = re.compile(rb"(\x18\xe2\x2d\0.*|\0\x2d\xe2\x18.*|\0*)", re.DOTALL)
+_INDEX: Final = re.compile(rb"(\x18\xe2\x2d\0.*|\0\x2d\xe2\x18.*|\0{4}.*|\0*)", re.DOTALL)
 _NEW: Final = re.compile(rb"(SQLite format 3\0(.{52}bulk|.{0,51})|\0*)", re.DOTALL)
 _LEFT: Final = {".new": _NEW, ".new-wal": _LOG, ".new-shm": _INDEX, "-wal": _LOG, "-shm": _INDEX}
 """How each begins; zeros: a size may survive a power cut without what was written there."""

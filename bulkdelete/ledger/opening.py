@@ -199,9 +199,11 @@ def _make(path: Path) -> None:
     cut off, and whoever may only read cannot undo that.
     """
     new = path.with_name(f"{path.name}.new")
+    is_ours = False
     try:
         leavings.remove(path)
         descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        is_ours = True
         try:
             os.fchmod(descriptor, 0o600)
         finally:
@@ -214,8 +216,9 @@ def _make(path: Path) -> None:
             )
         new.rename(path)
     except (OSError, sqlite3.Error) as error:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
+        if is_ours:
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else error
         raise LedgerStorageError(f"{path}: the ledger cannot be made: {reason}. Nothing was sent") from None
     _sync_folder(path.parent)

@@ -47,14 +47,18 @@ def is_left_by_us(path: Path) -> bool:
 
     Of a copy of records, only the ledger or its lock can tell that.
     """
+    with suppress(OSError):
+        return _is_left_by_us(path)
+    return False
+
+
+def _is_left_by_us(path: Path) -> bool:
     of_ledger = next((path.name.removesuffix(ending) for ending in _COPIES if path.name.endswith(ending)), "")
     if of_ledger:
         lock = path.with_name(f"{of_ledger}.lock")
-        return _is_ledger(path.with_name(of_ledger)) or (lock.is_file() and is_left_by_us(lock))
+        return _is_ledger(path.with_name(of_ledger)) or (lock.is_file() and _is_left_by_us(lock))
     ending = next((one for one in _CONTENTS if path.name.endswith(one)), None)
-    with suppress(OSError):
-        return ending is not None and path.is_file() and _CONTENTS[ending].fullmatch(_head(path)) is not None
-    return False
+    return ending is not None and path.is_file() and _CONTENTS[ending].fullmatch(_head(path)) is not None
 
 
 def _is_ledger(path: Path) -> bool:

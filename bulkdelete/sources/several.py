@@ -108,7 +108,7 @@ def _in_directory(folder: Path) -> Iterator[Found]:
                 f"{folder} holds the directory {path.name}, and whether its files are meant is not clear. Nothing was "
                 f"sent. Say it with a glob, such as '{folder}/*.csv' or '{folder}/**/*.csv'"
             )
-        _refuse_beside_a_ledger(path, f"{folder} holds", "Move it away")
+        _refuse_beside_a_ledger(path, f"{folder} holds", "Move it away, or name the files one by one")
     if not files:
         raise SourceRefused(f"{folder} holds no file. Nothing was sent. Check the path of the source")
     yield from (Found(str(path), path.name) for path in files)

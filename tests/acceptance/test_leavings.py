@@ -6,6 +6,7 @@ import pytest
 
 from bulkdelete import BulkDeleter, LedgerFolder
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, ids, purge, serving, write
+from tests.crashes.test_adversity import WITHOUT_PRIVILEGES
 
 IDS = ids(60)
 
@@ -191,3 +192,21 @@ async def test_a_piped_job_that_is_not_complete_and_whose_copy_is_gone_says_that
     assert "none at all" not in other
     done = await purge(tmp_path, emulator, "-").run(piped(IDS))
     assert (done.code, done.report["acknowledged"]) == (0, 60)
+
+
+async def test_a_file_that_may_not_be_read_stays_where_a_new_ledger_would_lie(tmp_path, emulator):
+    write(tmp_path / "ids.txt", IDS[:10])
+    there = write(tmp_path / "purge.db.new", ["a secret of somebody else"])
+    there.chmod(0)
+    await refused(purge(tmp_path, emulator, "ids.txt", program=("-c", WITHOUT_PRIVILEGES)))
+    assert there.exists()
+    assert not emulator.requests
+
+
+async def test_the_copy_of_a_piped_job_that_was_refused_goes_with_the_job_that_was_meant(tmp_path, emulator):
+    write(tmp_path / "ids.txt", IDS[:10])
+    await refused(purge(tmp_path, emulator, "-"), b"not an id\n" * 10)
+    assert (tmp_path / "purge.db.spool").exists()
+    done = await purge(tmp_path, emulator, "ids.txt").run()
+    assert done.code == 0, done.everything
+    assert not (tmp_path / "purge.db.spool").exists()

@@ -132,6 +132,28 @@ async def test_a_key_that_cannot_be_read_is_not_asked_for_by_every_worker(emulat
     assert emulator.requests == 0
 
 
+async def test_a_key_that_is_refused_is_not_read_again_for_each_request_of_a_job_that_is_stopping(emulator):
+    asked = 0
+
+    async def key() -> str:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.2 if asked > 1 else 0)
+        return emulator.api_key
+
+    emulator.faults = Faults(latency_seconds=0.3, latency_spread=0.9, unauthorized_after=1)
+    settings = Settings.from_mapping({"batch": {"size": 10}, "flow": {"concurrency": 8}})
+    async with BulkDeleter(base_url=emulator.base_url, api_key=key, settings=settings) as deleter:
+        job = deleter.job(TABLE_ID, ids(1000))
+        running = asyncio.create_task(job.run())
+        while emulator.requests < 9:
+            await asyncio.sleep(0.001)
+        job.stop("enough")
+        report = await running
+    assert (report.ended, report.balanced) == (Ended.SIGNAL, True)
+    assert asked <= 2
+
+
 async def test_a_key_that_is_refused_for_good_is_read_again_once(emulator):
     asked = 0
 

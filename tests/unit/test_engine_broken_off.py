@@ -175,3 +175,41 @@ async def until(holds) -> None:
 def state_of(ledger, row):
     with closing(sqlite3.connect(ledger)) as connection:
         return connection.execute("SELECT state FROM batch WHERE first_row = ?", (row,)).fetchone()[0]
+
+
+class ProbeTooLarge:
+    """Refuses rows 0 to 79, two batches, and finds row 40 too large; what is sent again waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.waits, self.may_go_on = asyncio.Event(), asyncio.Event()
+        self.takes = False
+
+    async def post(self, body, api_key, request_id, path, leaves):
+        await asyncio.sleep(0.001)
+        ids = [entry["record_id"] for entry in orjson.loads(body)["delete_data"]]
+        leaves()
+        self.takes |= IDS.index(ids[0]) >= 80
+        if not self.takes:
+            return TOO_LARGE if IDS[40] in ids else INVALID
+        if IDS.index(ids[0]) < 80:
+            self.waits.set()
+            await self.may_go_on.wait()
+        return OK
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+async def test_a_part_that_is_given_up_is_not_pending_where_others_of_its_batch_are_to_be_sent_once_more(tmp_path):
+    (tmp_path / "ids.txt").write_text("\n".join(IDS[:160]))
+    api, ledger = ProbeTooLarge(), tmp_path / "purge.db"
+    sections = {"batch": {"size": 40}, "flow": {"concurrency": 1}, "retry": {"max_attempts": 1}}
+    sections["splitting"] = {"stop_when_wholly_wrong": True}
+    running = job(api, open_source(tmp_path / "ids.txt"), ledger, stop={"max_failures": 4000}, **sections)
+    task = asyncio.create_task(running.run())
+    async with asyncio.timeout(20):
+        await api.waits.wait()
+    running.stop("SIGINT")
+    api.may_go_on.set()
+    await task
+    assert fate_of(ledger, row=40) is Fate.UNRESOLVED
