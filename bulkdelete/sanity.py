@@ -39,7 +39,7 @@ _QUOTED: Final = re.compile(rf"[{_QUOTES}][^{_QUOTES}]*[{_QUOTES}]?[,;]?")
 _JSON_STRING: Final = re.compile(r'"[^"]*"')
 _JSON_OBJECT: Final = re.compile(r"""\s*\{\s*(?:\}|(?:["']|\w+\s*:).*\}),?\s*""")  # not an UUID in braces
 _JSON_BEGINS: Final = re.compile(r"""\s*[\[{]\s*(?:$|["'\[{]|\w+\s*:|-?\d+\s*[,\]])""")
-_JSON_GOES_ON: Final = re.compile(r"""\s*(?:[\[{"'].*|[\]}],?|.*,)\s*""")
+_JSON_GOES_ON: Final = re.compile(r"""\s*(?:[\["'].*|\{\s*(?:$|(?:["'\[{}]|\w+\s*:).*)|[\]}],?|.*,)\s*""")
 _LONGEST_EXCERPT: Final = 80
 NOT_KNOWN: Final[Mapping[str, str]] = MappingProxyType({})
 

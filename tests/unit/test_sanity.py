@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode, urlsafe_b64encode
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -157,3 +158,7 @@ def test_what_reads_another_format_right_depends_on_how_it_was_read(ids, read_as
 def test_no_format_is_advised_for_what_is_not_read_as_text(read_as):
     assert "--format csv" not in another_format(["7,a", "8,b"], read_as)
     assert another_format(["7,a", "8,b"], read_as).endswith("such as '8,b'")
+
+
+def test_uuids_in_braces_are_no_json_also_where_the_first_of_them_looks_like_its_beginning():
+    assert another_format(["[", *(f"{{{uuid4()}}}" for _ in range(11))]) == ""
