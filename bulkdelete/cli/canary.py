@@ -65,8 +65,8 @@ def check_of(settings: CanarySettings, progress: Progress) -> Check | None:
 async def _run(words: tuple[str, ...], report: str) -> bool:
     """Return whether the command *words*, with *report* on its standard input, ends with exit code 0."""
     output, errors = (asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT) if talking.is_json() else (_STDERR, None)
-    try:
-        process = await asyncio.create_subprocess_exec(
+    beginning = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
             *words,
             stdin=asyncio.subprocess.PIPE,
             stdout=output,
@@ -74,21 +74,33 @@ async def _run(words: tuple[str, ...], report: str) -> bool:
             env={name: value for name, value in os.environ.items() if name != _KEY},
             start_new_session=True,
         )
+    )
+    try:
+        process = await asyncio.shield(beginning)
+    except asyncio.CancelledError:
+        with suppress(OSError):
+            await _end(await beginning)
+        raise
     except OSError as error:
         talking.say(f"canary.check_command: {harmless(words[0])} cannot be run: {error.strerror}")
         return False
     try:
         said, _ = await process.communicate(report.encode() + b"\n")
     finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # with all that it has started
-            await process.wait()
+        await _end(process)
     for line in (said or b"").decode(errors="replace").split("\n"):
         if line:
             talking.say(f"canary.check_command: {line}")
     talking.say(f"canary.check_command: {harmless(words[0])} ended with exit code {process.returncode}")
     return process.returncode == 0
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End *process*, if it runs, with all that it has started."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 async def _ask(question: str) -> str:

@@ -18,9 +18,14 @@ LARGEST_HEAD = 2**20
 
 @asynccontextmanager
 async def listening(
-    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], tls: ssl.SSLContext | None = None
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    tls: ssl.SSLContext | None = None,
+    most_bytes: int = LARGEST_HEAD,
 ) -> AsyncIterator[int]:
-    """Give the port on which *serve* is called for each connection; what breaks there ends that connection."""
+    """Give the port on which *serve* is called for each connection; what breaks there ends that connection.
+
+    Of what *serve* does not read, not much more than *most_bytes* leaves who sends it.
+    """
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -35,7 +40,10 @@ async def listening(
                 writer.transport.abort()
             await ended(writer)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls, limit=LARGEST_HEAD)
+    ours = socket.create_server(("127.0.0.1", 0))
+    if most_bytes < LARGEST_HEAD:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, most_bytes)
+    server = await asyncio.start_server(connected, sock=ours, ssl=tls, limit=most_bytes)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

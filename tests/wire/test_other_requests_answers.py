@@ -67,7 +67,7 @@ async def test_an_answer_before_the_request_was_whole_acknowledges_nothing(tmp_p
             writer.write(whole())
 
     taken: list[int] = []
-    async with listening(hasty) as port:
+    async with listening(hasty, most_bytes=2**14) as port:
         settings = Settings.from_mapping(
             {
                 "base_url": f"http://127.0.0.1:{port}",
