@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import select
@@ -105,4 +106,5 @@ def _nursery() -> Nursery:
             env=env,
         )
     process.returncode = 0  # nobody need wait for it
+    atexit.register(ours.close)
     return Nursery(ours, heeded(env))
