@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
+from bulkdelete import beside
 from bulkdelete.errors import BulkDeleteError, LedgerStorageError, SettingsError
 from bulkdelete.ledger import Totals, schema, without_a_trace
 from bulkdelete.ledger.lock import holder
@@ -26,7 +27,6 @@ SUFFIX: Final = ".db"
 _PLAIN: Final = frozenset(string.ascii_lowercase + string.digits + "-_")
 _MOST_NAME_BYTES: Final = 200
 """255 are a name's most on nearly every file system, and the longest name beside a ledger has 20 more than its own."""
-_NO_LEDGERS: Final = ("-wal", "-shm", "-journal", ".lock", ".new")
 _COUNTS: Final = tuple(one.name for one in fields(Totals) if one.name != "batches")
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 72
@@ -115,8 +115,8 @@ def ledgers_in(folder: Path, stop: Event) -> Iterator[KeptLedger]:
         if stop.is_set():
             return
         path = folder / name
-        was_one = name.endswith(SUFFIX) and f"{name}.lock" in names  # also where not a byte is left of it
-        if not name.endswith(_NO_LEDGERS) and (was_one or _is_ledger(path)):
+        was_one = name.endswith(SUFFIX) and name + beside.LOCK in names  # also where not a byte is left of it
+        if not name.endswith(beside.WRITTEN_WITH_IT) and (was_one or _is_ledger(path)):
             found = look_at(path)
             if found is not None:
                 yield found

@@ -274,9 +274,18 @@ async def test_stopping_finishes_what_is_in_flight_and_leaves_the_rest_pending(t
 async def test_a_timeout_around_the_call_is_kept_and_what_was_in_flight_is_known(tmp_path):
     api = ApiModel(hang_from=2)
     records = [f"{number + 10**17}" for number in range(5_000)]
+    running = job(api, records, tmp_path / "purge.db", flow={"concurrency": 2, "cancel_grace_seconds": 0.05})
+
+    async def end(timeout):
+        while len(api.requests) < 3 or not running.snapshot().acknowledged:
+            await asyncio.sleep(0)
+        timeout.reschedule(0)
+
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.2):
-            await job(api, records, tmp_path / "purge.db", flow={"concurrency": 2, "cancel_grace_seconds": 0.05}).run()
+        async with asyncio.timeout(None) as timeout:
+            ending = asyncio.create_task(end(timeout))
+            await running.run()
+    await ending
     with read_ledger(tmp_path / "purge.db") as reader:
         totals = reader.totals()
         assert reader.runs()[0].ended == "cancelled"
