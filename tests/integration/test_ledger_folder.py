@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from bulkdelete import (
     BulkDeleter,
+    Ended,
     LedgerFolder,
     LedgerLocked,
     LedgerMismatch,
@@ -30,7 +31,7 @@ from bulkdelete import (
     SourceRefused,
     open_source,
 )
-from bulkdelete.emulator import Emulator
+from bulkdelete.emulator import Emulator, Switches
 from bulkdelete.kept import name_of
 from bulkdelete.ledger import open_ledger, read_ledger
 from bulkdelete.ledger.lock import LedgerLock, lock_path
@@ -215,6 +216,21 @@ async def test_resuming_all_gives_a_report_or_an_error_for_each_that_is_not_comp
     assert results[folder.path_for("left")].acknowledged == 20
     assert emulator.requests == sent + 1
     assert (await states(folder))["left"] == "complete"
+
+
+async def test_a_job_whose_batches_the_api_refused_whole_waits_for_a_person_and_costs_no_request(
+    emulator, deleter, folder
+):
+    emulator.switches, there_later = Switches(unknown_ids="40000"), ids(1000)[60:]
+    wrong = await deleter.delete(TABLE_ID, iter(there_later), ledger=folder.path_for("wrong"))
+    assert wrong.ended is Ended.WHOLLY_WRONG
+    sent = emulator.requests
+    [(path, refused)] = (await folder.resume_all(deleter)).items()
+    assert (path, type(refused)) == (folder.path_for("wrong"), SourceRefused)
+    assert re.search(r"refuses whole batches.*Nothing was sent.*deleter\.resume", str(refused))
+    assert emulator.requests == sent
+    emulator.load(TABLE_ID, there_later)  # somebody has looked
+    assert (await deleter.resume(path)).acknowledged == len(there_later) - wrong.rejected
 
 
 async def test_a_ledger_that_is_written_now_is_running_and_is_neither_resumed_nor_pruned(emulator, deleter, folder):
