@@ -99,6 +99,7 @@ class LedgerFolder:
 
         Raises:
             SettingsError: *name* is empty, or too long for a file's name.
+            LedgerStorageError: the directory cannot be read.
 
         """
         path = self.path_for(name)

@@ -35,6 +35,8 @@ from bulkdelete.emulator import Emulator, Switches
 from bulkdelete.kept import name_of
 from bulkdelete.ledger import open_ledger, read_ledger
 from bulkdelete.ledger.lock import LedgerLock, lock_path
+from bulkdelete.ledger.opening import connect_to_read
+from bulkdelete.ledger.removing import remove
 from tests.integration.test_resuming import SETTINGS, TABLE_ID, breaking, ids
 
 ROOT = Path(__file__).parents[2]
@@ -272,6 +274,25 @@ async def test_hold_lists_count_for_every_job_and_must_be_read_again_for_each(em
     results = await folder.resume_all(deleter, holds=held, limit=None)
     assert [report.held for report in results.values()] == [1, 1]
     assert held[0] in set(emulator.remaining(TABLE_ID))
+
+
+def test_a_ledger_that_another_has_removed_meanwhile_leaves_no_lock_behind(tmp_path):
+    with pytest.raises(LedgerMismatch):
+        remove(tmp_path / "gone.db", lambda _: (), lambda _: True)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("at_rest", [False, True])
+def test_reading_a_ledger_that_another_removes_meanwhile_makes_none(tmp_path, at_rest):
+    with pytest.raises(LedgerStorageError):
+        connect_to_read(tmp_path / "gone.db", at_rest=at_rest)
+    assert not [*tmp_path.iterdir()]
+
+
+async def test_the_ledger_of_a_name_in_what_is_no_folder_cannot_be_read(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerStorageError, match="file: this folder of ledgers cannot be read: Not a directory"):
+        await LedgerFolder(tmp_path / "file").ledger("customer")
 
 
 async def test_pruning_removes_what_is_complete_and_old_with_all_its_files(deleter, folder):
