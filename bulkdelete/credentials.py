@@ -218,13 +218,12 @@ def read_key_file(path: str, stop: threading.Event | None = None, pipe: _Pipe | 
                 return pipe.read_on(path, stop)
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
-                mode = os.fstat(descriptor).st_mode
-                if stat.S_ISDIR(mode):
+                found = os.fstat(descriptor)
+                if stat.S_ISDIR(mode := found.st_mode):
                     raise CredentialsError(f"{path}: the API key file is a directory. Name the file that holds the key")
                 if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
                     raise CredentialsError(f"{path}: the API key file is neither a file nor a pipe")
-                if mode & (stat.S_IRGRP | stat.S_IROTH):
-                    raise CredentialsError(f"{path}: the API key file can be read by others; run: chmod 600 {path}")
+                _check_closed_to_others(path, found)
                 if stat.S_ISREG(mode):
                     return os.read(descriptor, _MOST_KEY_BYTES).decode("utf-8", "replace")
                 pipe.begin(os.dup(descriptor))
@@ -233,6 +232,16 @@ def read_key_file(path: str, stop: threading.Event | None = None, pipe: _Pipe | 
             return pipe.read_on(path, stop)
     except OSError as error:
         raise CredentialsError(f"{_shown(path, error)}: the API key file cannot be read: {error.strerror}") from None
+
+
+def _check_closed_to_others(path: str, found: os.stat_result) -> None:
+    """Refuse what others may read. Root alone can give a file to a service's group: Kubernetes and systemd do."""
+    if found.st_uid == 0 != os.geteuid():
+        open_to, then = stat.S_IWGRP | stat.S_IRWXO, f"let root run: chmod 440 {path}, or mount it with mode 0440"
+    else:
+        open_to, then = stat.S_IRGRP | stat.S_IROTH, f"run: chmod 600 {path}"
+    if found.st_mode & open_to:
+        raise CredentialsError(f"{path}: the API key file is open to others; {then}")
 
 
 def _shown(name: str, error: OSError) -> str:

@@ -110,7 +110,7 @@ def ledgers_in(folder: Path, stop: Event) -> Iterator[KeptLedger]:
         with os.scandir(folder) as entries:
             names = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
     except OSError as error:
-        raise LedgerStorageError(f"{folder}: this folder of ledgers cannot be read: {error.strerror}") from None
+        raise _unreadable(folder, error) from None
     for name in sorted(names):
         if stop.is_set():
             return
@@ -123,7 +123,12 @@ def ledgers_in(folder: Path, stop: Event) -> Iterator[KeptLedger]:
 
 
 def look_at(path: Path) -> KeptLedger | None:
-    """Return what the ledger at *path* says; ``None`` where it is gone by now."""
+    """Return what the ledger at *path* says; ``None`` where it is gone by now.
+
+    Raises:
+        LedgerStorageError: the folder that it lies in cannot be read.
+
+    """
     try:
         is_running = holder(path) is not None
         changed = changed_unix_seconds(path)
@@ -134,6 +139,8 @@ def look_at(path: Path) -> KeptLedger | None:
         return _told(known, path, changed, is_running=is_running)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise _unreadable(path.parent, error) from None
 
 
 def changed_unix_seconds(path: Path) -> float:
@@ -170,6 +177,10 @@ def name_of(path: Path) -> str:
         return name if file_name(name) == path.name else path.name
     except SettingsError:
         return path.name
+
+
+def _unreadable(folder: Path, error: OSError) -> LedgerStorageError:
+    return LedgerStorageError(f"{folder}: this folder of ledgers cannot be read: {error.strerror}")
 
 
 def _is_ledger(path: Path) -> bool:

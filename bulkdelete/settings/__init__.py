@@ -82,7 +82,7 @@ class Settings(Section, frozen=True):
     """The table to delete from."""
     api_key_file: str = ""
     """A file that holds the API key (the environment variable BULKDELETE_API_KEY goes first). Must not be readable
-    by others."""
+    by others; one of root's may be by its group, as Kubernetes and systemd give a secret to a service."""
     api_key_command: tuple[str, ...] = ()
     """A command, as a list of words, that prints the API key."""
     codes: dict[int, CodeMeaning] = Field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from dataclasses import replace
@@ -121,3 +122,48 @@ async def test_a_job_that_is_done_is_complete_also_where_its_copy_cannot_be_remo
     [told] = caplog.messages
     assert f"{copy}, the copy of the records of this job, could not be removed, and stays: " in told
     assert copy.is_dir()
+
+
+class CancelledAtTheEnd(sqlite3.Connection):
+    """The ledger's connection; while it closes, what :attr:`cancel` names is cancelled."""
+
+    cancel = staticmethod(lambda: None)
+
+    def close(self):
+        type(self).cancel()
+        super().close()
+
+
+async def test_a_job_that_is_cancelled_while_its_ledger_closes_has_its_report_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("sqlite3.connect", partial(sqlite3.connect, factory=CancelledAtTheEnd))
+    (tmp_path / "ids.txt").write_text("\n".join(IDS))
+    running = job(Answers(OK), open_source(tmp_path / "ids.txt"), tmp_path / "purge.db")
+    task = asyncio.create_task(running.run())
+    cancel = partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel)
+
+    def look(event):
+        if isinstance(event, OutcomeReached):
+            monkeypatch.setattr(CancelledAtTheEnd, "cancel", staticmethod(cancel))
+
+    running.subscribe(look)
+    with pytest.raises(asyncio.CancelledError) as raised:
+        await task
+    report = raised.value.report
+    assert report is running.report
+    assert (report.ended, report.acknowledged, report.ledger_run) == (Ended.COMPLETE, 20, 1)
+
+
+async def test_a_job_that_is_cancelled_until_it_ends_has_a_report_in_which_no_row_is_missing(tmp_path):
+    (tmp_path / "ids.txt").write_text("\n".join(IDS))
+    running = job(Answers(OK), open_source(tmp_path / "ids.txt"), tmp_path / "purge.db", batch={"size": 2})
+    task = asyncio.create_task(running.run())
+    while running.snapshot().acknowledged < 4:
+        await asyncio.sleep(0)
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError) as raised:
+        await task
+    report = raised.value.report
+    assert (report.ended, report.balanced, report.rows >= 4) == (Ended.CANCELLED, True, True)
+    assert report.acknowledged >= 4
