@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.copying import gone, spool_of
 from bulkdelete.errors import LedgerMismatch, SourceError, SourceRefused
+from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import without_a_trace
 from bulkdelete.ledger.facts import SOURCE_PATH, SOURCE_ROWS, SPOOL, SPOOL_RUN
 from bulkdelete.orders import Order
 from bulkdelete.records import Ended
-from bulkdelete.settings import Settings, SourceSettings, StopOptions, StopSettings, with_default_column
+from bulkdelete.settings import Settings, SourceSettings, StopOptions, StopSettings
 from bulkdelete.sources import from_iterable, open_source
 
 if TYPE_CHECKING:
