@@ -60,7 +60,7 @@ def measure(size: Size) -> Iterator[Measured]:
         yield Measured(case, "reading and digesting alone, CPU", "s/million rows done", bare)
         yield Measured(case, "CPU ratio", "", [turn.resume_cpu / turn.bare_cpu for turn in turns])
     resumes, bares = (
-        [_beyond_start(cpu, one) for one in zip(starts, shorter, longer, strict=True)]
+        [beyond_start(cpu, one) for one in zip(starts, shorter, longer, strict=True)]
         for cpu in ("resume_cpu", "bare_cpu")
     )
     case = {"rows": longest, "done": f"{DONE_PERCENT} %", "beside": f"{longest // 10} rows"}
@@ -68,7 +68,7 @@ def measure(size: Size) -> Iterator[Measured]:
     yield Measured(case, "the same of reading and digesting alone", "", bares, "without what starting costs")
 
 
-def _beyond_start(name: str, turns: tuple[Turn, Turn, Turn]) -> float:
+def beyond_start(name: str, turns: tuple[Turn, Turn, Turn]) -> float:
     """Return how many times as much a row costs in the longer job, beyond the start, as in one of a tenth."""
     start, shorter, longer = (float(getattr(turn, name)) for turn in turns)
     return (longer - start) / (shorter - start) / 10

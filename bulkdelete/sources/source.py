@@ -24,7 +24,10 @@ ESTIMATED_BY_BYTES: Final = 4 * 1024 * 1024
 
 @runtime_checkable
 class Source(Protocol):
-    """Where rows come from.
+    """Where rows come from; one of your own may be given wherever records are taken.
+
+    Where it is ``replayable``, nothing is copied, and each call of ``blocks()`` must give the same rows: with a ledger
+    nothing is sent from the first range on that is another.
 
     Example:
         >>> from pathlib import Path
