@@ -1,4 +1,4 @@
-"""How long do the digest and every check of a ledger of a million batches take, and what memory do they need?
+"""How long do a look at a ledger of a million batches, every check and the digest take, and what memory do they need?
 
 The ledger is written through SQL: a million acknowledged batches, every hundredth of them split, with a rejected row.
 """
@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.measuring import ended
-from benchmarks.results import Measured
+from benchmarks.results import Case, Measured
 from bulkdelete.ledger import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from benchmarks.measuring import Ended
     from benchmarks.suite import Size
 
 BATCHES = 1_000_000
@@ -50,19 +51,32 @@ DIGEST = (
 
 
 def measure(size: Size) -> Iterator[Measured]:
-    """Give the seconds and the peak memory of the whole command, and the seconds of the digest alone."""
+    """Give the wall and CPU seconds and the peak memory of the whole commands, and the seconds of the digest alone."""
     with tempfile.TemporaryDirectory() as folder:
         path, batches = Path(folder) / "purge.db", size.of(BATCHES)
         _write(path, batches)
         digests = [float(ended([sys.executable, "-c", DIGEST, str(path)]).printed) for _ in range(size.times)]
-        words = [sys.executable, "-m", "bulkdelete", "verify", str(path), "--json"]
-        runs = [ended(words) for _ in range(size.times)]
+        runs = _runs(size.times, "verify", str(path), "--json")
         [problems] = {json.loads(one.printed)["problem_count"] for one in runs}
-        case, note = {"batches": batches}, f"problems: {problems}"
-        yield Measured(case, "verify", "s", [one.wall_seconds for one in runs], note)
-        yield Measured(case, "ledger", "MiB", [path.stat().st_size / 2**20], note)
-        yield Measured(case, "peak memory", "MiB", [one.peak_mib for one in runs])
-        yield Measured(case, "digest alone", "s", digests)
+        note = f"problems: {problems}"
+        yield from _told({"batches": batches, "what": "verify"}, runs, note)
+        yield Measured({"batches": batches, "what": "digest alone"}, "wall", "s", digests)
+        for options in ([], ["--events"]):
+            case: Case = {"batches": batches, "what": " ".join(["status", *options])}
+            yield from _told(case, _runs(size.times, "status", str(path), *options))
+        yield Measured({"batches": batches, "what": "ledger"}, "size", "MiB", [path.stat().st_size / 2**20])
+
+
+def _runs(times: int, *words: str) -> list[Ended]:
+    return [ended([sys.executable, "-m", "bulkdelete", *words]) for _ in range(times)]
+
+
+def _told(case: Case, runs: Sequence[Ended], note: str = "") -> Iterator[Measured]:
+    if any(one.exit_code for one in runs):
+        raise RuntimeError(f"{case}: the command ended with an error: {runs}")
+    yield Measured(case, "wall", "s", [one.wall_seconds for one in runs], note)
+    yield Measured(case, "CPU", "s", [one.cpu_seconds for one in runs], note)
+    yield Measured(case, "peak memory", "MiB", [one.peak_mib for one in runs], note)
 
 
 def _write(path: Path, batches: int) -> None:

@@ -50,6 +50,7 @@ class BulkDeleter:
         ...     report = await another.delete(TABLE_ID, ids)
         >>> report.acknowledged, another.base_url == api.base_url, another.limit >= 1, another.in_flight
         (3, True, True, 0)
+        >>> await another.aclose()  # which leaving the block has done
 
     """
 
@@ -118,10 +119,6 @@ class BulkDeleter:
 
         Nothing new is sent; what is in flight gets ``flow.cancel_grace_seconds`` to finish, and is unresolved
         otherwise. The calls return their reports, and no other begins: that raises :class:`BulkDeleteError`.
-
-        Example:
-            >>> await deleter.aclose()
-
         """
         await self._shared.close()
 
@@ -139,11 +136,12 @@ class BulkDeleter:
 
         Args:
             table_id: the table.
-            records: any sync or async iterable of ``str`` (record ids) and :class:`~bulkdelete.Filter`, or what
-                :func:`~bulkdelete.open_source` returns. A list, tuple or set is read in place; any other sync
-                iterator is read in a thread of its own, so that it may block.
+            records: any sync or async iterable of ``str`` (record ids) and :class:`~bulkdelete.Filter`, a function that
+                returns a new one each time, or what :func:`~bulkdelete.open_source` returns. A list, tuple or set is
+                read in place; any other sync iterator is read in a thread of its own, so that it may block.
             ledger: a file that makes the call durable: the same call after a crash, or :meth:`resume`, goes on where
-                it was. What cannot be read twice, every plain iterable, is first written whole to ``<ledger>.spool``.
+                it was. What cannot be read twice, every plain iterable, is first written whole to ``<ledger>.spool``;
+                a function is called again instead, must give the same records, and :meth:`resume` cannot call it.
             holds: records that must not be deleted, whatever *records* say, beside those in the files that
                 ``settings.holds`` names. They are read whole, and anew for each call, before anything is sent.
             check: where ``settings.canary.records`` is set: an async function that is called with the report once so
@@ -169,6 +167,8 @@ class BulkDeleter:
             >>> report = await deleter.delete(TABLE_ID, ids, ledger="erase.db", holds=ids[2:])
             >>> report.rows, report.acknowledged, report.held, report.ended
             (3, 2, 1, <Ended.COMPLETE: 'complete'>)
+            >>> (await deleter.delete(TABLE_ID, lambda: iter(ids), ledger="made-anew.db")).acknowledged
+            3
 
         """
         return await self.job(table_id, records, ledger=ledger, holds=holds, check=check, **stop).run()
@@ -218,7 +218,7 @@ class BulkDeleter:
 
         Raises:
             SettingsError: as :meth:`delete` does; all else, running it raises.
-            SourceRefused: *records* are no iterable of records.
+            SourceRefused: *records* are no iterable of records, and no function that returns one.
 
         Example:
             >>> job = deleter.job(TABLE_ID, ids)
@@ -252,9 +252,9 @@ class BulkDeleter:
             **stop: what shall be otherwise than in the last run.
 
         Raises:
-            SourceRefused: what is left cannot be read again: a file is gone or changed (``SourceChanged``), or the
-                call ended before its records were copied whole, and then nothing was ever sent. The message says so:
-                call :meth:`delete` again with the records and this ledger.
+            SourceRefused: what is left cannot be read again: a file is gone or changed (``SourceChanged``), a function
+                gave the records, or the call ended before they were copied whole, and then nothing was ever sent. The
+                message says so: call :meth:`delete` again with the records and this ledger.
             LedgerLocked: another process, or another job of this one, goes on with it already.
             LedgerMismatch: it is no ledger, or of another base URL, or its files are not as they were.
             BulkDeleteError: whatever else :meth:`delete` raises.

@@ -23,7 +23,7 @@ from bulkdelete.sources import is_source
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import AsyncIterable, Callable, Iterable
     from typing import Unpack
 
     from bulkdelete.api import BulkDeleter
@@ -110,7 +110,7 @@ class LedgerFolder:
         deleter: BulkDeleter,
         *,
         at_once: int = 4,
-        holds: Source | Collection[Record] | None = None,
+        holds: Source | Collection[Record] | Callable[[], Iterable[Record] | AsyncIterable[Record]] | None = None,
         check: Check | None = None,
         **stop: Unpack[StopOptions],
     ) -> dict[Path, Report | Exception]:
@@ -127,7 +127,8 @@ class LedgerFolder:
         Args:
             deleter: whose base URL the jobs must have.
             at_once: how many jobs may be under way.
-            holds: must be one that can be read again for each job: a collection, or what ``open_source`` returns.
+            holds: must be one that can be read again for each job: a collection, a function that returns a new
+                iterable each time, or what ``open_source`` returns.
             check: as for ``deleter.delete``.
             **stop: what shall be otherwise than in each job's last run.
 
@@ -212,10 +213,11 @@ class LedgerFolder:
 def _check(at_once: int, holds: object) -> None:
     if at_once < 1:
         raise SettingsError(f"at_once must be 1 or more, and is {at_once}. Nothing was sent")
-    if not (holds is None or (holds.replayable if is_source(holds) else isinstance(holds, Collection))):
+    is_again = holds.replayable if is_source(holds) else isinstance(holds, Collection) or callable(holds)
+    if holds is not None and not is_again:
         raise SettingsError(
             "holds must be read again for each job, and this can be read only once. Nothing was sent. Give a list, a "
-            "set, or open_source(path)"
+            "set, a function that returns a new iterable each time, or open_source(path)"
         )
 
 

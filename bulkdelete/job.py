@@ -197,7 +197,7 @@ class Job:
         for kind, detail in self._order.decisions:
             await ledger.note(kind, **detail)
         await ledger.note("settings", **self._settings.without_places_of_the_key())
-        if self._order.source.replayable:
+        if self._order.source.replayable and self._order.source.paths:
             await self._remember(ledger, SOURCE_PATH, stored_paths(self._order.source.paths))
 
     async def _sweep(self, ledger: Ledger, prepared: Prepared) -> Sweep:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.copying import copied, kept_copy, spool_of
 from bulkdelete.errors import HoldsRefused, PlanRefused, SourceChanged, SourceRefused
 from bulkdelete.holding import read_holds
+from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
 from bulkdelete.ledger.facts import COMPARED, HELD_RECORDS, HOLD_LISTS, HOLDS, SURVEYED
 from bulkdelete.orders import differences, guards_of, identity, weakened, what_is_deleted
 from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
-from bulkdelete.settings import with_default_column
 from bulkdelete.sources import before_sending, first_records, stamps
 from bulkdelete.surveying import Counted, survey
 from bulkdelete.version import VERSION

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.copying import gone, spool_of
 from bulkdelete.errors import LedgerMismatch, SourceError, SourceRefused
+from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import without_a_trace
 from bulkdelete.ledger.facts import SOURCE_PATH, SOURCE_ROWS, SPOOL, SPOOL_RUN
 from bulkdelete.orders import Order
 from bulkdelete.records import Ended
-from bulkdelete.settings import Settings, SourceSettings, StopOptions, StopSettings, with_default_column
+from bulkdelete.settings import Settings, SourceSettings, StopOptions, StopSettings
 from bulkdelete.sources import from_iterable, open_source
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ RESUMES: Final = "resume"
 _IDENTITY: Final = "identity."
 _OF_SOURCE: Final = f"{_IDENTITY}source "
 _FORMATS: Final = ("text", "csv", "tsv", "jsonl")
+_COPIED: Final = "iterable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ def source_left(known: Known, max_expansion: float | None = None) -> Source:
     try:
         if SOURCE_PATH in facts:
             return open_again(facts, max_expansion=max_expansion)
+        _refuse_what_is_not_kept(facts)
         if known.totals.rows or (SPOOL in facts and facts.get(SPOOL_RUN) == str(known.given)):
             if not spool_of(known.path).exists():
                 raise gone(spool_of(known.path))
@@ -126,6 +129,11 @@ def source_left(known: Known, max_expansion: float | None = None) -> Source:
         f"{known.path}: nothing of this job was ever sent, and its records are not kept: the call ended before their "
         "copy was whole. Make the call again with its records and this ledger: that sends nothing twice"
     )
+
+
+def _refuse_what_is_not_kept(facts: Mapping[str, str]) -> None:
+    if facts.get(f"{_OF_SOURCE}kind") not in {*_FORMATS, _COPIED}:
+        raise SourceError("the records came from a function, or a source, of Python's, which no ledger keeps")
 
 
 def open_again(

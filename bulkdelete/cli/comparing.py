@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.cli.rereading import Window
 from bulkdelete.digest import digest
 from bulkdelete.errors import SourceError
+from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import LONGEST_RANGE, same_record
 from bulkdelete.ledger.facts import SOURCE_PATH, SOURCE_ROWS, SPOOL
 from bulkdelete.records import Defect, Fate, Filter
-from bulkdelete.settings import with_default_column
 from bulkdelete.sources import FILES, STANDARD_INPUT
 from bulkdelete.terminal import harmless
 

@@ -11,9 +11,9 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
+from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import leavings, runs, schema, texts, writes
 from bulkdelete.ledger.facts import SPOOL, SPOOL_BEGUN
-from bulkdelete.settings import with_default_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -18,7 +18,6 @@ from bulkdelete.settings.reading import (
     IdentifierSettings,
     ReadingSettings,
     SourceSettings,
-    with_default_column,
 )
 from bulkdelete.settings.running import (
     MAX_RECORDS_PER_REQUEST,
@@ -54,7 +53,6 @@ __all__ = [
     "StopOptions",
     "StopSettings",
     "check_base_url",
-    "with_default_column",
 ]
 
 CodeMeaning = Literal["invalid", "retry", "unknown", "pause", "too_large", "unauthorized", "fatal"]

@@ -1,4 +1,4 @@
-"""Sources: blocks of rows in order, from a file, standard input or a Python iterable; one small file per kind.
+"""Sources: blocks of rows in order, from a file, standard input, Python; one small file per kind.
 
 ``open_source`` and ``from_iterable`` make a :class:`Source`; ``spooled`` makes one that cannot be read twice safe to
 resume; ``first_records`` looks at the beginning of one that can. ``passed_over`` tells what a directory keeps back,
@@ -7,7 +7,8 @@ and ``stamps`` what changes with its files; ``before_sending`` lets errors say t
 
 from __future__ import annotations
 
-from bulkdelete.sources.iterables import from_iterable, source_of
+from bulkdelete.sources.functions import source_of
+from bulkdelete.sources.iterables import from_iterable
 from bulkdelete.sources.opening import STANDARD_INPUT, open_source
 from bulkdelete.sources.several import FILES, passed_over
 from bulkdelete.sources.source import (

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from bulkdelete.errors import SourceError, SourceRefused
 from bulkdelete.records import Rows
 from bulkdelete.sources.given import as_items
-from bulkdelete.sources.source import is_source
 from bulkdelete.sources.threads import from_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping
 
     from bulkdelete.records import Filter
-    from bulkdelete.sources.source import Records, Source
 
 MOST_ITEMS: Final = 4096
 LONGEST_BLOCK_SECONDS: Final = 0.05
@@ -43,14 +41,9 @@ def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter])
     if not isinstance(records, Iterable | AsyncIterable):
         raise SourceRefused(
             f"an object of type {type(records).__name__} holds no records. Nothing was sent. "
-            "Pass an iterable of record ids and filters, or open_source(path) for a file"
+            "Pass an iterable of record ids and filters, a function that returns one, or open_source(path) for a file"
         )
     return IterableSource(records)
-
-
-def source_of(records: Records) -> Source:
-    """Return *records* as a source, themselves where they are one."""
-    return records if is_source(records) else from_iterable(records)
 
 
 class IterableSource:
@@ -119,7 +112,7 @@ def _cut(records: Iterable[Any], stop: Event, size: int) -> Generator[Rows, None
                 yield Rows(row, as_items(block))
                 row += len(block)
             if problem is not None:
-                raise _broken(row, problem) from problem
+                raise broken(row, problem) from problem
             if len(block) < size:
                 return
             slow = time.monotonic() - began > LONGEST_BLOCK_SECONDS
@@ -151,7 +144,7 @@ async def _awaited(records: AsyncIterable[Any]) -> AsyncGenerator[Rows, None]:
                 yield Rows(row, as_items(block))
                 row += len(block)
             if problem is not None:
-                raise _broken(row, problem) from problem
+                raise broken(row, problem) from problem
     finally:
         if inspect.isasyncgen(iterator):
             await iterator.aclose()
@@ -167,7 +160,8 @@ async def _fill(block: list[Any], iterator: AsyncIterable[Any]) -> bool:
     return True
 
 
-def _broken(row: int, problem: BaseException) -> SourceError:
+def broken(row: int, problem: BaseException) -> SourceError:
+    """Return what is said where what gives the records raises *problem*."""
     said = f"{type(problem).__name__}: {problem}".removesuffix(": ")
     return SourceError(
         f"the iterable broke off before row {row}: {said}. The rows before it are whole, and nothing after them was "

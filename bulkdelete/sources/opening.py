@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceRefused
-from bulkdelete.settings import ReadingSettings, SourceSettings, with_default_column
+from bulkdelete.identities import with_default_column
+from bulkdelete.settings import ReadingSettings, SourceSettings
 from bulkdelete.sources.databases import is_database, is_left_by_us
 from bulkdelete.sources.defects import not_in
 from bulkdelete.sources.delimited import Delimited

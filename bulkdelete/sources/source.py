@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 from bulkdelete.errors import SourceError, SourceRefused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Sequence
 
     from typing_extensions import TypeIs
 
@@ -24,7 +24,10 @@ ESTIMATED_BY_BYTES: Final = 4 * 1024 * 1024
 
 @runtime_checkable
 class Source(Protocol):
-    """Where rows come from.
+    """Where rows come from; one of your own may be given wherever records are taken.
+
+    Where it is ``replayable``, nothing is copied, and each call of ``blocks()`` must give the same rows: with a ledger
+    nothing is sent from the first range on that is another.
 
     Example:
         >>> from pathlib import Path
@@ -44,7 +47,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The source for people: its path, "standard input" or "an iterable"."""
+        """The source for people: its path, "standard input", "an iterable" or "a function"."""
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -64,7 +67,7 @@ class Source(Protocol):
 
     @property
     def replayable(self) -> bool:
-        """Whether it can be read again: a regular file can; standard input, a FIFO and an iterable cannot."""
+        """Whether it can be read again: a regular file, a function; not standard input, a FIFO, an iterable."""
 
     @property
     def size_bytes(self) -> int | None:
@@ -92,8 +95,10 @@ class Source(Protocol):
         """Return ``sha256:<hex>`` of a replayable file's bytes, and an empty string for any other source."""
 
 
-Records: TypeAlias = "Source | Iterable[Record] | AsyncIterable[Record]"
-"""What a caller may give: a source, or any iterable of record ids and filters."""
+Records: TypeAlias = (
+    "Source | Iterable[Record] | AsyncIterable[Record] | Callable[[], Iterable[Record] | AsyncIterable[Record]]"
+)
+"""What a caller may give: a source, any iterable of record ids and filters, or a function that returns a new one."""
 
 
 def is_source(thing: object) -> TypeIs[Source]:

@@ -28,3 +28,9 @@ def test_importing_the_deleter_imports_no_extra_and_nothing_of_the_command_line(
     others = "{'uvloop', 'zstandard', 'prometheus_client', 'opentelemetry', 'click', 'rich'}"
     program = f"import sys, bulkdelete.api, bulkdelete.folder; print(*sorted({others} & set(sys.modules)))"
     assert ended([sys.executable, "-c", program]).printed == "\n"
+
+
+def test_looking_at_a_ledger_imports_no_models_of_settings_and_no_client():
+    others = "{'pydantic', 'aiohttp', 'tenacity', 'rich'}"
+    program = f"import sys, bulkdelete.cli.status; print(*sorted({others} & set(sys.modules)))"
+    assert ended([sys.executable, "-c", program]).printed == "\n"

@@ -140,10 +140,13 @@ async def delete(deleter: BulkDeleter, source: Source, where: os.PathLike[str]) 
     assert_type(await deleter.delete("table", ids(), ledger=where, holds=source, check=look), Report)
     assert_type(await deleter.delete("table", rows(), ledger=Path("erase.db"), holds=["541278230707963208"]), Report)
     assert_type(await deleter.delete("table", [Filter("number", 5)], limit=5, max_failures=None), Report)
+    assert_type(await deleter.delete("table", ids, ledger="erase.db", holds=rows), Report)  # called, as they are
     assert_type(await deleter.delete("table", source, max_records=5, expect=5, max_duration_seconds=0.5), Report)
     await deleter.delete("table")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await deleter.delete("table", [541278230707963208])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     await deleter.delete("table", 5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await deleter.delete("table", lambda: 5)  # type: ignore[arg-type, return-value]  # pyright: ignore[reportArgumentType]
+    await deleter.delete("table", read_key)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await deleter.delete(5, source)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await deleter.delete("table", source, "erase.db")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await deleter.delete("table", source, limt=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
@@ -343,6 +346,7 @@ async def keep(deleter: BulkDeleter, where: os.PathLike[str], source: Source) ->
         assert_type((kept.rows, kept.acknowledged, kept.rejected, kept.invalid), tuple[int, int, int, int])
         assert_type((kept.held, kept.duplicate, kept.unresolved, kept.pending), tuple[int, int, int, int])
         assert_type(kept.remaining, int)
+    await folder.resume_all(deleter, holds=ids)
     results = await folder.resume_all(deleter, at_once=4, holds=source, check=look, limit=None)
     assert_type(results, dict[Path, Report | Exception])
     assert_type(await folder.prune(older_than_seconds=86_400, with_failures=True), list[Path])
