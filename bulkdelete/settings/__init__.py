@@ -41,6 +41,7 @@ __all__ = [
     "ApiKey",
     "BatchSettings",
     "CanarySettings",
+    "EventLoop",
     "FlowSettings",
     "HoldsSettings",
     "HttpSettings",
@@ -57,6 +58,7 @@ __all__ = [
     "with_default_column",
 ]
 
+EventLoop = Literal["auto", "asyncio", "uvloop"]
 CodeMeaning = Literal["invalid", "retry", "unknown", "pause", "too_large", "unauthorized", "fatal"]
 
 
@@ -85,6 +87,9 @@ class Settings(Section, frozen=True):
     by others."""
     api_key_command: tuple[str, ...] = ()
     """A command, as a list of words, that prints the API key."""
+    event_loop: EventLoop = "auto"
+    """What the command runs on: uvloop, which takes less CPU time; asyncio, which is Python's own; or auto, which is
+    uvloop where it is installed. A program that uses the library brings its own."""
     codes: dict[int, CodeMeaning] = Field(default_factory=dict)
     """Other meanings for codes of the API: invalid, retry, unknown, pause, too_large, unauthorized or fatal."""
     identifiers: dict[str, IdentifierSettings] = Field(default_factory=dict)
