@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = logging.getLogger("bulkdelete.loops")  # beside the command line's talk, which is always shown
 
 loop_option: Final = click.option(
     "--event-loop",

@@ -27,7 +27,7 @@ async def _running() -> asyncio.AbstractEventLoop:
 @pytest.mark.parametrize(("wanted", "is_uvloop"), [("auto", True), ("uvloop", True), ("asyncio", False)])
 def test_it_is_the_one_that_is_wanted_and_the_log_says_so(caplog, wanted, is_uvloop):
     policy = asyncio.get_event_loop_policy()
-    with caplog.at_level(logging.INFO, "bulkdelete.cli"):
+    with caplog.at_level(logging.INFO, "bulkdelete.loops"):
         assert isinstance(loops.run(_running, wanted), uvloop.Loop) == is_uvloop
     assert caplog.messages == [f"the event loop is {'uvloop' if is_uvloop else 'asyncio'}'s"]
     assert asyncio.get_event_loop_policy() is policy
@@ -35,7 +35,7 @@ def test_it_is_the_one_that_is_wanted_and_the_log_says_so(caplog, wanted, is_uvl
 
 @pytest.mark.usefixtures("without_uvloop")
 def test_without_uvloop_it_is_asyncios(caplog):
-    with caplog.at_level(logging.INFO, "bulkdelete.cli"):
+    with caplog.at_level(logging.INFO, "bulkdelete.loops"):
         for wanted in ("auto", "asyncio"):
             assert isinstance(loops.run(_running, wanted), asyncio.SelectorEventLoop)
     assert caplog.messages == ["the event loop is asyncio's"] * 2
