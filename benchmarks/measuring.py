@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ def null_server(delay_seconds: float = 0.0) -> Iterator[NullServer]:
         yield server
     finally:
         server.stop()
+
+
+def event_loops() -> list[str]:
+    """Return the event loops that are measured by turns: asyncio's, and uvloop's where that is installed."""
+    return ["asyncio", "uvloop"] if find_spec("uvloop") else ["asyncio"]
 
 
 def ids(count: int) -> Iterator[str]:

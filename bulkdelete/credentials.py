@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bulkdelete.errors import CredentialsError
 from bulkdelete.masking import masked
+from bulkdelete.piping import Pipe
 from bulkdelete.settings import ApiKey
 
 if TYPE_CHECKING:
@@ -269,25 +270,33 @@ def _retrieve(reading: asyncio.Task[str]) -> None:
 async def run_key_command(words: tuple[str, ...]) -> str:
     """Return what the command *words* prints; raises :class:`CredentialsError` with its exit code, not its output."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-        )
+        with Pipe() as said:
+            process = await asyncio.create_subprocess_exec(
+                *words, stdin=asyncio.subprocess.DEVNULL, stdout=said.writing, stderr=asyncio.subprocess.DEVNULL
+            )
+            printed = await _printed(words[0], process, said)
     except OSError as error:
-        said = f"api_key_command: {_shown(words[0], error)} cannot be run: {error.strerror}"
-        raise CredentialsError(said) from None
-    try:
-        async with asyncio.timeout(_COMMAND_SECONDS):
-            printed, _ = await process.communicate()
-    except TimeoutError:
-        raise CredentialsError(f"api_key_command: {words[0]} did not end within {_COMMAND_SECONDS:.0f} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        problem = f"api_key_command: {_shown(words[0], error)} cannot be run: {error.strerror}"
+        raise CredentialsError(problem) from None
     if process.returncode:
         printed = b""  # a traceback may show it
         raise CredentialsError(f"api_key_command: {words[0]} ended with exit code {process.returncode}")
     return printed.decode("utf-8", "replace")
+
+
+async def _printed(name: str, process: asyncio.subprocess.Process, said: Pipe) -> bytes:
+    """Return what *process*, the command *name*, prints; it does not outlive this."""
+    try:
+        async with asyncio.timeout(_COMMAND_SECONDS):
+            printed = await said.drain()
+            await process.wait()
+            return printed
+    except TimeoutError:
+        raise CredentialsError(f"api_key_command: {name} did not end within {_COMMAND_SECONDS:.0f} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 def _checked(raw: object) -> str:

@@ -18,7 +18,10 @@ FLOORS = [
     ["reports"],
     ["holds", "waiting", "forecasting", "events"],
     ["hub"],
-    ["protocol", "screening", "sanity", "digest", "channel", "breathing", "tally", "capping", "telling", "calls"],
+    [
+        *("protocol", "screening", "sanity", "digest", "channel", "breathing", "tally", "capping", "telling", "calls"),
+        "piping",
+    ],
     [
         "batching",
         "splitting",
