@@ -30,7 +30,7 @@ UNIT = "keys"
 
 
 def measure(size: Size) -> Iterator[Measured]:
-    """Give how many records are unaccounted for, wrongly taken for deleted, left, and deleted twice."""
+    """Give how many records are unaccounted for, wrongly taken for deleted, left, and sent again."""
     peers, note = present()
     found: dict[Peer, dict[str, list[float]]] = {peer: defaultdict(list) for peer in peers}
     keys = size.of(KEYS, step=BATCH)
@@ -58,11 +58,13 @@ def tried(peer: Peer, source: Path) -> dict[str, int]:
         at_end = peer.told(Left(ids, logs, ledger_of(source)))
     if not server.seen["killed"]:
         raise RuntimeError(f"{peer.name} was not killed, it ended before: {logs[0][-2000:]}")
-    applied = bytes.fromhex(server.seen["applied"])
+    arrived, applied = (bytes.fromhex(server.seen[name]) for name in ("arrived", "applied"))
     return {
         "unaccounted for after the kill": after_kill.count(UNKNOWN),
         "unaccounted for at the end": at_end.count(UNKNOWN),
         "taken for deleted, and are not": sum(a == DONE and not b for a, b in zip(at_end, applied, strict=True)),
+        "never sent": arrived.count(0),
         "left of those not refused": applied.count(0) - 1,
-        "deleted twice": sum(times > 1 for times in applied),
+        "sent more than once": sum(times > 1 for times in arrived),
+        "deleted more than once": sum(times > 1 for times in applied),
     }
