@@ -104,11 +104,15 @@ def ended(words: Sequence[str], env: Mapping[str, str] | None = None) -> Ended:
     started = time.time()
     process = subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, **(env or {})}, text=True)
     assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
-    printed = process.stdout.read()
+    with process.stdout:
+        return waited_for(process, started, process.stdout.read())
+
+
+def waited_for(process: subprocess.Popen[str], started: float, printed: str = "") -> Ended:
+    """Return what the kernel says of a process, once it has ended."""
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.time() - started
     process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close()
     cpu = usage.ru_utime + usage.ru_stime
     return Ended(printed, process.returncode, cpu, wall, usage.ru_maxrss / 1024, started)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     *("throughput", "bare", "small_calls", "memory", "latency", "fairness", "loop_lag", "resume", "verify", "holds"),
-    *("flow", "start", "hot_path"),
+    *("flow", "start", "hot_path", "peers", "peers_killed"),
 )
 
 
