@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TABLE_ID = "673af861ed69656ac0895b07"
+KEY = "benchmark"
 ROWS_A_WRITE = 100_000
 CLIENT, SERVER = 0, -1
 """The cores that they are pinned to: the first and the last."""
@@ -117,11 +118,16 @@ def waited_for(process: subprocess.Popen[str], started: float, printed: str = ""
     return Ended(printed, process.returncode, cpu, wall, usage.ru_maxrss / 1024, started)
 
 
+def words_of(source: Path, base_url: str, *options: str) -> list[str]:
+    """Return the words of ``bulkdelete run`` on *source*; it finds :data:`KEY` in its environment."""
+    words = [sys.executable, "-m", "bulkdelete", "run", str(source), "--table-id", TABLE_ID, "--base-url", base_url]
+    return [*words, "--yes", "--quiet", "--json", *options]
+
+
 def run(source: Path, base_url: str, *options: str) -> Run:
     """Run ``bulkdelete run`` on *source*, on the first core where there are several; raise unless it ran well."""
-    words = [sys.executable, "-m", "bulkdelete", "run", str(source), "--table-id", TABLE_ID, "--base-url", base_url]
     with on_core(CLIENT):
-        done = ended([*words, "--yes", "--quiet", "--json", *options], {"BULKDELETE_API_KEY": "benchmark"})
+        done = ended(words_of(source, base_url, *options), {"BULKDELETE_API_KEY": KEY})
     if done.exit_code not in {0, 75}:
         raise RuntimeError(f"the command ended with exit code {done.exit_code}: {done.printed}")
     return Run(json.loads(done.printed), done)
