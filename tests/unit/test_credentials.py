@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bulkdelete.credentials import Credentials, credentials_from, read_key_file, run_key_command
+from bulkdelete.credentials import Credentials, credentials_from, run_key_command
 from bulkdelete.errors import CredentialsError
+from bulkdelete.key_files import read_key_file
 from bulkdelete.settings import ApiKey, Settings
 from tests.secrets import assert_nowhere
 
@@ -221,7 +222,7 @@ async def test_half_a_key_of_a_pipe_is_none_of_what_took_its_place(tmp_path, pip
 
 
 def test_a_pipe_that_nobody_writes_to_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("bulkdelete.credentials._PIPE_SECONDS", 0.1)
+    monkeypatch.setattr("bulkdelete.key_files._PIPE_SECONDS", 0.1)
     os.mkfifo(tmp_path / "key", 0o600)
     with pytest.raises(CredentialsError, match=r"key: nobody wrote the API key into this pipe within 0 s"):
         read_key_file(str(tmp_path / "key"))
