@@ -9,10 +9,9 @@ import secrets
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
-from bulkdelete.breathing import Breath
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, CredentialsError, NotSent
 from bulkdelete.events import AttemptEnded
 from bulkdelete.limiter.gauging import SampleKind
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger(__name__)
-_BEGUN_IN_A_TURN: Final = 8
-"""To send a batch takes a quarter of a millisecond of the event loop."""
 
 
 @dataclass(slots=True)
@@ -74,7 +71,6 @@ class Attempts:
         self._credentials = credentials
         self._codes = codes
         self._wall_clock = wall_clock
-        self._breath = Breath(_BEGUN_IN_A_TURN)
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
@@ -97,7 +93,6 @@ class Attempts:
             if api_key is None:
                 stop.check()  # each who began to read it would have it read anew
                 api_key = await stop.unless_asked(self._credentials.key())
-            await self._breath.taken()
             permit = await self._limiter.acquire(stop, retry=post.retry, size=len(post.body))
             tally.requests += 1
             request_id = f"{self._prefix}-{next(self._numbers):x}"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from bulkdelete.limiter.gauging import SampleKind
-from bulkdelete.limiter.waiting_line import Limiter, Permit
+from bulkdelete.limiter.permits import Permit
+from bulkdelete.limiter.waiting_line import Limiter
 
 __all__ = ["Limiter", "Permit", "SampleKind"]

@@ -6,7 +6,6 @@ import asyncio
 import math
 import random
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import OutageTooLong, PauseTooLong
@@ -17,6 +16,7 @@ from bulkdelete.limiter.changes import Changes
 from bulkdelete.limiter.fixed import Fixed
 from bulkdelete.limiter.kept import QuotaDoor, loaded, number
 from bulkdelete.limiter.lines import Lines, Waiter
+from bulkdelete.limiter.permits import Permit, Turns
 from bulkdelete.limiter.steering import Steering
 from bulkdelete.quotas import WHILE_SAVING_SECONDS, Quotas
 
@@ -32,19 +32,6 @@ if TYPE_CHECKING:
 LEAST_ALLOWANCE: Final = 16
 LEAST_WAIT_SECONDS: Final = 0.001
 """A shorter one may be lost in the rounding of the clock, and be asked for again and again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """The right to one attempt, given at *sent_at* of the event loop's time; every one is given back.
-
-    ``in_outage``: the server is taken to be down; ``alone``: nothing else is on the wire or waits to be.
-    """
-
-    sent_at: float
-    number: int
-    in_outage: bool
-    alone: bool
 
 
 class Limiter:
@@ -68,6 +55,7 @@ class Limiter:
         self._steering = self._steering_from(None)
         self._changes = Changes(Hub() if hub is None else hub, self.limit)
         self._lines: Lines[Permit] = Lines()
+        self._turns = Turns(self._let_go)
         self._timer: asyncio.TimerHandle | None = None
         self._spent = asyncio.Event()
         self._last_failure = ""
@@ -238,8 +226,9 @@ class Limiter:
     def _at_once(self, *, retry: bool) -> Permit | None:
         """Return a permit where nobody need wait for one, or ``None``."""
         now = asyncio.get_running_loop().time()
-        if self._steering.breaker.is_open or self._steering.may_send(now, retry=retry) > 0:
+        if self._turns.are_given or self._steering.breaker.is_open or self._steering.may_send(now, retry=retry) > 0:
             return None
+        self._turns.give()
         return Permit(now, self._quota.number, in_outage=False, alone=self.in_flight == 1)
 
     def _let_go(self) -> None:
@@ -262,9 +251,12 @@ class Limiter:
         """Serve *line* as far as it goes; return after how long its first may be served, infinity if nobody knows."""
         in_outage = self._steering.breaker.is_open
         while waiter := self._lines.probe() if in_outage else line.head():
+            if self._turns.are_given:
+                break
             wait = self._steering.may_send(now, retry=waiter.retry)
             if wait > 0:
                 return wait
+            self._turns.give()
             self._lines.take(waiter, as_probe=in_outage)
             alone = self.in_flight == 1 and not self.waiting
             waiter.turn.set_result(Permit(now, self._quota.number, in_outage, alone))
