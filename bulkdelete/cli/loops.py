@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import click
@@ -14,8 +16,12 @@ from bulkdelete.errors import SettingsError
 from bulkdelete.settings import EventLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
+_DESCRIPTORS: Final = 9
+"""So many does an event loop of uvloop have when it begins, ..."""
+_DESCRIPTORS_OF_A_RUN: Final = 2
+"""... and so many of them does it open whenever it runs, and close after it."""
 _Value = TypeVar("_Value")
 
 _log: Final = logging.getLogger("bulkdelete.loops")  # beside the command line's talk, which is always shown
@@ -30,8 +36,11 @@ loop_option: Final = click.option(
 """The option of the commands that have no settings."""
 
 
-def runner(wanted: EventLoop) -> asyncio.Runner:
-    """Return what runs coroutines on the event loop that is *wanted*, and say in the log which one that is.
+@contextmanager
+def runner(wanted: EventLoop) -> Iterator[asyncio.Runner]:
+    """Give what runs coroutines on the event loop that is *wanted*, and say in the log which one that is.
+
+    What was run is not lost to a lack of file descriptors at the end, where the loop cannot be closed in order.
 
     Raises:
         SettingsError: uvloop is wanted, and it is not installed.
@@ -39,7 +48,12 @@ def runner(wanted: EventLoop) -> asyncio.Runner:
     """
     factory = factory_of(wanted)
     _log.info("the event loop is %s", "asyncio's" if factory is None else "uvloop's")
-    return asyncio.Runner(loop_factory=factory)
+    running = asyncio.Runner(loop_factory=factory)
+    try:
+        yield running
+    finally:
+        with suppress(OSError):
+            running.close()
 
 
 def factory_of(wanted: EventLoop) -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -72,9 +86,29 @@ def _uvloop() -> Callable[[], asyncio.AbstractEventLoop] | None:
         return None
 
     class Loop(uvloop.Loop):
-        """One that knows the time as finely as asyncio's own, and not in whole milliseconds."""
+        """One that knows the time as finely as asyncio's own, and stays whole where descriptors run out."""
 
         def time(self) -> float:
             return time.monotonic()
 
-    return Loop
+        def run_until_complete(self, future: Any) -> Any:  # noqa: ANN401 - as uvloop has it
+            try:
+                _require_descriptors(_DESCRIPTORS_OF_A_RUN)
+            except OSError:
+                if asyncio.iscoroutine(future):
+                    future.close()
+                raise
+            return super().run_until_complete(future)
+
+    def made() -> Loop:
+        _require_descriptors(_DESCRIPTORS)
+        return Loop()
+
+    return made
+
+
+def _require_descriptors(count: int) -> None:
+    """Raise ``OSError`` where there are fewer file descriptors: uvloop would break off in its middle."""
+    with ExitStack() as opened:
+        for _ in range(count):
+            opened.callback(os.close, os.open(os.devnull, os.O_RDONLY))

@@ -29,17 +29,24 @@ FEWEST = 2 * oracle.CONCURRENCY + 4
 """So many attempts starve at least: some are made again, as the workers are twice as many as the permits."""
 
 
+TOO_FEW = "bulkdelete: there are too few file descriptors (Too many open files): raise the limit (ulimit -n)"
+NO_ROW = "ids.csv: reading broke off before row 0: Too many open files. No row was taken. Raise the limit"
+NOT_MADE = "purge.db: the ledger cannot be made: Too many open files. Nothing was sent"
+NOT_READ = "purge.db: the ledger cannot be read: unable to open database file. Nothing was sent"
+
+
 @pytest.mark.parametrize(
-    ("files", "code", "words"),
+    ("loop", "files", "code", "words"),
     [
-        (3, 3, "bulkdelete: there are too few file descriptors (Too many open files): raise the limit (ulimit -n)"),
-        (6, 3, "ids.csv: reading broke off before row 0: Too many open files. No row was taken. Raise the limit"),
-        (7, 2, "purge.db: the ledger cannot be made: Too many open files. Nothing was sent"),
-        (8, 2, "purge.db: the ledger cannot be read: unable to open database file. Nothing was sent"),
+        *(("asyncio", 3, 3, TOO_FEW), ("asyncio", 6, 3, NO_ROW), ("asyncio", 7, 2, NOT_MADE)),
+        *(("asyncio", 8, 2, NOT_READ), ("uvloop", 4, 3, TOO_FEW), ("uvloop", 11, 3, TOO_FEW)),
+        *(("uvloop", 12, 3, NO_ROW), ("uvloop", 13, 2, NOT_MADE), ("uvloop", 14, 2, NOT_READ)),
     ],
 )
-async def test_with_too_few_file_descriptors_to_begin_nothing_is_sent(one, files, code, words):
-    refused = await one.command("-c", FEW_FILES.format(files)).run()
+async def test_with_too_few_file_descriptors_to_begin_nothing_is_sent(one, loop, files, code, words):
+    command = one.command("-c", FEW_FILES.format(files))
+    command.words += ["--event-loop", loop]
+    refused = await command.run()
     assert refused.code == code, refused.everything
     assert one.emulator.requests == 0
     assert words in refused.stderr
@@ -87,9 +94,9 @@ class Starved:
 
 
 @asynccontextmanager
-async def starved(one: Job) -> AsyncIterator[Starved]:
+async def starved(one: Job, *words: str) -> AsyncIterator[Starved]:
     """A run of *one* that is starved after some requests; afterwards the server is a good one."""
-    async with one.command(words=("--log-level", "debug")).started() as process:
+    async with one.command(words=("--log-level", "debug", *words)).started() as process:
         run = Starved(one, process)
         await one.sends(8, process)
         run.starve()
@@ -117,9 +124,10 @@ async def test_a_job_that_starves_for_a_while_goes_on_as_after_an_outage(one, lo
     assert one.done
 
 
-async def test_a_job_that_starves_to_its_end_says_so_and_the_same_command_goes_on(one):
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+async def test_a_job_that_starves_to_its_end_says_so_and_the_same_command_goes_on(one, loop):
     one.settings("[flow]\nmax_outage_seconds = 2\n")
-    async with starved(one) as run:
+    async with starved(one, "--event-loop", loop) as run:
         one.emulator.faults = EVERY_CONNECTION_BREAKS
         stopped = await run.ends()
     assert stopped.code == 75, stopped.everything
