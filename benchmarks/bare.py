@@ -1,56 +1,77 @@
 """What does the HTTP request alone cost: wrk and aiohttp posting one ready body of 1000 ids, again and again?
 
-The first is the physical limit; the second is the part of ``throughput`` that is not ours. Both tell how fast the
-machine is at the moment.
+The first is the physical limit; the second, on asyncio and on uvloop, is the part of ``throughput`` that is not ours.
+Both tell how fast the machine is at the moment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aiohttp
 
 from benchmarks import wrk
 from benchmarks.fast_server import fast_server
-from benchmarks.measuring import CLIENT, on_core
-from benchmarks.results import Measured
+from benchmarks.measuring import CLIENT, event_loops, on_core
+from benchmarks.results import Case, Measured
 from bulkdelete import protocol
+from bulkdelete.cli.loops import factory_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.suite import Size
+    from bulkdelete.settings import EventLoop
 
 REQUESTS = 4000
 TASKS = 16
 CPU = "CPU", "s/million records"
 RATE = "rate", "batches/s"
+WRK = "wrk", ""
+
+
+Turn = dict[tuple[str, str], wrk.Posted]
+"""What each client did, by its name and its event loop; wrk has none, and may not be there."""
 
 
 def measure(size: Size) -> Iterator[Measured]:
-    """Give CPU seconds per million records (1000 requests), and batches a second, of both by turns."""
+    """Give CPU seconds per million records (1000 requests), and batches a second, of all by turns."""
     with fast_server() as server:
-        turns = [both(server.base_url, size) for _ in range(size.times)]
+        turns = [turn(server.base_url, size) for _ in range(size.times)]
     yield from told(server.name, turns)
 
 
-def both(base_url: str, size: Size) -> tuple[wrk.Posted | None, wrk.Posted]:
-    """Return what wrk and what aiohttp did, one after the other."""
+def turn(base_url: str, size: Size) -> Turn:
+    """Return what wrk did, and what aiohttp did on each event loop, one after the other."""
     limit = wrk.post(base_url, wrk.SECONDS * size.share)
-    with on_core(CLIENT):
-        return limit, asyncio.run(_post(base_url, size.of(REQUESTS)))
+    posted = {} if limit is None else {WRK: limit}
+    for loop in event_loops():
+        with on_core(CLIENT), asyncio.Runner(loop_factory=factory_of(cast("EventLoop", loop))) as runner:
+            posted["aiohttp", loop] = runner.run(_post(base_url, size.of(REQUESTS)))
+    return posted
 
 
-def told(server: str, turns: Sequence[tuple[wrk.Posted | None, wrk.Posted]]) -> Iterator[Measured]:
-    """Give what was measured of wrk, where it is installed, and of aiohttp."""
-    limits = [limit for limit, _ in turns if limit is not None]
-    for client, posted in (("wrk", limits), ("aiohttp", [one for _, one in turns])):
-        case, note = {"client": client, "server": server}, "" if limits else wrk.ABSENT
-        if posted:
-            yield Measured(case, *CPU, [one.cpu_seconds for one in posted], note)
-            yield Measured(case, *RATE, [one.rate for one in posted], note)
+def told(server: str, turns: Sequence[Turn]) -> Iterator[Measured]:
+    """Give what was measured of wrk, where it is installed, and of aiohttp on each event loop."""
+    note = "" if WRK in turns[0] else wrk.ABSENT
+    for client, loop in turns[0]:
+        case: Case = {"client": client, "server": server} | ({"loop": loop} if loop else {})
+        posted = [one[client, loop] for one in turns]
+        yield Measured(case, *CPU, [one.cpu_seconds for one in posted], note)
+        yield Measured(case, *RATE, [one.rate for one in posted], note)
+    yield from saved(
+        {"client": "aiohttp", "server": server},
+        {loop: [one["aiohttp", loop].cpu_seconds for one in turns] for loop in event_loops()},
+    )
+
+
+def saved(case: Case, cpu_seconds: Mapping[str, Sequence[float]]) -> Iterator[Measured]:
+    """Give what the CPU time on uvloop is of that on asyncio, turn by turn, where both were measured."""
+    if "uvloop" in cpu_seconds:
+        pairs = zip(cpu_seconds["uvloop"], cpu_seconds["asyncio"], strict=True)
+        yield Measured(case, "CPU on uvloop, of that on asyncio", "%", [fast / plain * 100 for fast, plain in pairs])
 
 
 async def _post(base_url: str, requests: int) -> wrk.Posted:

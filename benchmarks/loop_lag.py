@@ -15,12 +15,11 @@ import sys
 import tempfile
 from contextlib import nullcontext
 from importlib import import_module
-from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measuring import CLIENT, TABLE_ID, null_server, on_core, write_ids
+from benchmarks.measuring import CLIENT, TABLE_ID, event_loops, null_server, on_core, write_ids
 from benchmarks.results import Case, Measured
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ WITHOUT_UVLOOP = "uvloop is not installed"
 
 def measure(size: Size) -> Iterator[Measured]:
     """Give the 50th, 99th and 100th percentile of the lag, and the rows a second, of each kind of job."""
-    loops = ["asyncio", "uvloop"] if find_spec("uvloop") else ["asyncio"]
+    loops = event_loops()
     rows, note = size.of(ROWS, step=1000), GOAL if len(loops) > 1 else f"{GOAL}; {WITHOUT_UVLOOP}"
     with tempfile.TemporaryDirectory() as folder:
         text, delimited = Path(folder) / "ids.txt", Path(folder) / "ids.csv"

@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TABLE_ID = "673af861ed69656ac0895b07"
+KEY = "benchmark"
 ROWS_A_WRITE = 100_000
 CLIENT, SERVER = 0, -1
 """The cores that they are pinned to: the first and the last."""
@@ -80,6 +82,11 @@ def null_server(delay_seconds: float = 0.0) -> Iterator[NullServer]:
         server.stop()
 
 
+def event_loops() -> list[str]:
+    """Return the event loops that are measured by turns: asyncio's, and uvloop's where that is installed."""
+    return ["asyncio", "uvloop"] if find_spec("uvloop") else ["asyncio"]
+
+
 def ids(count: int) -> Iterator[str]:
     """Give *count* different 18-digit ids, in no order."""
     return (str(541_000_000_000_000_000 + number * 7_919 % 999_999_999_989) for number in range(count))
@@ -98,20 +105,29 @@ def ended(words: Sequence[str], env: Mapping[str, str] | None = None) -> Ended:
     started = time.time()
     process = subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, **(env or {})}, text=True)
     assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
-    printed = process.stdout.read()
+    with process.stdout:
+        return waited_for(process, started, process.stdout.read())
+
+
+def waited_for(process: subprocess.Popen[str], started: float, printed: str = "") -> Ended:
+    """Return what the kernel says of a process, once it has ended."""
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.time() - started
     process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close()
     cpu = usage.ru_utime + usage.ru_stime
     return Ended(printed, process.returncode, cpu, wall, usage.ru_maxrss / 1024, started)
 
 
+def words_of(source: Path, base_url: str, *options: str) -> list[str]:
+    """Return the words of ``bulkdelete run`` on *source*; it finds :data:`KEY` in its environment."""
+    words = [sys.executable, "-m", "bulkdelete", "run", str(source), "--table-id", TABLE_ID, "--base-url", base_url]
+    return [*words, "--yes", "--quiet", "--json", *options]
+
+
 def run(source: Path, base_url: str, *options: str) -> Run:
     """Run ``bulkdelete run`` on *source*, on the first core where there are several; raise unless it ran well."""
-    words = [sys.executable, "-m", "bulkdelete", "run", str(source), "--table-id", TABLE_ID, "--base-url", base_url]
     with on_core(CLIENT):
-        done = ended([*words, "--yes", "--quiet", "--json", *options], {"BULKDELETE_API_KEY": "benchmark"})
+        done = ended(words_of(source, base_url, *options), {"BULKDELETE_API_KEY": KEY})
     if done.exit_code not in {0, 75}:
         raise RuntimeError(f"the command ended with exit code {done.exit_code}: {done.printed}")
     return Run(json.loads(done.printed), done)

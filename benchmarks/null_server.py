@@ -2,7 +2,7 @@
 
 Run as a process of its own: prints its port, serves until its standard input closes, then prints what it saw as JSON:
 ``first`` (Unix time of the first request), ``first_after_quiet`` (of
-the last one that came after half a second without any), ``answers`` (for each tenth of a second) and ``requests``.
+the last one that came after half a second without any) and ``requests``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import json
 import sys
 import time
-from collections import Counter
 
 QUIET_SECONDS = 0.5
 BODY = b'{"code": 0, "message": "OK"}'
@@ -24,9 +23,7 @@ class Seen:
     def __init__(self) -> None:
         self.first: float | None = None
         self.requests = 0
-        self.answers: Counter[int] = Counter()
         self.first_after_quiet = 0.0
-        self.latency_seconds = 0.0
         self._last = 0.0
 
     def request(self) -> None:
@@ -45,25 +42,41 @@ class Seen:
             "first": self.first,
             "first_after_quiet": self.first_after_quiet,
             "requests": self.requests,
-            "latency_seconds": self.latency_seconds / max(1, self.requests),
-            "answers": dict(self.answers),
         }
 
-    def answer(self, seconds: float) -> None:
-        """Count an answer that took *seconds*, in its tenth of a second."""
-        self.latency_seconds += seconds
-        self.answers[int((time.time() - (self.first or 0)) * 10)] += 1
+
+class Requests:
+    """What comes on one connection: requests one after another, told apart by their Content-Length."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._missing = 0
+
+    def take(self, data: bytes) -> bool:
+        """Take in a piece of a request; return whether it is whole now."""
+        if self._missing:
+            self._missing -= len(data)
+            return self._missing <= 0
+        self._head += data
+        end = self._head.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        head = self._head[:end].lower()
+        at = head.index(b"content-length:") + len(b"content-length:")
+        length = int(head[at:].split(b"\r\n", 1)[0])
+        self._missing = length - (len(self._head) - end - 4)
+        self._head = b""
+        return self._missing <= 0
 
 
 class NullProtocol(asyncio.Protocol):
-    """One connection: requests one after another, told apart by their Content-Length."""
+    """One connection."""
 
     def __init__(self, seen: Seen, delay_seconds: float) -> None:
         self._seen = seen
         self._delay_seconds = delay_seconds
         self._loop = asyncio.get_running_loop()
-        self._head = b""
-        self._missing = 0
+        self._requests = Requests()
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,35 +85,17 @@ class NullProtocol(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Take in a piece of a request."""
-        if self._missing:
-            self._missing -= len(data)
-            self._finish_if_whole()
+        """Take in a piece of a request; answer it when it is whole."""
+        if not self._requests.take(data):
             return
-        self._head += data
-        end = self._head.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        head = self._head[:end].lower()
-        at = head.index(b"content-length:") + len(b"content-length:")
-        length = int(head[at:].split(b"\r\n", 1)[0])
-        self._missing = length - (len(self._head) - end - 4)
-        self._head = b""
-        self._finish_if_whole()
-
-    def _finish_if_whole(self) -> None:
-        if self._missing > 0:
-            return
-        self._missing = 0
         self._seen.request()
         if self._delay_seconds:
-            self._loop.call_later(self._delay_seconds, self._reply, self._loop.time())
+            self._loop.call_later(self._delay_seconds, self._reply)
         else:
-            self._reply(self._loop.time())
+            self._reply()
 
-    def _reply(self, asked: float) -> None:
+    def _reply(self) -> None:
         if not self._transport.is_closing():
-            self._seen.answer(self._loop.time() - asked)
             self._transport.write(ANSWER)
 
 

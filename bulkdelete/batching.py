@@ -15,6 +15,7 @@ from bulkdelete import protocol, screening
 from bulkdelete.capping import BodyCap
 from bulkdelete.digest import digest, digest_of_joined
 from bulkdelete.errors import LedgerMismatch, SourceChanged
+from bulkdelete.ids import Ids
 from bulkdelete.records import Batch, Defect, Fate, RowFate
 from bulkdelete.screening import Screen
 
@@ -56,17 +57,16 @@ class _Fed:
     def items(self, start: int, stop: int) -> Sequence[Item]:
         """Return the items from *start* to *stop*, counted from the first row left; fewer where there are no more."""
         start, stop = start + self._dropped, stop + self._dropped
-        found: list[Item] = []
+        parts: list[Sequence[Item]] = []
         for block in self._blocks:
             if start < len(block.items):
-                part = block.items[start:stop]
-                if not found and stop <= len(block.items):
-                    return part
-                found += part
+                parts.append(block.items[start:stop])
             start, stop = max(0, start - len(block.items)), stop - len(block.items)
             if stop <= 0:
                 break
-        return found
+        if len(parts) == 1:
+            return parts[0]
+        return Ids.of_parts(parts) or [item for part in parts for item in part]
 
     def drop(self, rows: int) -> None:
         """Forget the first *rows* rows."""

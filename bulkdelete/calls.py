@@ -30,6 +30,7 @@ class Calls:
         self.hub = Hub() if hub is None else hub
         self._running: set[Call] = set()
         self._is_closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._all_ended = asyncio.Event()
 
     @contextmanager
@@ -37,11 +38,15 @@ class Calls:
         """While entered, *call* runs.
 
         Raises:
-            BulkDeleteError: no call may begin any more.
+            BulkDeleteError: no call may begin any more, or none in this event loop.
 
         """
         if self._is_closed:
             raise BulkDeleteError(f"{_CLOSED}, and nothing was sent: make another one")
+        loop = asyncio.get_running_loop()
+        if self._loop not in {None, loop}:
+            raise BulkDeleteError("the deleter belongs to another event loop, and nothing was sent: make one in this")
+        self._loop = loop
         self._running.add(call)
         self._all_ended.clear()
         try:

@@ -41,8 +41,8 @@ class Deferred:
     def takes(self, outcome: Outcome, batches: int) -> bool:
         """Take *outcome*, of a run of so many *batches* so far, if that is worth it; return whether it did."""
         row = outcome.batch.first_row
-        has_room = row in self._parts or self._has_room(outcome.records, batches)
-        if not outcome.again or self._is_over or not has_room:
+        may_be = outcome.again and not self._is_over
+        if not (may_be and (row in self._parts or self._has_room(outcome.records, batches))):
             if outcome.fate is Fate.UNRESOLVED:
                 self._given_up.add(row)
             return False

@@ -13,10 +13,11 @@ from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from bulkdelete.copying import beside
-from bulkdelete.errors import LedgerError, SettingsError
+from bulkdelete.errors import LedgerError, SettingsError, SourceRefused
 from bulkdelete.kept import LedgerState, changed_unix_seconds, file_name, ledgers_in, look_at
 from bulkdelete.ledger.finishing import to_its_end
 from bulkdelete.ledger.removing import remove
+from bulkdelete.records import Ended
 from bulkdelete.resuming import known_of
 from bulkdelete.sources import is_source
 
@@ -98,6 +99,7 @@ class LedgerFolder:
 
         Raises:
             SettingsError: *name* is empty, or too long for a file's name.
+            LedgerStorageError: the directory cannot be read.
 
         """
         path = self.path_for(name)
@@ -117,6 +119,10 @@ class LedgerFolder:
         Each is given to ``deleter.resume``, *at_once* of them at a time, with *holds*, *check* and *stop*. Where that
         raises, the error is what came of it: also of a ledger that is damaged, or whose call must be made again with
         its records. None stops another.
+
+        A job that ended because the API refused whole batches is not begun: it would spend its first requests in vain
+        each time. ``SourceRefused`` says so, until ``deleter.resume`` is called for it. What else has stopped for a
+        person is tried again, as that costs a request at most: a key may be there by now, or another cap in *stop*.
 
         Args:
             deleter: whose base URL the jobs must have.
@@ -144,6 +150,7 @@ class LedgerFolder:
         async def go_on() -> None:
             for kept in waiting:
                 try:
+                    _leave_to_a_person(kept)
                     results[kept.path] = await deleter.resume(kept.path, holds=holds, check=check, **stop)
                 except Exception as error:  # noqa: BLE001 - no job stops another
                     _log.warning("the job of %s did not go on: %s", kept.path, type(error).__name__)
@@ -211,6 +218,14 @@ def _check(at_once: int, holds: object) -> None:
         raise SettingsError(
             "holds must be read again for each job, and this can be read only once. Nothing was sent. Give a list, a "
             "set, a function that returns a new iterable each time, or open_source(path)"
+        )
+
+
+def _leave_to_a_person(kept: KeptLedger) -> None:
+    if kept.last_ended == Ended.WHOLLY_WRONG:
+        raise SourceRefused(
+            f"{kept.path}: this job waits for a person: {kept.last_reason}. Nothing was sent. Once somebody has "
+            "looked, go on with it by deleter.resume"
         )
 
 

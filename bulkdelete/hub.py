@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 from typing import TYPE_CHECKING
@@ -31,7 +30,9 @@ class _Subscriber:
             return
         try:
             self._callback(event)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, it harms no job
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it harms no job
             if self._has_failed:
                 return
             self._has_failed = True

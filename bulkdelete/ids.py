@@ -40,6 +40,14 @@ class Ids(Sequence[str]):
             return None
         return cls(joined, length, count)
 
+    @classmethod
+    def of_parts(cls, parts: Sequence[Sequence[object]]) -> Ids | None:
+        """Return *parts* as one, or ``None`` where one of them is no such ids, or has ids of another length."""
+        ids = [part for part in parts if isinstance(part, Ids) and part]
+        if len(ids) < len(parts) or len({part.length for part in ids}) != 1:
+            return None
+        return cls(b"\n".join([part.joined for part in ids]), ids[0].length, sum(map(len, ids)))
+
     @property
     def are_different(self) -> bool:
         """Whether none of them occurs twice."""

@@ -19,7 +19,6 @@ from bulkdelete.counting import total_count
 from bulkdelete.deleter import Deleter
 from bulkdelete.engine import Crew
 from bulkdelete.errors import (
-    BulkDeleteError,
     LedgerStorageError,
     OutageTooLong,
     PauseTooLong,
@@ -118,16 +117,17 @@ class Job:
         *deliver* is awaited with every outcome, and with one for each row that is never sent.
         """
         self._deliver = deliver
-        try:
-            with self._calls.running(self):
-                return await self._run_in_a_ledger()
-        except asyncio.CancelledError as error:
-            error.report = self.report  # type: ignore[attr-defined]  # as errors of ours have it
-            raise
+        with self._calls.running(self):
+            self._account.begin()
+            return await self._events.around(self._order.source.name, self._run_with_report)
 
-    async def _run_in_a_ledger(self) -> Report:
-        self._account.begin()
-        return await self._events.around(self._order.source.name, self._run_to_its_end())
+    async def _run_with_report(self) -> Report:
+        try:
+            return await self._run_to_its_end()
+        except BaseException as error:
+            if self.report is not None or isinstance(error, asyncio.CancelledError):
+                error.report = self.report  # type: ignore[attr-defined]  # as errors of ours have it
+            raise
 
     async def _run_to_its_end(self) -> Report:
         content = await self._order.source.fingerprint()
@@ -139,20 +139,27 @@ class Job:
             ended, reason = report.ended, report.reason
         except asyncio.CancelledError:
             ended, reason = self._sweeps.why_cancelled
+            self.report = self._account.estimated(ended, reason)  # what is left where it is cancelled again
             report, _ = await self._account.closed(ledger, Ending(ended, reason))
             raise
         except (SettingsError, SourceError) as error:
             ended, reason = ended_by(error), str(error)
             raise
+        except Exception as error:  # of a caller's function, such as the check
+            ended, reason = ended_by(error), f"{type(error).__name__} was raised"
+            report, _ = await self._account.closed(ledger, Ending(ended, reason))
+            raise
         finally:
+            report = self.report if report is None else report
+            if report is not None:
+                self.report = report = replace(report, ledger_run=ledger.run)
             digest = await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
-            if report is not None and ledger.path is not None:
-                report = replace(report, ledger_run=ledger.run, ledger_digest=digest)
-            self.report = report
+            if report is not None:
+                self.report = report = replace(report, ledger_digest=digest)
         counts = report.acknowledged, report.rows, report.ended.value, report.reason
         _log.info("%d of %d rows are acknowledged; the job ended: %s %r", *counts)
         if problem is not None:
-            raise _with_report(problem, report)
+            raise problem
         return report
 
     async def _run(self, ledger: Ledger, content: str) -> tuple[Report, Exception | None]:
@@ -282,9 +289,3 @@ class Job:
     async def _remember(self, ledger: Ledger, key: str, value: str) -> None:
         with suppress(LedgerStorageError):  # the engine has seen it too, and says so
             await ledger.remember(key, value)
-
-
-def _with_report(problem: Exception, report: Report) -> Exception:
-    if isinstance(problem, BulkDeleteError):
-        problem.report = report
-    return problem

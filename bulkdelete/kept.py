@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
+from bulkdelete import beside
 from bulkdelete.errors import BulkDeleteError, LedgerStorageError, SettingsError
 from bulkdelete.ledger import Totals, schema, without_a_trace
 from bulkdelete.ledger.lock import holder
@@ -26,7 +27,6 @@ SUFFIX: Final = ".db"
 _PLAIN: Final = frozenset(string.ascii_lowercase + string.digits + "-_")
 _MOST_NAME_BYTES: Final = 200
 """255 are a name's most on nearly every file system, and the longest name beside a ledger has 20 more than its own."""
-_NO_LEDGERS: Final = ("-wal", "-shm", "-journal", ".lock", ".new")
 _COUNTS: Final = tuple(one.name for one in fields(Totals) if one.name != "batches")
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 72
@@ -110,20 +110,25 @@ def ledgers_in(folder: Path, stop: Event) -> Iterator[KeptLedger]:
         with os.scandir(folder) as entries:
             names = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
     except OSError as error:
-        raise LedgerStorageError(f"{folder}: this folder of ledgers cannot be read: {error.strerror}") from None
+        raise _unreadable(folder, error) from None
     for name in sorted(names):
         if stop.is_set():
             return
         path = folder / name
-        was_one = name.endswith(SUFFIX) and f"{name}.lock" in names  # also where not a byte is left of it
-        if not name.endswith(_NO_LEDGERS) and (was_one or _is_ledger(path)):
+        was_one = name.endswith(SUFFIX) and name + beside.LOCK in names  # also where not a byte is left of it
+        if not name.endswith(beside.WRITTEN_WITH_IT) and (was_one or _is_ledger(path)):
             found = look_at(path)
             if found is not None:
                 yield found
 
 
 def look_at(path: Path) -> KeptLedger | None:
-    """Return what the ledger at *path* says; ``None`` where it is gone by now."""
+    """Return what the ledger at *path* says; ``None`` where it is gone by now.
+
+    Raises:
+        LedgerStorageError: the folder that it lies in cannot be read.
+
+    """
     try:
         is_running = holder(path) is not None
         changed = changed_unix_seconds(path)
@@ -134,6 +139,8 @@ def look_at(path: Path) -> KeptLedger | None:
         return _told(known, path, changed, is_running=is_running)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise _unreadable(path.parent, error) from None
 
 
 def changed_unix_seconds(path: Path) -> float:
@@ -170,6 +177,10 @@ def name_of(path: Path) -> str:
         return name if file_name(name) == path.name else path.name
     except SettingsError:
         return path.name
+
+
+def _unreadable(folder: Path, error: OSError) -> LedgerStorageError:
+    return LedgerStorageError(f"{folder}: this folder of ledgers cannot be read: {error.strerror}")
 
 
 def _is_ledger(path: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
+from bulkdelete.ids import Ids
 from bulkdelete.records import Filter, Verdict, VerdictKind
 from bulkdelete.waiting import retry_after_seconds, wait_seconds
 
@@ -104,6 +105,7 @@ def entry_bytes(record: Record) -> int:
     return len(_entry(record)) + 1
 
 
+@lru_cache(maxsize=64)
 def envelope_bytes(table_id: str) -> int:
     """Return the size of a body without entries."""
     return len(encode(table_id, ()))
@@ -115,7 +117,11 @@ def _plain_entries(records: Sequence[Record], joined: bytes) -> Sequence[bytes] 
         joined = joined or "\n".join(records).encode()  # type: ignore[arg-type]  # a Filter raises TypeError, the test
     except (TypeError, UnicodeEncodeError):
         return None
-    if not records or joined.translate(None, _NEVER_ESCAPED) != b"\n" * (len(records) - 1):
+    if isinstance(records, Ids):
+        plain = bool(joined)  # they are decimal
+    else:
+        plain = bool(records) and joined.translate(None, _NEVER_ESCAPED) == b"\n" * (len(records) - 1)
+    if not plain:
         return None
     return b'{"record_id":"', joined.replace(b"\n", _BETWEEN), b'"}'
 

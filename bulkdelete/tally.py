@@ -110,4 +110,5 @@ class Tally:
 
     def too_many_failures(self, allowed: int | None) -> bool:
         """Return whether more rows failed than :meth:`most_failures`."""
-        return self.failed > self.most_failures(allowed)
+        failed = self.failed
+        return failed > 0 and failed > self.most_failures(allowed)

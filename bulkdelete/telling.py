@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import (
-    BulkDeleteError,
     CredentialsError,
     FatalAnswer,
     LedgerError,
@@ -23,7 +22,7 @@ from bulkdelete.records import Ended
 from bulkdelete.reports import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from bulkdelete.hub import Hub
     from bulkdelete.records import Outcome
@@ -52,12 +51,12 @@ class JobEvents:
     def __bool__(self) -> bool:
         return bool(self.hub)
 
-    async def around(self, source: str, run: Awaitable[Report]) -> Report:
+    async def around(self, source: str, run: Callable[[], Awaitable[Report]]) -> Report:
         """Tell that the job, on the *source* of this name, begins; *run* it, and tell how it ended."""
         self._began = time.monotonic()
         self.hub.tell(JobBegan(self.job, self.table_id, source))
         try:
-            report = await run
+            report = await run()
         except BaseException as error:
             self._ended(error)
             raise
@@ -73,7 +72,7 @@ class JobEvents:
         if isinstance(how, Report):
             self.hub.tell(JobEnded(self.job, self.table_id, how.ended, seconds, how))
             return
-        report = how.report if isinstance(how, BulkDeleteError) else None
+        report: Report | None = getattr(how, "report", None)
         ended = ended_by(how) if report is None else report.ended
         self.hub.tell(JobEnded(self.job, self.table_id, ended, seconds, report, type(how).__name__))
 

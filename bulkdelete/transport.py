@@ -247,4 +247,5 @@ def _said(error: BaseException) -> str:
 def _name(error: BaseException) -> str:
     """Name an error without its text, which may hold headers."""
     strerror = getattr(error, "strerror", None)
-    return f"{type(error).__name__} ({strerror})" if isinstance(strerror, str) else type(error).__name__
+    is_the_systems = isinstance(strerror, str) and getattr(error, "errno", None) is not None
+    return f"{type(error).__name__} ({strerror})" if is_the_systems else type(error).__name__

@@ -36,7 +36,9 @@ def told(headers: Mapping[str, str], now_unix_seconds: float) -> Told | None:
     fractions and so makes the wait up to a second longer; without one by our clock, with a second on top. A reset
     that is past, or further away than a year, is no reset; of *Limit* and *Remaining* the smaller one remains.
     """
-    remaining = _number(headers.get("X-RateLimit-Remaining", "").strip())
+    if "X-RateLimit-Remaining" not in headers:
+        return None
+    remaining = _number(headers["X-RateLimit-Remaining"].strip())
     reset = _reset(headers)
     if remaining is None or reset is None:
         return None

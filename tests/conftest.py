@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from bulkdelete.cli.loops import factory_of
 from tests.virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ settings.load_profile("bulkdelete")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_time: on an event loop whose time jumps; see tests/virtual_time.py")
+    config.addinivalue_line("markers", "both_loops: once on asyncio's event loop, and once on uvloop's")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,6 +48,8 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     if item.get_closest_marker("virtual_time"):
         return {"virtual": VirtualTimeLoop}
+    if item.get_closest_marker("both_loops") and (uvloop := factory_of("auto")):
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop}
     return {"asyncio": asyncio.new_event_loop}
 
 

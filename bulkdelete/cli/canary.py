@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.cli import reporting, talking
 from bulkdelete.cli.asking import bare, forget_typed
 from bulkdelete.errors import SettingsError
+from bulkdelete.piping import Pipe
 from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:
@@ -64,35 +65,42 @@ def check_of(settings: CanarySettings, progress: Progress) -> Check | None:
 
 async def _run(words: tuple[str, ...], report: str) -> bool:
     """Return whether the command *words*, with *report* on its standard input, ends with exit code 0."""
-    output, errors = (asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT) if talking.is_json() else (_STDERR, None)
+    try:
+        with Pipe() as told, Pipe() as said:
+            process = await _begun(words, told.reading, said.writing if talking.is_json() else None)
+            try:
+                _, lines = await asyncio.gather(told.feed(report.encode() + b"\n"), said.drain())
+                await process.wait()
+            finally:
+                await _end(process)
+    except OSError as error:
+        talking.say(f"canary.check_command: {harmless(words[0])} cannot be run: {error.strerror}")
+        return False
+    for line in lines.decode(errors="replace").split("\n"):
+        if line:
+            talking.say(f"canary.check_command: {line}")
+    talking.say(f"canary.check_command: {harmless(words[0])} ended with exit code {process.returncode}")
+    return process.returncode == 0
+
+
+async def _begun(words: tuple[str, ...], told: int, said: int | None) -> asyncio.subprocess.Process:
+    """Return the command *words*, started: it reads from *told*, and writes to *said* or to stderr."""
     beginning = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *words,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=output,
-            stderr=errors,
+            stdin=told,
+            stdout=_STDERR if said is None else said,
+            stderr=None if said is None else asyncio.subprocess.STDOUT,
             env={name: value for name, value in os.environ.items() if name != _KEY},
             start_new_session=True,
         )
     )
     try:
-        process = await asyncio.shield(beginning)
+        return await asyncio.shield(beginning)
     except asyncio.CancelledError:
         with suppress(OSError):
             await _end(await beginning)
         raise
-    except OSError as error:
-        talking.say(f"canary.check_command: {harmless(words[0])} cannot be run: {error.strerror}")
-        return False
-    try:
-        said, _ = await process.communicate(report.encode() + b"\n")
-    finally:
-        await _end(process)
-    for line in (said or b"").decode(errors="replace").split("\n"):
-        if line:
-            talking.say(f"canary.check_command: {line}")
-    talking.say(f"canary.check_command: {harmless(words[0])} ended with exit code {process.returncode}")
-    return process.returncode == 0
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -116,7 +124,9 @@ async def _ask(question: str) -> str:
         if not typed.done():
             typed.set_result(sys.stdin.readline())
 
+    blocks = os.get_blocking(terminal)
     loop.add_reader(terminal, take)
+    os.set_blocking(terminal, blocks)  # uvloop changes that, also for the shell, whose terminal it is
     try:
         return (await typed).strip()
     finally:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bulkdelete.cli import demo_records, exits
+from bulkdelete.cli import demo_records, exits, loops
 from bulkdelete.cli.reporting import duration
 from bulkdelete.cli.waiting import signals_to
 from bulkdelete.emulator import Emulator, Faults
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import AsyncIterator, Iterator
 
+    from bulkdelete.settings import EventLoop
+
 TABLE_ID: Final = "673af861ed69656ac0895b07"
 _BLOCK_RECORDS: Final = 20_000
 
@@ -32,19 +34,22 @@ _BLOCK_RECORDS: Final = 20_000
 @click.option("--records", type=click.IntRange(1, 100_000_000), default=1_000_000, show_default=True)
 @click.option("--keep", metavar="DIR", help="A new folder where the files stay: database, ids and ledger.")
 @click.option("--faults/--no-faults", default=True, show_default=True, help="Let one request in fifty go wrong.")
+@loops.loop_option
 @click.pass_context
-def command(ctx: click.Context, *, records: int, keep: str | None, faults: bool) -> None:
+def command(ctx: click.Context, *, records: int, keep: str | None, faults: bool, event_loop: EventLoop) -> None:
     """Purge a million records from an emulated API and prove that exactly those are gone."""
     with _folder(keep) as folder:
-        ctx.exit(asyncio.run(_Demo(folder, records, kept=keep is not None).run(_faults(wanted=faults))))
+        demo = _Demo(folder, records, event_loop, kept=keep is not None)
+        ctx.exit(loops.run(lambda: demo.run(_faults(wanted=faults)), event_loop))
 
 
 class _Demo:
     """One demonstration in *folder*; every step says what it does in a line on stderr."""
 
-    def __init__(self, folder: Path, records: int, *, kept: bool) -> None:
+    def __init__(self, folder: Path, records: int, event_loop: EventLoop, *, kept: bool) -> None:
         self._folder = folder
         self._records = records
+        self._event_loop = event_loop
         self._kept = kept
         self._ids = folder / "ids.csv"
         self._ledger = folder / "purge.bulkdelete.db"
@@ -85,13 +90,15 @@ class _Demo:
             return exits.DONE
         words = ["run", str(self._ids), "--table-id", TABLE_ID, "--column", "record_id"]
         words += ["--base-url", emulator.base_url, "--ledger", str(self._ledger), "--yes"]
+        if self._event_loop != "auto":
+            words += ["--event-loop", self._event_loop]
         _say(f"4. the real command deletes them:\n   bulkdelete {' '.join(words)}")
         self._child = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "bulkdelete.cli.demo_purge", *words),
             stdin=asyncio.subprocess.DEVNULL,
             env={**os.environ, "BULKDELETE_API_KEY": emulator.api_key},
-            process_group=0,  # Ctrl-C comes to us alone, and is handed on once
+            start_new_session=True,  # Ctrl-C comes to us alone, and is handed on once
         )
         code = await self._child.wait()
         return code if code >= 0 else exits.SIGNAL_BASE - code

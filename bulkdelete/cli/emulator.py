@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bulkdelete.cli import loops
 from bulkdelete.cli.waiting import interruptible, until_signalled
 from bulkdelete.emulator import Config, Emulator, read_config
 from bulkdelete.emulator.server import DEFAULT_KEY
@@ -20,17 +20,20 @@ from bulkdelete.terminal import harmless
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from bulkdelete.settings import EventLoop
+
 
 @click.command("emulator")
 @click.option("--database", metavar="FILE", default=":memory:", help="A SQLite file that keeps the tables.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="An address of this machine only.")
-@click.option("--port", type=int, default=8080, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--key", default=DEFAULT_KEY, show_default=True, help="The API key that may use every table.")
 @click.option("--load", "loads", multiple=True, metavar="TABLE_ID=FILE", help="Fill a table with the ids of a file.")
 @click.option("--config", metavar="FILE", help="A TOML file: the kind of server, [switches], and its [faults].")
-def command(**given: Any) -> None:  # noqa: ANN401 - click's values
+@loops.loop_option
+def command(*, event_loop: EventLoop, **given: Any) -> None:  # noqa: ANN401 - click's values
     """Run an emulator of the API on loopback until Ctrl-C."""
-    asyncio.run(interruptible(_serve(**given)))
+    loops.run(lambda: interruptible(_serve(**given)), event_loop)
 
 
 async def _serve(  # noqa: PLR0913 - the command's options

@@ -46,6 +46,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "--answer-timeout": "http.answer_timeout_seconds",
     "--max-pause": "flow.max_pause_seconds",
     "--ca-file": "http.ca_file",
+    "--event-loop": "event_loop",
 }
 """Which setting each option overrides; the help text is the setting's own documentation."""
 SWITCHES: Final[Mapping[str, str]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import os
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulkdelete.cli import exits, plan_files, reporting, talking
+from bulkdelete.cli import exits, loops, plan_files, reporting, talking
 from bulkdelete.cli.complaining import complain, message_of
 from bulkdelete.cli.confirming import default_ledger, said_of
 from bulkdelete.cli.options import require, setting_options, settings_from
@@ -88,7 +87,7 @@ def _plan(sources: tuple[str, ...], config: str | None, given: dict[str, Any]) -
     quotas = [read_quota(quota) for quota in own["quotas"]] or ours or PLANS
     source = open_source(settings.source.path, settings.source)
     order = Order(settings.table_id, source, holds=hold_sources(settings.holds))
-    plan = asyncio.run(interruptible(make_plan(order, settings)))
+    plan = loops.run(lambda: interruptible(make_plan(order, settings)), settings.event_loop)
     told = forecast(plan.batches, settings.flow.ceiling, own["latency"], quotas)
     plan = plan.model_copy(update={"forecast": told})
     if not (plan.rows or own["allow_empty"]):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkdelete.api import BulkDeleter
-from bulkdelete.cli import exits, plan_files, reporting, talking
+from bulkdelete.cli import exits, loops, plan_files, reporting, talking
 from bulkdelete.cli.canary import check_of
 from bulkdelete.cli.complaining import complain, message_of
 from bulkdelete.cli.confirming import Foreseen, confirm, default_ledger, earlier_runs, summary
@@ -127,7 +127,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
     check = check_of(settings.canary, progress)
     earlier = earlier_runs(ledger)
     _spare_the_collector()
-    with served(manner.metrics_port, manner.metrics_host) as metrics, asyncio.Runner() as runner:
+    with served(manner.metrics_port, manner.metrics_host) as metrics, loops.runner(settings.event_loop) as runner:
         runner.run(interruptible(credentials.key()))  # one that cannot be read is known before anything is asked
         first = runner.run(interruptible(first_records(source))) if source.replayable else None
         if first == [] and not manner.allow_empty and not (earlier and earlier.totals.rows):

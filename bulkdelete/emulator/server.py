@@ -39,6 +39,7 @@ LOGGED_REQUESTS: Final = 10_000
 """So many requests are kept with ``record_requests``: the last ones."""
 
 _LAST_MOMENT_SECONDS: Final = 0.05
+_PORTS: Final = 2**16
 
 
 @dataclass(eq=False)
@@ -183,12 +184,19 @@ class Emulator:
         await runner.setup()
         opened.push_async_callback(runner.cleanup)
         try:
+            _require_port(self.port)
             await web.TCPSite(runner, self.host, self.port).start()
         except (OSError, OverflowError) as error:
             raise SettingsError(
                 f"the emulator cannot listen on {self.host} port {self.port}: {error}; port 0 takes a free one"
             ) from None
         return runner
+
+
+def _require_port(port: int) -> None:
+    """Raise :class:`OverflowError` unless there can be such a *port*: uvloop would take another one for it."""
+    if port not in range(_PORTS):
+        raise OverflowError(f"a port is a number from 0 to {_PORTS - 1}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import stat
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete import beside
 from bulkdelete.errors import LedgerLocked, LedgerMismatch, LedgerStorageError
 
 if TYPE_CHECKING:
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS: Final = 0.5
 _PAUSE_SECONDS: Final = 0.02
-_OURS: Final = re.compile(rb"[0-9\0]{0,10}")  # zeros: a size may survive a power cut without what was written there
 
 
 def lock_path(ledger: Path) -> Path:
     """Return the lock file of *ledger*."""
-    return ledger.with_name(f"{ledger.name}.lock")
+    return ledger.with_name(ledger.name + beside.LOCK)
 
 
 class LedgerLock:
@@ -108,7 +107,8 @@ def _open(path: Path) -> tuple[int, bool]:
 
 
 def _check_ours(path: Path, descriptor: int) -> None:
-    if not (stat.S_ISREG(os.fstat(descriptor).st_mode) and _OURS.fullmatch(os.pread(descriptor, 32, 0))):
+    head = os.pread(descriptor, beside.HEAD_BYTES, 0)
+    if not (stat.S_ISREG(os.fstat(descriptor).st_mode) and beside.is_ours(path.name, head)):
         raise LedgerMismatch(
             f"{path}: the lock of the ledger must lie here, and this file is somebody else's; it is left as it is. "
             "Nothing was sent. Give another --ledger, or move this file away"

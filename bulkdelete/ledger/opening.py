@@ -104,7 +104,7 @@ def connect_to_read(path: Path, *, at_rest: bool = False) -> sqlite3.Connection:
 
     """
     quiet = at_rest or (not path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK))
-    uri = f"{path.absolute().as_uri()}?{'immutable=1' if quiet else 'mode=ro'}"
+    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}"
     connection = None
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)

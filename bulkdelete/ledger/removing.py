@@ -44,7 +44,7 @@ def remove(
     except OSError as error:
         raise LedgerStorageError(f"{path}: the ledger cannot be removed: {error.strerror}; it is as it was") from None
     finally:
-        lock.release()
+        lock.withdraw()  # another may have removed the ledger since, and its lock with it
     return True
 
 

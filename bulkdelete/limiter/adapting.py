@@ -96,7 +96,7 @@ class Adaptive:
             self._hurry()
         if kind is SampleKind.SUCCESS:
             window.successes += 1
-            log = math.log(max(now - sample.sent_at, 1e-6))
+            log = sample.log_of_latency
             window.logs += log
             window.squares += log * log
         elif kind is SampleKind.REFUSED:
@@ -104,7 +104,7 @@ class Adaptive:
             return
         else:
             window.failures += 1
-            if math.log(max(now - sample.sent_at, 1e-6)) > self._latency.base + 2 * gauging.TOLERANCE:
+            if sample.log_of_latency > self._latency.base + 2 * gauging.TOLERANCE:
                 window.slow_failures += 1
             if self._fails_early(window):
                 self._failed(window, now)

@@ -9,6 +9,8 @@ from typing import Final
 
 WINDOW_SECONDS: Final = 1.0
 LONGEST_WINDOW_SECONDS: Final = 30.0
+LEAST_LATENCY_SECONDS: Final = 0.001
+"""The clock of some event loops, uvloop's among them, counts whole milliseconds."""
 FEWEST_ANSWERS: Final = 5
 ENOUGH_ANSWERS: Final = 20
 FEWEST_FAILURES: Final = 4
@@ -52,6 +54,11 @@ class Sample:
     sent_at: float
     kind: SampleKind
     in_flight: int
+
+    @property
+    def log_of_latency(self) -> float:
+        """The logarithm of how many seconds it took; what took less than a clock can tell took as long as that."""
+        return math.log(max(self.now - self.sent_at, LEAST_LATENCY_SECONDS))
 
 
 class Window:

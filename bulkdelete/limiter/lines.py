@@ -73,45 +73,43 @@ class Lines(Generic[T]):
     """The line of first attempts and that of retries."""
 
     def __init__(self) -> None:
-        self._firsts: Line[T] = Line()
-        self._retries: Line[T] = Line()
+        self.firsts: Line[T] = Line()
+        self.retries: Line[T] = Line()
         self._smallest_is_next = True
 
     def __len__(self) -> int:
-        return len(self._firsts) + len(self._retries)
+        return len(self.firsts) + len(self.retries)
 
     def __bool__(self) -> bool:
-        return bool(self._firsts or self._retries)
+        return bool(self.firsts or self.retries)
 
-    def add(self, waiter: Waiter[T]) -> None:
-        """Put *waiter* into its line."""
-        self._line(retry=waiter.retry).add(waiter)
-
-    def head(self, *, retry: bool) -> Waiter[T] | None:
-        """Return the first of a line, or ``None`` where nobody waits."""
-        return self._line(retry=retry).head()
+    def add(self, waiter: Waiter[T]) -> bool:
+        """Put *waiter* into its line; return whether it is the first one there."""
+        line = self._line_of(waiter)
+        line.add(waiter)
+        return line.head() is waiter
 
     def probe(self) -> Waiter[T] | None:
         """Return who may show whether the server is there: the smallest and the first in line, by turns.
 
         A small request is the likeliest to be answered, and no single one that always fails keeps others away.
         """
-        first = self.head(retry=True) or self.head(retry=False)
+        first = self.retries.head() or self.firsts.head()
         if first is None or not self._smallest_is_next:
             return first
-        return min((waiter for line in (self._retries, self._firsts) for waiter in line), key=lambda one: one.size)
+        return min((waiter for line in (self.retries, self.firsts) for waiter in line), key=lambda one: one.size)
 
     def take(self, waiter: Waiter[T], *, as_probe: bool) -> None:
         """Take *waiter* out of its line."""
         self._smallest_is_next ^= as_probe
-        self._line(retry=waiter.retry).take(waiter)
+        self._line_of(waiter).take(waiter)
 
     def refuse(self, problem: Exception) -> None:
         """Give *problem* to all who wait."""
-        for line in (self._retries, self._firsts):
+        for line in (self.retries, self.firsts):
             for waiter in line:
                 waiter.turn.set_exception(problem)
             line.clear()
 
-    def _line(self, *, retry: bool) -> Line[T]:
-        return self._retries if retry else self._firsts
+    def _line_of(self, waiter: Waiter[T]) -> Line[T]:
+        return self.retries if waiter.retry else self.firsts

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bulkdelete.limiter.gauging import SampleKind
+    from bulkdelete.limiter.lines import Line
     from bulkdelete.quotas import Told
     from bulkdelete.settings import FlowSettings
     from bulkdelete.stopping import Stop
@@ -122,8 +123,8 @@ class Limiter:
         if not self._lines and (permit := self._at_once(retry=retry)):
             return permit
         mine: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        self._lines.add(Waiter(mine, stop, size, retry))
-        self._let_go()
+        if self._lines.add(Waiter(mine, stop, size, retry)):  # else those before it could not go either
+            self._let_go()
         if not mine.done():
             stop.wake(mine)
         try:
@@ -151,8 +152,8 @@ class Limiter:
 
     def left(self, permit: Permit) -> None:
         """Take note that the attempt of *permit* leaves now: until then its quotas count it, whatever the time."""
-        now = asyncio.get_running_loop().time()
-        if self._quota.quotas.left(permit.number, self._quota.moment(now)):
+        if self._quota.quotas.is_leaving(permit.number):
+            self._quota.quotas.left(permit.number, self._quota.moment(asyncio.get_running_loop().time()))
             self._spent.set()
             self._spent = asyncio.Event()
 
@@ -250,17 +251,17 @@ class Limiter:
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        wait = min(self._serve(now, retry=True), self._serve(now, retry=False))
+        wait = min(self._serve(now, self._lines.retries), self._serve(now, self._lines.firsts))
         if wait < math.inf:
             self._refuse_if_too_long(now)
             if self._lines and self._changes.hub:
                 self._changes.quota_wants(now, self._quota.wait_seconds(now))
             self._timer = loop.call_later(max(wait, LEAST_WAIT_SECONDS), self._let_go)
 
-    def _serve(self, now: float, *, retry: bool) -> float:
-        """Serve a line as far as it goes; return after how long its first may be served, infinity if nobody knows."""
+    def _serve(self, now: float, line: Line[Permit]) -> float:
+        """Serve *line* as far as it goes; return after how long its first may be served, infinity if nobody knows."""
         in_outage = self._steering.breaker.is_open
-        while waiter := self._lines.probe() if in_outage else self._lines.head(retry=retry):
+        while waiter := self._lines.probe() if in_outage else line.head():
             wait = self._steering.may_send(now, retry=waiter.retry)
             if wait > 0:
                 return wait

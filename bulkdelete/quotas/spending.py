@@ -125,6 +125,10 @@ class Quotas:
         self.unsaved += 1
         return number
 
+    def is_leaving(self, number: int) -> bool:
+        """Return whether it would be news to :meth:`left` that request *number* leaves."""
+        return number in self._leaving
+
     def left(self, number: int, now: Moment) -> bool:
         """Note that request *number* leaves now; return whether that is news, of which a snapshot should tell."""
         if number not in self._leaving:

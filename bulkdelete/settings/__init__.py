@@ -40,6 +40,7 @@ __all__ = [
     "ApiKey",
     "BatchSettings",
     "CanarySettings",
+    "EventLoop",
     "FlowSettings",
     "HoldsSettings",
     "HttpSettings",
@@ -55,6 +56,7 @@ __all__ = [
     "check_base_url",
 ]
 
+EventLoop = Literal["auto", "asyncio", "uvloop"]
 CodeMeaning = Literal["invalid", "retry", "unknown", "pause", "too_large", "unauthorized", "fatal"]
 
 
@@ -80,9 +82,12 @@ class Settings(Section, frozen=True):
     """The table to delete from."""
     api_key_file: str = ""
     """A file that holds the API key (the environment variable BULKDELETE_API_KEY goes first). Must not be readable
-    by others."""
+    by others; one of root's may be by its group, as Kubernetes and systemd give a secret to a service."""
     api_key_command: tuple[str, ...] = ()
     """A command, as a list of words, that prints the API key."""
+    event_loop: EventLoop = "auto"
+    """What the command runs on: uvloop, which takes less CPU time; asyncio, which is Python's own; or auto, which is
+    uvloop where it is installed. A program that uses the library brings its own."""
     codes: dict[int, CodeMeaning] = Field(default_factory=dict)
     """Other meanings for codes of the API: invalid, retry, unknown, pause, too_large, unauthorized or fatal."""
     identifiers: dict[str, IdentifierSettings] = Field(default_factory=dict)

@@ -104,7 +104,9 @@ def _cut(records: Iterable[Any], stop: Event, size: int) -> Generator[Rows, None
             try:
                 iterator = iter(records) if iterator is None else iterator
                 block.extend(islice(iterator, size))  # keeps what came before an exception
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the caller's iterable may raise any
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 - the caller's iterable may raise any
                 problem = error
             if block:
                 yield Rows(row, as_items(block))
@@ -134,7 +136,9 @@ async def _awaited(records: AsyncIterable[Any]) -> AsyncGenerator[Rows, None]:
                 if task is None or task.cancelling():
                     raise
                 problem = error  # something that the iterable awaited was cancelled, and not we
-            except Exception as error:  # noqa: BLE001 - the caller's iterable may raise any
+            except (KeyboardInterrupt, SystemExit, GeneratorExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 - the caller's iterable may raise any
                 problem = error
             if block:
                 yield Rows(row, as_items(block))

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulkdelete.emulator import Emulator, Faults
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, write_csv
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, killed, write_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS = 40_000
+both_loops = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 
 
 def purge(folder: Path, emulator: Emulator, *more: object) -> Command:
@@ -40,17 +41,18 @@ async def until_it_sends(emulator: Emulator, process: asyncio.subprocess.Process
             await asyncio.sleep(0.002)
 
 
-async def resumed(folder: Path, emulator: Emulator) -> None:
+async def resumed(folder: Path, emulator: Emulator, *more: object) -> None:
     """Run the same command to its end and assert the same fates as one uninterrupted run has."""
-    last = await purge(folder, emulator).run()
+    last = await purge(folder, emulator, *more).run()
     assert last.code == 0, last.stderr
     assert fates(last.report) == {"acknowledged": ROWS}
     assert sorted(emulator.remaining(TABLE_ID)) == sorted(ids(500, first=700_000_000_000_000_000))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-async def test_a_signal_drains_and_the_same_command_goes_on(tmp_path, slow, number, code):
-    async with purge(tmp_path, slow).started() as process:
+@both_loops
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+async def test_a_signal_drains_and_the_same_command_goes_on(tmp_path, slow, number, code, loop):
+    async with purge(tmp_path, slow, "--event-loop", loop).started() as process:
         await until_it_sends(slow, process, 6)
         process.send_signal(number)
         stopped = await finished(process)
@@ -59,12 +61,13 @@ async def test_a_signal_drains_and_the_same_command_goes_on(tmp_path, slow, numb
     counts = fates(stopped.report)
     assert counts["acknowledged"] == slow.requests * 1_000
     assert "unresolved" not in counts
-    await resumed(tmp_path, slow)
+    await resumed(tmp_path, slow, "--event-loop", loop)
 
 
-async def test_a_second_sigint_ends_it_at_once_and_the_same_command_goes_on(tmp_path, slow):
+@both_loops
+async def test_a_second_sigint_ends_it_at_once_and_the_same_command_goes_on(tmp_path, slow, loop):
     await slow_down(slow)
-    async with purge(tmp_path, slow).started() as process:
+    async with purge(tmp_path, slow, "--event-loop", loop).started() as process:
         await until_it_sends(slow, process, 1)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
@@ -77,7 +80,15 @@ async def test_a_second_sigint_ends_it_at_once_and_the_same_command_goes_on(tmp_
     verified = await Command(tmp_path, "verify", "purge.db", "--digest", stopped.report["ledger_digest"]).run()
     assert verified.code == 0, verified.everything
     await slow_down(slow, 0.01)
-    await resumed(tmp_path, slow)
+    await resumed(tmp_path, slow, "--event-loop", loop)
+
+
+@both_loops
+async def test_killed_it_goes_on_with_the_same_command(tmp_path, slow, loop):
+    async with purge(tmp_path, slow, "--event-loop", loop).started() as process:
+        await until_it_sends(slow, process, 6)
+        await killed(process)
+    await resumed(tmp_path, slow, "--event-loop", loop)
 
 
 async def slow_down(emulator: Emulator, latency_seconds: float = 20.0) -> None:
@@ -124,9 +135,10 @@ async def test_a_full_disk_ends_it_with_3_and_the_same_command_goes_on(tmp_path,
     await resumed(tmp_path, slow)
 
 
-async def test_sigterm_is_heard_while_standard_input_is_still_coming(tmp_path, slow):
+@both_loops
+async def test_sigterm_is_heard_while_standard_input_is_still_coming(tmp_path, slow, loop):
     words = ("run", "-", "--table-id", TABLE_ID, "--base-url", slow.base_url, "--ledger", "purge.db", "--yes", "--json")
-    async with Command(tmp_path, *words).started(stdin=b"") as process:
+    async with Command(tmp_path, *words, "--event-loop", loop).started(stdin=b"") as process:
         assert process.stdin is not None
         process.stdin.write(b"541278230707963208\n")
         async with asyncio.timeout(30):

@@ -42,17 +42,18 @@ def threads_of(pid):
     return sorted(int(task.name) for task in Path(f"/proc/{pid}/task").iterdir())
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize(
     "words", [PLAN, RUN, ("emulator", "--port", 0, "--load", f"{TABLE_ID}=pipe")], ids=lambda words: words[0]
 )
-async def test_it_is_heard_whichever_thread_the_signal_reaches(folder, words):
-    done = await interrupted(folder, *words)
+async def test_it_is_heard_whichever_thread_the_signal_reaches(folder, words, loop):
+    done = await interrupted(folder, *words, "--event-loop", loop)
     assert done.code == 130
     assert done.stderr.splitlines()[-1] == "interrupted: nothing is running any more"
     assert "Traceback" not in done.stderr
 
 
-async def test_as_json_it_is_one_line_of_json(folder):
+async def test_as_json_it_is_one_line_of_json_after_that_about_the_event_loop(folder):
     done = await interrupted(folder, *PLAN, "--log-format", "json")
     assert done.code == 130
-    assert ["interrupted" in json.loads(line)["message"] for line in done.stderr.splitlines()] == [True]
+    assert ["interrupted" in json.loads(line)["message"] for line in done.stderr.splitlines()] == [False, True]

@@ -31,8 +31,9 @@ async def test_as_json_every_line_on_stderr_is_an_object_with_time_level_and_mes
     assert done.code == 1
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
-    assert lines[0]["message"] == "about to delete"
-    assert lines[0]["table"] == TABLE_ID
+    assert lines[0]["message"].startswith("the event loop is ")
+    assert lines[1]["message"] == "about to delete"
+    assert lines[1]["table"] == TABLE_ID
     messages = "\n".join(line["message"] for line in lines)
     assert "the API asks for a pause" in messages
     assert "retry (code 50000, HTTP 200)" in messages
@@ -53,6 +54,7 @@ async def test_ids_are_logged_at_debug_only(tmp_path, emulator):
     done = await purge(tmp_path, emulator, "--log-level", "info").run()
     assert done.code == 1
     assert "INFO bulkdelete.engine: rows 1234 to 1234 are rejected" in done.stderr
+    assert done.stderr.count("INFO bulkdelete.loops: the event loop is ") == 1
     assert rejected not in done.stderr
     write_csv(tmp_path / "ids.csv", ids(2_500))
     (tmp_path / "purge.db").unlink()

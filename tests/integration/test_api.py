@@ -9,6 +9,8 @@ import pytest
 from bulkdelete import BulkDeleter, Filter, RecordsFailed, SettingsError, SourceRefused, open_source
 from bulkdelete.emulator import Emulator
 
+pytestmark = pytest.mark.both_loops
+
 TABLE_ID = "673af861ed69656ac0895b07"
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
+import sys
 import time
 
 import pytest
 
-from bulkdelete.cli.canary import _run
+from bulkdelete.cli import talking
+from bulkdelete.cli.canary import _ask, _run
 from tests.acceptance.test_canary import is_running
+
+pytestmark = pytest.mark.both_loops
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 10])
@@ -28,3 +34,23 @@ async def test_a_command_that_looks_ends_with_all_that_it_has_started(tmp_path, 
         async with asyncio.timeout(30):
             while is_running(int(looking.read_text())):
                 await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize("script", ["exit", "cat > /dev/stderr", "cat /dev/stdin > /dev/stdout"])
+async def test_a_command_may_leave_the_report_unread_and_open_its_streams_by_name(capfd, script, log_format):
+    with talking.logged(log_format, "warning"):
+        assert await _run(("sh", "-c", script), "the report " * 50_000)
+    assert ("the report" in capfd.readouterr().err) == (script != "exit")
+
+
+async def test_asking_leaves_the_terminal_as_it_is_for_the_shell(monkeypatch):
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "w") as person, os.fdopen(theirs) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        asked = asyncio.create_task(_ask("Is this right? "))
+        await asyncio.sleep(0)
+        assert os.get_blocking(terminal.fileno())
+        print("yes", file=person, flush=True)
+        assert await asked == "yes"
+        assert os.get_blocking(terminal.fileno())

@@ -203,6 +203,7 @@ async def test_a_file_of_another_version_is_refused_and_left_as_it_is(tmp_path):
     other.close()
 
 
+@pytest.mark.both_loops
 async def test_a_port_that_is_in_use_or_impossible_is_a_clear_error(emulator):
     for port in (int(emulator.base_url.rpartition(":")[2]), 99_999):
         with pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1 port {port}"):

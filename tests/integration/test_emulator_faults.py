@@ -15,6 +15,8 @@ from tests.integration.asking import PATH, TABLE_ID, ask, ask_or_lose, by_id, id
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.both_loops
+
 
 async def answered(faults: Faults, requests: int = 4) -> tuple[list[int | str], list[str]]:
     """Delete one record a request; return how each was answered, and the records that are gone."""

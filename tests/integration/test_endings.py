@@ -11,6 +11,8 @@ from bulkdelete import BulkDeleter, CredentialsError, Ended, FatalAnswer, Ledger
 from bulkdelete.emulator import Emulator, Faults
 from bulkdelete.ledger import read_ledger
 
+pytestmark = pytest.mark.both_loops
+
 TABLE_ID = "673af861ed69656ac0895b07"
 IMPATIENT = {"retry": {"first_backoff_seconds": 0.001}}
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from bulkdelete import (
     BulkDeleter,
+    Ended,
     LedgerFolder,
     LedgerLocked,
     LedgerMismatch,
@@ -30,10 +31,12 @@ from bulkdelete import (
     SourceRefused,
     open_source,
 )
-from bulkdelete.emulator import Emulator
+from bulkdelete.emulator import Emulator, Switches
 from bulkdelete.kept import name_of
 from bulkdelete.ledger import open_ledger, read_ledger
 from bulkdelete.ledger.lock import LedgerLock, lock_path
+from bulkdelete.ledger.opening import connect_to_read
+from bulkdelete.ledger.removing import remove
 from tests.integration.test_resuming import SETTINGS, TABLE_ID, breaking, ids
 
 ROOT = Path(__file__).parents[2]
@@ -217,6 +220,21 @@ async def test_resuming_all_gives_a_report_or_an_error_for_each_that_is_not_comp
     assert (await states(folder))["left"] == "complete"
 
 
+async def test_a_job_whose_batches_the_api_refused_whole_waits_for_a_person_and_costs_no_request(
+    emulator, deleter, folder
+):
+    emulator.switches, there_later = Switches(unknown_ids="40000"), ids(1000)[60:]
+    wrong = await deleter.delete(TABLE_ID, iter(there_later), ledger=folder.path_for("wrong"))
+    assert wrong.ended is Ended.WHOLLY_WRONG
+    sent = emulator.requests
+    [(path, refused)] = (await folder.resume_all(deleter)).items()
+    assert (path, type(refused)) == (folder.path_for("wrong"), SourceRefused)
+    assert re.search(r"refuses whole batches.*Nothing was sent.*deleter\.resume", str(refused))
+    assert emulator.requests == sent
+    emulator.load(TABLE_ID, there_later)  # somebody has looked
+    assert (await deleter.resume(path)).acknowledged == len(there_later) - wrong.rejected
+
+
 async def test_a_ledger_that_is_written_now_is_running_and_is_neither_resumed_nor_pruned(emulator, deleter, folder):
     await fill(folder, deleter)
     path = folder.path_for("complete")
@@ -256,6 +274,25 @@ async def test_hold_lists_count_for_every_job_and_must_be_read_again_for_each(em
     results = await folder.resume_all(deleter, holds=held, limit=None)
     assert [report.held for report in results.values()] == [1, 1]
     assert held[0] in set(emulator.remaining(TABLE_ID))
+
+
+def test_a_ledger_that_another_has_removed_meanwhile_leaves_no_lock_behind(tmp_path):
+    with pytest.raises(LedgerMismatch):
+        remove(tmp_path / "gone.db", lambda _: (), lambda _: True)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("at_rest", [False, True])
+def test_reading_a_ledger_that_another_removes_meanwhile_makes_none(tmp_path, at_rest):
+    with pytest.raises(LedgerStorageError):
+        connect_to_read(tmp_path / "gone.db", at_rest=at_rest)
+    assert not [*tmp_path.iterdir()]
+
+
+async def test_the_ledger_of_a_name_in_what_is_no_folder_cannot_be_read(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerStorageError, match="file: this folder of ledgers cannot be read: Not a directory"):
+        await LedgerFolder(tmp_path / "file").ledger("customer")
 
 
 async def test_pruning_removes_what_is_complete_and_old_with_all_its_files(deleter, folder):

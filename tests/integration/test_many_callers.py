@@ -105,6 +105,19 @@ async def test_a_call_that_is_cancelled_again_while_it_ends_keeps_no_other_from_
             assert (await other).acknowledged == 1000
 
 
+def test_a_deleter_is_refused_in_another_event_loop_than_that_of_its_first_call():
+    async def use(shared) -> None:
+        await shared.delete(TABLE_ID, [])
+
+    shared = BulkDeleter(base_url="http://127.0.0.1:1", api_key="key")
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        first.run(use(shared))
+        with pytest.raises(BulkDeleteError, match="belongs to another event loop, and nothing was sent: make one in"):
+            second.run(use(shared))
+        first.run(use(shared))
+        first.run(shared.aclose())
+
+
 async def test_closing_lets_what_is_in_flight_end_and_the_rest_is_pending(emulator, tmp_path):
     ledger = tmp_path / "purge.db"
     shared = deleter(emulator)

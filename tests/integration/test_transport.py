@@ -14,6 +14,8 @@ from bulkdelete.settings import HttpSettings
 from bulkdelete.transport import MOST_ANSWER_BYTES, HttpTransport
 from bulkdelete.version import VERSION
 
+pytestmark = pytest.mark.both_loops
+
 OK = b'{"code": 0, "message": "OK"}'
 
 
@@ -183,6 +185,17 @@ async def test_a_refused_connection_was_not_sent():
     async with transport("http://127.0.0.1:9") as http:
         with pytest.raises(NotSent):
             await http.post(b"{}", "key", "id")
+
+
+async def test_a_connection_that_is_closed_at_once_is_told_in_words_that_hold_no_address():
+    async def closes(reader, writer):
+        writer.close()
+
+    listening = await asyncio.start_server(closes, "127.0.0.1", 0)
+    async with listening, transport(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}") as http:
+        for _ in range(5):
+            with pytest.raises(AnswerLost, match=r"^the connection broke: \w+( \([A-Z][a-z ]+\))?$"):
+                await http.post(b"{}", "key", "id")
 
 
 async def test_a_certificate_must_verify_and_a_private_authority_can_be_named(tmp_path):

@@ -247,7 +247,7 @@ async def test_a_key_command_or_file_that_fails_shows_nothing_of_what_it_gave(tm
 
 
 async def test_a_pipe_that_nobody_finishes_shows_nothing_of_its_key(tmp_path, monkeypatch):
-    monkeypatch.setattr("bulkdelete.credentials._PIPE_SECONDS", 0.2)
+    monkeypatch.setattr("bulkdelete.key_files._PIPE_SECONDS", 0.2)
     os.mkfifo(tmp_path / "pipe", 0o600)
     writer = os.open(tmp_path / "pipe", os.O_RDWR)
     try:

@@ -14,11 +14,14 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
-    ["records", "settings", "stopping", "ids", "identities", "quotas", "masking", "terminal"],
+    ["records", "settings", "stopping", "ids", "identities", "quotas", "masking", "terminal", "beside"],
     ["reports"],
     ["holds", "waiting", "forecasting", "events"],
     ["hub"],
-    ["protocol", "screening", "sanity", "digest", "channel", "breathing", "tally", "capping", "telling", "calls"],
+    [
+        *("protocol", "screening", "sanity", "digest", "channel", "breathing", "tally", "capping", "telling", "calls"),
+        *("piping", "key_files"),
+    ],
     [
         "batching",
         "splitting",

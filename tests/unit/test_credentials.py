@@ -7,17 +7,21 @@ import gc
 import os
 import select
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from bulkdelete.credentials import Credentials, credentials_from, read_key_file, run_key_command
+from bulkdelete.credentials import Credentials, credentials_from, run_key_command
 from bulkdelete.errors import CredentialsError
+from bulkdelete.key_files import read_key_file
 from bulkdelete.settings import ApiKey, Settings
 from tests.secrets import assert_nowhere
 
 KEY = "sk-canary-0123456789"
+NOBODY = 65534
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +98,47 @@ def test_a_file_that_others_may_read_is_refused_with_the_command_that_helps(key_
     key_file.chmod(mode)
     with pytest.raises(CredentialsError, match=f"chmod 600 {key_file}"):
         read_key_file(str(key_file))
+
+
+@pytest.fixture
+def mounted():
+    """Return a function that makes a key file of root, as another user sees it whose group it has."""
+    if os.geteuid():
+        pytest.skip("only root can make such a file")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+
+        def make(mode: int, owner: int = 0) -> str:
+            path = Path(folder) / "key"
+            path.write_text(KEY)
+            os.chown(path, owner, NOBODY)
+            path.chmod(mode)
+            os.setegid(NOBODY)
+            os.seteuid(NOBODY)
+            return str(path)
+
+        try:
+            yield make
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+
+
+def test_a_file_that_root_has_given_to_a_group_is_taken_as_kubernetes_and_systemd_give_it(mounted):
+    assert read_key_file(mounted(0o440)) == KEY
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o644, 0o660, 0o442])
+def test_a_file_of_root_that_everybody_may_read_or_the_group_may_write_is_refused(mounted, mode):
+    path = mounted(mode)
+    with pytest.raises(CredentialsError, match=f"let root run: chmod 440 {path}, or mount it with mode 0440"):
+        read_key_file(path)
+
+
+def test_one_s_own_file_is_refused_also_where_the_group_alone_may_read_it(mounted):
+    path = mounted(0o440, owner=NOBODY)
+    with pytest.raises(CredentialsError, match=f"open to others; run: chmod 600 {path}"):
+        read_key_file(path)
 
 
 def test_of_a_file_that_is_not_there_the_folder_is_named(tmp_path):
@@ -177,7 +222,7 @@ async def test_half_a_key_of_a_pipe_is_none_of_what_took_its_place(tmp_path, pip
 
 
 def test_a_pipe_that_nobody_writes_to_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("bulkdelete.credentials._PIPE_SECONDS", 0.1)
+    monkeypatch.setattr("bulkdelete.key_files._PIPE_SECONDS", 0.1)
     os.mkfifo(tmp_path / "key", 0o600)
     with pytest.raises(CredentialsError, match=r"key: nobody wrote the API key into this pipe within 0 s"):
         read_key_file(str(tmp_path / "key"))

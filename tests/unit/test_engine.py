@@ -274,9 +274,23 @@ async def test_stopping_finishes_what_is_in_flight_and_leaves_the_rest_pending(t
 async def test_a_timeout_around_the_call_is_kept_and_what_was_in_flight_is_known(tmp_path):
     api = ApiModel(hang_from=2)
     records = [f"{number + 10**17}" for number in range(5_000)]
+    running = job(api, records, tmp_path / "purge.db", flow={"concurrency": 2, "cancel_grace_seconds": 0.05})
+
+    bound = asyncio.timeout(None)
+
+    async def end():
+        while len(api.requests) < 3 or not running.snapshot().acknowledged:
+            await asyncio.sleep(0)
+        bound.reschedule(0)
+
+    async def within_the_bound():
+        async with bound:
+            await running.run()
+
+    ending = asyncio.create_task(end())
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.2):
-            await job(api, records, tmp_path / "purge.db", flow={"concurrency": 2, "cancel_grace_seconds": 0.05}).run()
+        await within_the_bound()
+    await ending
     with read_ledger(tmp_path / "purge.db") as reader:
         totals = reader.totals()
         assert reader.runs()[0].ended == "cancelled"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +39,20 @@ def test_ids_are_the_list_of_them(ids, data):
 )
 def test_anything_else_is_not_kept_so(joined):
     assert Ids.of(joined) is None
+
+
+@given(st.lists(numbers, min_size=1, max_size=4))
+def test_parts_laid_together_are_the_ids_of_all_where_they_are_of_one_length(parts):
+    ids = [Ids.of("\n".join(part).encode()) for part in parts]
+    together = Ids.of_parts(ids)
+    assert together is None if len({len(part[0]) for part in parts}) > 1 else together == list(chain(*parts))
+
+
+def test_parts_are_no_ids_together_with_what_is_none():
+    ids = Ids.of(b"12\n34")
+    assert Ids.of_parts([]) is None
+    assert Ids.of_parts([ids, ["56"]]) is None
+    assert Ids.of_parts([ids, ids[:0], ids]) is None
 
 
 def test_an_index_beyond_the_end_is_an_error_and_ids_have_no_hash():

@@ -264,3 +264,19 @@ async def test_a_table_that_cannot_be_counted_harms_no_job(tmp_path, caplog, ans
     assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 30)
     assert (report.total_count_before, report.total_count_after) == (None, None)
     assert "were not counted" in caplog.text
+
+
+async def test_what_the_check_raises_arrives_as_it_is_with_the_account_so_far(tmp_path):
+    async def fail(report) -> bool:
+        raise LookupError("no such table to compare with")
+
+    canary = {"canary": {"records": 10}, "batch": {"size": 5}}
+    running = job(ApiModel(set()), plain_ids(30), tmp_path / "purge.db", fail, **canary)
+    with pytest.raises(LookupError, match="to compare with") as raised:
+        await running.run()
+    report = raised.value.report
+    assert report is running.report
+    assert (report.ended, report.acknowledged, report.balanced) == (Ended.FAULT, 10, True)
+    assert report.reason == "LookupError was raised"
+    again = await job(ApiModel(set()), plain_ids(30), tmp_path / "purge.db", approve, **canary).run()
+    assert (again.ended, again.acknowledged) == (Ended.COMPLETE, 30)

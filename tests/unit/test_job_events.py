@@ -232,13 +232,15 @@ async def test_a_call_that_is_cancelled_is_told_and_so_is_the_end_of_its_job():
     while not service.transport.in_flight:
         await asyncio.sleep(0.001)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(asyncio.CancelledError) as raised:
         await task
     [attempt] = service.of(AttemptEnded)
     assert (attempt.kind, attempt.lost, attempt.ambiguous) == (None, "cancelled", True)
     assert service.of(OutcomeReached) == []
     ended = service.events[-1]
-    assert (ended.ended, ended.report, ended.error) == (Ended.CANCELLED, None, "CancelledError")
+    assert (ended.ended, ended.error) == (Ended.CANCELLED, "CancelledError")
+    assert ended.report is raised.value.report
+    assert (ended.report.rows, ended.report.unresolved) == (10, 10)
 
 
 async def test_what_a_job_raises_is_named_with_the_report_that_it_has():
@@ -279,3 +281,30 @@ async def test_no_event_but_an_outcome_and_a_report_names_a_record_or_what_the_a
         assert KEY not in repr(event)
         if not isinstance(event, OutcomeReached | JobEnded):
             assert not [record for record in ids(40) if record in repr(event)]
+
+
+class NoError(BaseException):
+    """What is raised is not always an Exception: pytest.fail(), for one, is none."""
+
+
+async def test_whatever_a_subscriber_raises_harms_no_job():
+    service = Service(one_after_another())
+
+    def fail(event):
+        raise NoError
+
+    service.hub.subscribe(fail)
+    report = await service.job(ids(10)).run()
+    assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 10)
+
+
+async def test_a_person_who_interrupts_a_subscriber_interrupts_the_job_before_it_begins():
+    service = Service(one_after_another())
+
+    def interrupted(event):
+        raise SystemExit(3)
+
+    service.hub.subscribe(interrupted)
+    with pytest.raises(SystemExit):
+        await service.job(ids(10)).run()
+    assert not service.transport.requests

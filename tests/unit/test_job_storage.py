@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,51 +22,48 @@ from tests.unit.test_job_waiting import Answers
 IDS = [f"{number + 10**17}" for number in range(20)]
 
 
-async def test_a_disk_that_fails_after_the_last_result_is_told_and_the_next_run_ends_the_job(tmp_path, monkeypatch):
-    is_broken = False
+@pytest.fixture
+def disk(monkeypatch):
+    """Give the disk that ledgers lie on, which fails while ``is_broken``."""
 
     class Connection(sqlite3.Connection):
         def execute(self, sql, *values):
-            if is_broken:
+            if disk.is_broken:
                 raise sqlite3.OperationalError("disk I/O error")
             return super().execute(sql, *values)
 
+    disk = SimpleNamespace(is_broken=False)
+    monkeypatch.setattr("sqlite3.connect", partial(sqlite3.connect, factory=Connection))
+    return disk
+
+
+async def test_a_disk_that_fails_after_the_last_result_is_told_and_the_next_run_ends_the_job(tmp_path, disk):
     def look(event):
-        nonlocal is_broken
-        is_broken |= isinstance(event, OutcomeReached) and running.snapshot().acknowledged == len(IDS)
+        disk.is_broken |= isinstance(event, OutcomeReached) and running.snapshot().acknowledged == len(IDS)
 
     (tmp_path / "ids.txt").write_text("\n".join([*IDS, IDS[-1]]))
     given = Answers(OK), open_source(tmp_path / "ids.txt"), tmp_path / "purge.db"
-    with monkeypatch.context() as patched:
-        patched.setattr("sqlite3.connect", partial(sqlite3.connect, factory=Connection))
-        running = job(*given, batch={"size": 21})
-        running.subscribe(look)
-        with pytest.raises(LedgerStorageError, match=r"disk I/O error\. Nothing more was sent") as raised:
-            await running.run()
+    running = job(*given, batch={"size": 21})
+    running.subscribe(look)
+    with pytest.raises(LedgerStorageError, match=r"disk I/O error\. Nothing more was sent") as raised:
+        await running.run()
     report = raised.value.report
     assert (report.ended, report.acknowledged, report.rows) == (Ended.STORAGE, 20, 21)
+    disk.is_broken = False
     report = await job(*given, batch={"size": 21}).run()
     assert (report.ended, report.acknowledged, report.duplicate, report.requests) == (Ended.COMPLETE, 20, 1, 0)
 
 
 @pytest.mark.parametrize("stops", [False, True])
-async def test_what_is_set_aside_keeps_its_fate_also_where_the_ledger_cannot_be_counted(tmp_path, monkeypatch, stops):
-    is_broken = False
+async def test_what_is_set_aside_keeps_its_fate_also_where_the_ledger_cannot_be_counted(tmp_path, disk, stops):
     held = [f"{number + 2 * 10**17}" for number in range(3)]
     half = [IDS[0], "a b", IDS[0], held[0], held[1], *IDS[1:10]]
     other = [IDS[10], "c d", "e f", IDS[10], held[2], *IDS[11:]]
     (tmp_path / "ids.txt").write_text("\n".join([*half, *other]))
 
-    class Connection(sqlite3.Connection):
-        def execute(self, sql, *values):
-            if is_broken:
-                raise sqlite3.OperationalError("disk I/O error")
-            return super().execute(sql, *values)
-
     def look(event):
-        nonlocal is_broken
         if isinstance(event, OutcomeReached) and running.snapshot().acknowledged == len(IDS):
-            is_broken = True
+            disk.is_broken = True
             if stops:
                 running.stop("SIGTERM received")
 
@@ -76,43 +75,32 @@ async def test_what_is_set_aside_keeps_its_fate_also_where_the_ledger_cannot_be_
     first = await new(batch={"size": 10}, stop={"limit": 10}).run()
     counts = {"acknowledged": 10, "invalid": 1, "held": 2, "duplicate": 1}
     assert (first.ended, fates(first)) == (Ended.LIMIT, counts)
-    with monkeypatch.context() as patched:
-        patched.setattr("sqlite3.connect", partial(sqlite3.connect, factory=Connection))
-        running = new(batch={"size": 10})
-        running.subscribe(look)
-        if stops:
-            report = await running.run()
-            assert (report.ended, report.reason[:18]) == (Ended.SIGNAL, "SIGTERM received; ")
-        else:
-            with pytest.raises(LedgerStorageError) as raised:
-                await running.run()
-            report = raised.value.report
-            assert report.ended is Ended.STORAGE
+    running = new(batch={"size": 10})
+    running.subscribe(look)
+    if stops:
+        report = await running.run()
+        assert (report.ended, report.reason[:18]) == (Ended.SIGNAL, "SIGTERM received; ")
+    else:
+        with pytest.raises(LedgerStorageError) as raised:
+            await running.run()
+        report = raised.value.report
+        assert report.ended is Ended.STORAGE
     assert report.reason.count("purge.db: the ledger cannot be written: disk I/O error. Nothing more was sent") == 1
     assert fates(report) == {"acknowledged": 20, "invalid": 3, "held": 3, "duplicate": 2}
+    disk.is_broken = False
     assert fates(await new(batch={"size": 10}).run()) == fates(report)
 
 
-async def test_a_disk_that_fails_while_somebody_looks_at_the_canary_is_told_with_a_report(tmp_path, monkeypatch):
-    is_broken = False
-
-    class Connection(sqlite3.Connection):
-        def execute(self, sql, *values):
-            if is_broken:
-                raise sqlite3.OperationalError("disk I/O error")
-            return super().execute(sql, *values)
-
+async def test_a_disk_that_fails_while_somebody_looks_at_the_canary_is_told_with_a_report(tmp_path, disk):
     async def approve(_):
-        nonlocal is_broken
-        return (is_broken := True)
+        disk.is_broken = True
+        return True
 
     (tmp_path / "ids.txt").write_text("\n".join([IDS[0], "a b", *IDS[1:]]))
     running = job(Answers(OK), open_source(tmp_path / "ids.txt"), tmp_path / "purge.db", canary={"records": 5})
     running._order = replace(running._order, check=approve)
-    with monkeypatch.context() as patched:
-        patched.setattr("sqlite3.connect", partial(sqlite3.connect, factory=Connection))
-        with pytest.raises(LedgerStorageError, match=r"disk I/O error\. Nothing more was sent") as raised:
-            await running.run()
+    with pytest.raises(LedgerStorageError, match=r"disk I/O error\. Nothing more was sent") as raised:
+        await running.run()
     report = raised.value.report
     assert (report.ended, fates(report)) == (Ended.STORAGE, {"acknowledged": 5, "invalid": 1})
 
@@ -134,3 +122,48 @@ async def test_a_job_that_is_done_is_complete_also_where_its_copy_cannot_be_remo
     [told] = caplog.messages
     assert f"{copy}, the copy of the records of this job, could not be removed, and stays: " in told
     assert copy.is_dir()
+
+
+class CancelledAtTheEnd(sqlite3.Connection):
+    """The ledger's connection; while it closes, what :attr:`cancel` names is cancelled."""
+
+    cancel = staticmethod(lambda: None)
+
+    def close(self):
+        type(self).cancel()
+        super().close()
+
+
+async def test_a_job_that_is_cancelled_while_its_ledger_closes_has_its_report_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("sqlite3.connect", partial(sqlite3.connect, factory=CancelledAtTheEnd))
+    (tmp_path / "ids.txt").write_text("\n".join(IDS))
+    running = job(Answers(OK), open_source(tmp_path / "ids.txt"), tmp_path / "purge.db")
+    task = asyncio.create_task(running.run())
+    cancel = partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel)
+
+    def look(event):
+        if isinstance(event, OutcomeReached):
+            monkeypatch.setattr(CancelledAtTheEnd, "cancel", staticmethod(cancel))
+
+    running.subscribe(look)
+    with pytest.raises(asyncio.CancelledError) as raised:
+        await task
+    report = raised.value.report
+    assert report is running.report
+    assert (report.ended, report.acknowledged, report.ledger_run) == (Ended.COMPLETE, 20, 1)
+
+
+async def test_a_job_that_is_cancelled_until_it_ends_has_a_report_in_which_no_row_is_missing(tmp_path):
+    (tmp_path / "ids.txt").write_text("\n".join(IDS))
+    running = job(Answers(OK), open_source(tmp_path / "ids.txt"), tmp_path / "purge.db", batch={"size": 2})
+    task = asyncio.create_task(running.run())
+    while running.snapshot().acknowledged < 4:
+        await asyncio.sleep(0)
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError) as raised:
+        await task
+    report = raised.value.report
+    assert (report.ended, report.balanced, report.rows >= 4) == (Ended.CANCELLED, True, True)
+    assert report.acknowledged >= 4

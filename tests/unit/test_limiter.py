@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from bulkdelete.errors import OutageTooLong, PauseTooLong
 from bulkdelete.limiter import Limiter, Permit
-from bulkdelete.limiter.gauging import SampleKind
+from bulkdelete.limiter.gauging import Sample, SampleKind
 from bulkdelete.quotas import Told
 from bulkdelete.settings import FlowSettings
 from bulkdelete.stopping import Stop, StopAsked
@@ -385,3 +386,8 @@ async def test_an_adaptive_limit_begins_low_and_a_resume_where_it_was():
     limiter.take_over("20.0", None)
     assert limiter.limit == 20
     assert limiter.last_good_limit == 20
+
+
+def test_a_latency_too_short_for_a_clock_of_whole_milliseconds_is_that_of_a_millisecond():
+    logs = [Sample(now, 5.0, SampleKind.SUCCESS, 1).log_of_latency for now in (5.0, 5.0004, 5.001, 5.002)]
+    assert [round(math.exp(log), 6) for log in logs] == [0.001, 0.001, 0.001, 0.002]

@@ -189,6 +189,24 @@ async def test_a_cancellation_that_an_iterable_raises_itself_does_not_pass_for_o
         await read(confused())
 
 
+class NoError(BaseException):
+    """What is raised is not always an Exception: pytest.fail(), for one, is none."""
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_whatever_an_iterable_raises_it_broke_off_there(is_async):
+    def broken():
+        yield "1"
+        raise NoError
+
+    async def broken_and_async():
+        yield "1"
+        raise NoError
+
+    with pytest.raises(SourceError, match="before row 1: NoError"):
+        await read(broken_and_async() if is_async else broken())
+
+
 async def test_a_generator_that_blocks_does_not_block_the_loop():
     go_on = threading.Event()
 

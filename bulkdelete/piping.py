@@ -1,0 +1,100 @@
+"""Pipes to and from a program that is started.
+
+Those that an event loop makes itself may be sockets, as uvloop's are: a program cannot open ``/dev/stdin`` or
+``/dev/stderr`` then, and one that ends before it is written to is an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+_MOST_BYTES_IN_ONE_READ: Final = 2**16
+
+
+class Pipe:
+    """A pipe of which the program gets one end, ``reading`` or ``writing``; both are closed at the end of ``with``.
+
+    Raises:
+        OSError: there can be no more.
+
+    """
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+        self._open = {self.reading, self.writing}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._close(self.reading)
+        self._close(self.writing)
+
+    async def feed(self, data: bytes) -> None:
+        """Write *data*, and no more, to the program that was started; what it does not read is lost."""
+        self._close(self.reading)
+        left = memoryview(data)
+
+        def write() -> bool:
+            nonlocal left
+            left = left[os.write(self.writing, left) :]
+            return not left
+
+        loop = asyncio.get_running_loop()
+        await _until(write, self.writing, loop.add_writer, loop.remove_writer)
+        self._close(self.writing)
+
+    async def drain(self) -> bytes:
+        """Return what the program that was started, and those that it starts, write until the last has ended."""
+        self._close(self.writing)
+        came = bytearray()
+
+        def read() -> bool:
+            part = os.read(self.reading, _MOST_BYTES_IN_ONE_READ)
+            came.extend(part)
+            return not part
+
+        loop = asyncio.get_running_loop()
+        await _until(read, self.reading, loop.add_reader, loop.remove_reader)
+        return bytes(came)
+
+    def _close(self, end: int) -> None:
+        if end in self._open:
+            self._open.remove(end)
+            os.close(end)
+
+
+async def _until(
+    has_ended: Callable[[], bool],
+    end: int,
+    add: Callable[[int, Callable[[], None]], None],
+    remove: Callable[[int], bool],
+) -> None:
+    """Call *has_ended* whenever the *end* of a pipe is ready, until it returns true or the other end is closed."""
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def go_on() -> None:
+        try:
+            over = has_ended()
+        except BlockingIOError:
+            return
+        except OSError:
+            over = True
+        if over and not ended.done():
+            ended.set_result(None)
+
+    os.set_blocking(end, False)
+    add(end, go_on)
+    try:
+        await ended
+    finally:
+        remove(end)

@@ -1,0 +1,56 @@
+"""What a program is told and says goes through pipes, whatever the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bulkdelete.piping import Pipe
+
+pytestmark = pytest.mark.both_loops
+LARGE = b"541278230707963208\n" * 100_000
+
+
+async def told_and_said(script: str, told: bytes) -> bytes:
+    with Pipe() as to, Pipe() as back:
+        process = await asyncio.create_subprocess_exec(
+            *("sh", "-c", script), stdin=to.reading, stdout=back.writing, stderr=asyncio.subprocess.STDOUT
+        )
+        async with asyncio.timeout(30):
+            _, said = await asyncio.gather(to.feed(told), back.drain())
+            await process.wait()
+        return said
+
+
+@pytest.mark.parametrize("script", ["cat", "cat /dev/stdin", "cat > /dev/stdout", "cat > /dev/stderr"])
+async def test_what_it_is_told_comes_back_whole_by_whatever_name_it_has(script):
+    assert await told_and_said(script, LARGE) == LARGE
+
+
+@pytest.mark.parametrize("script", ["exit", "exec < /dev/null; echo no; exit", "head -c 2; exec <&-; exit"])
+async def test_a_program_that_does_not_read_on_is_no_error(script):
+    said = await told_and_said(script, b"no" + LARGE)
+    assert said.strip() in {b"", b"no"}
+
+
+async def test_nothing_told_is_an_end():
+    assert await told_and_said("wc -c", b"") == b"0\n"
+
+
+async def test_what_a_program_has_started_is_read_too():
+    assert await told_and_said("(sleep 0.2; echo late) & echo soon", b"") == b"soon\nlate\n"
+
+
+async def test_it_can_be_cancelled_while_nobody_writes_or_reads():
+    with Pipe() as pipe, Pipe() as full:
+        process = await asyncio.create_subprocess_exec("sleep", "60", stdin=full.reading, stdout=pipe.writing)
+        tasks = {asyncio.create_task(full.feed(LARGE)), asyncio.create_task(pipe.drain())}
+        done, _ = await asyncio.wait(tasks, timeout=0.05)
+        assert not done
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert all(task.cancelled() for task in tasks)
+        process.kill()
+        await process.wait()
