@@ -91,6 +91,15 @@ async def test_what_is_no_exception_is_a_source_error_too(kind):
         await read(source_of(failing))
 
 
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_process_is_left_alone(kind):
+    def ending():
+        raise kind
+
+    with pytest.raises(kind):
+        anext(source_of(ending).blocks()).send(None)  # no event loop, which it would end
+
+
 async def test_an_async_function_that_returns_is_refused_before_it_is_called():
     async def returning():
         return IDS
