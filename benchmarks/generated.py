@@ -1,7 +1,8 @@
 """A job on so many rows that a function makes, through the library's own door, that looks at its memory meanwhile.
 
 ``python -m benchmarks.generated ROWS BASE_URL LEDGER`` prints one line of JSON: the report's counts, and
-``resident``: pairs of the rows that were settled and the memory that was resident then, in MiB, once a second.
+``resident``: once a second, the rows that were settled, the memory that was resident then, in MiB, and how many
+attempts might be in flight, each of which holds a batch.
 """
 
 from __future__ import annotations
@@ -42,18 +43,19 @@ async def main(rows: int, base_url: str, ledger: str) -> None:
     """Run the job, and print what is said above."""
     async with BulkDeleter(base_url=base_url, api_key="benchmark") as deleter:
         job = deleter.job(TABLE_ID, lambda: generated(rows), ledger=ledger)
-        resident: list[tuple[int, float]] = []
+        resident: list[tuple[int, float, int]] = []
         looking = asyncio.create_task(_look_on(job, resident), name="looks at the memory")
         report = await job.run()
         looking.cancel()
-    resident.append((report.acknowledged, _resident_mib()))
+    resident.append((report.acknowledged, _resident_mib(), deleter.limit))
     print(json.dumps({"rows": report.rows, "acknowledged": report.acknowledged, "resident": resident}))
 
 
-async def _look_on(job: Job, resident: list[tuple[int, float]]) -> None:
+async def _look_on(job: Job, resident: list[tuple[int, float, int]]) -> None:
     while True:
         await asyncio.sleep(EVERY_SECONDS)
-        resident.append((job.snapshot().settled, _resident_mib()))
+        now = job.snapshot()
+        resident.append((now.settled, _resident_mib(), now.limit))
 
 
 def _resident_mib() -> float:

@@ -74,8 +74,10 @@ def from_function(folder: Path, server: FastServer, rows: int) -> Iterator[Measu
         raise RuntimeError(f"of {rows:,} rows {said['acknowledged']:,} are acknowledged")
     yield from _told(case, rows, [done], [_taken_away(ledger, rows // ROWS_A_BATCH)], ONCE)
     for percent in TOLD_AT:
-        mib = next(mib for settled, mib in said["resident"] if settled * 100 >= rows * percent)
-        yield Measured({**case, "done": f"{percent} %"}, "resident memory", "MiB", [mib], ONCE)
+        on_the_way: Case = {**case, "done": f"{percent} %"}
+        mib, limit = next((mib, limit) for settled, mib, limit in said["resident"] if settled * 100 >= rows * percent)
+        yield Measured(on_the_way, "resident memory", "MiB", [mib], ONCE)
+        yield Measured(on_the_way, "limit", "attempts", [limit], ONCE)
 
 
 def from_trouble(folder: Path, batches: int, times: int) -> Measured:

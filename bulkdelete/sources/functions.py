@@ -91,7 +91,9 @@ class FunctionSource:
     def _begun(self) -> Source:
         try:
             records = self._function()
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
             raise broken(0, error) from error
         return from_iterable(records)
 

@@ -1,5 +1,6 @@
 """A function that returns a new iterable each time: a source that can be read again, and the mistakes with one."""
 
+import asyncio
 import threading
 from contextlib import aclosing
 
@@ -7,6 +8,11 @@ import pytest
 
 from bulkdelete.errors import SourceChanged, SourceError, SourceRefused
 from bulkdelete.sources import Source, first_records, source_of, spooled, stamps
+
+
+class NoError(BaseException):
+    """What is raised is not always an Exception."""
+
 
 IDS = [str(number) for number in range(5000)]
 
@@ -74,6 +80,24 @@ async def test_what_the_function_raises_is_a_source_error_with_its_cause():
     with pytest.raises(SourceError, match="broke off before row 0: OSError: the database is gone") as caught:
         await read(source_of(failing))
     assert isinstance(caught.value.__cause__, OSError)
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, NoError])
+async def test_what_is_no_exception_is_a_source_error_too(kind):
+    def failing():
+        raise kind
+
+    with pytest.raises(SourceError, match=f"broke off before row 0: {kind.__name__}"):
+        await read(source_of(failing))
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_process_is_left_alone(kind):
+    def ending():
+        raise kind
+
+    with pytest.raises(kind):
+        anext(source_of(ending).blocks()).send(None)  # no event loop, which it would end
 
 
 async def test_an_async_function_that_returns_is_refused_before_it_is_called():
