@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.latency import ROWS, WARMING_SECONDS
+from benchmarks.latency import ROWS, warming_seconds
 from benchmarks.measuring import write_ids
 from benchmarks.results import Case, Measured
 from benchmarks.slow_server import Manner
@@ -66,7 +66,7 @@ def _window_seconds(manner: Manner) -> float:
 
 def _fixed(source: Path, manner: Manner, permits: int) -> float:
     with watched(source, manner, "--concurrency", str(permits)) as command:
-        since = command.first() + WARMING_SECONDS + manner.mean_seconds
+        since = command.first() + warming_seconds(manner)
         seen = command.between(since, since + _window_seconds(manner))
     return seen.at_work(since, seen.now)
 
