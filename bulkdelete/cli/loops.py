@@ -101,6 +101,7 @@ def _uvloop() -> Callable[[], asyncio.AbstractEventLoop] | None:
             return super().run_until_complete(future)
 
     def made() -> Loop:
+        _take_closed_streams()
         _require_descriptors(_DESCRIPTORS)
         return Loop()
 
@@ -112,3 +113,15 @@ def _require_descriptors(count: int) -> None:
     with ExitStack() as opened:
         for _ in range(count):
             opened.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+
+
+def _take_closed_streams() -> None:
+    """Let nothing else get the number of a standard stream that is closed: closing that would end uvloop's process.
+
+    Whoever reads or writes there is refused as before.
+    """
+    for stream, useless in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_RDONLY)):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, useless)  # which takes the lowest number that is free

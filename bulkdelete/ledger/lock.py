@@ -107,8 +107,8 @@ def _open(path: Path) -> tuple[int, bool]:
 
 
 def _check_ours(path: Path, descriptor: int) -> None:
-    head = os.pread(descriptor, beside.HEAD_BYTES, 0)
-    if not (stat.S_ISREG(os.fstat(descriptor).st_mode) and beside.is_ours(path.name, head)):
+    is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    if not (is_file and beside.is_ours(path.name, os.pread(descriptor, beside.HEAD_BYTES, 0))):
         raise LedgerMismatch(
             f"{path}: the lock of the ledger must lie here, and this file is somebody else's; it is left as it is. "
             "Nothing was sent. Give another --ledger, or move this file away"

@@ -17,6 +17,7 @@ import zstandard
 
 from bulkdelete.cli import plan_files
 from bulkdelete.emulator import Emulator
+from bulkdelete.ledger import read_ledger
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, purge, serving, write_csv
 from tests.acceptance.terminal import at_terminal
 
@@ -224,6 +225,19 @@ async def test_with_a_closed_standard_input_it_says_that_it_needs_yes(tmp_path, 
     assert (refused.code, emulator.requests) == (2, 0)
     assert "no terminal to ask for a confirmation: it needs --yes" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "0<&- 1>&- 2>&-"])
+async def test_with_closed_standard_streams_a_job_ends_as_with_open_ones(tmp_path, emulator, closed, loop):
+    write_csv(tmp_path / "ids.csv", ids(5))
+    command = purge(tmp_path, emulator, "ids.csv", "--event-loop", loop)
+    shell = ("sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "bulkdelete", *command.words)
+    process = await asyncio.create_subprocess_exec(*shell, cwd=tmp_path, env=command.env)
+    await process.wait()
+    with read_ledger(tmp_path / "purge.db") as ledger:
+        assert (ledger.totals().acknowledged, ledger.runs()[-1].ended) == (5, "complete")
+    assert process.returncode in {0, 3}  # where there is nowhere to print the report to
 
 
 REPLACED_BY = {
