@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST_IN_A_TURN: Final = 2
+MOST_IN_A_TURN: Final = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ async def test_requests_whose_permits_come_at_once_leave_a_few_in_a_turn():
     await sending.send_all(*(batch_of(1, first_row=row) for row in range(3 * PERMITS)))
     turns.stop()
     assert sum(turns.requests.values()) == 3 * PERMITS
-    assert max(turns.requests.values()) <= 4  # two; where the test's own count falls between, those of two turns
+    assert max(turns.requests.values()) <= 8  # four; where the test's own count falls between, those of two turns
 
 
 async def test_who_is_cancelled_while_others_leave_keeps_no_permit():
