@@ -1,4 +1,4 @@
-"""2,000 histories of whole jobs, each told by its seed; ``python -m tests.simulation --seeds 100000`` plays more."""
+"""1,200 histories of whole jobs, each told by its seed; ``python -m tests.simulation --seeds 100000`` plays more."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.simulation.campaign import Failure, play_seed
 from tests.simulation.every_step import Way
 from tests.simulation.everywhere import strike_everywhere
 
-SEEDS = 2000
-SHARES = 5
+SEEDS = 1200
+SHARES = 6
 CUT_EVERYWHERE = [10]
 """It has a canary, and much fails."""
 FOUND = [
@@ -50,13 +50,13 @@ rejected without a doubt (76088).
 def test_no_history_breaks_a_promise(first):
     said = campaign("simulation", "--first", first, "--seeds", SEEDS // SHARES, "--jobs", 1)
     assert said.startswith(f"{SEEDS // SHARES} histories")
-    assert int(re.search(r"(\d+) times cut", said)[1]) > 150
-    assert int(re.search(r"(\d+) requests", said)[1]) > 4500
-    assert int(re.search(r"(\d+) times fail", said)[1]) > 20
+    assert int(re.search(r"(\d+) times cut", said)[1]) > 75
+    assert int(re.search(r"(\d+) requests", said)[1]) > 2250
+    assert int(re.search(r"(\d+) times fail", said)[1]) > 10
     felt = re.search(r"felt: (.*?);", said)[1]
-    assert sum(map(int, re.findall(r"(\d+) times", felt))) > 20
+    assert sum(map(int, re.findall(r"(\d+) times", felt))) > 10
     assert {what for what in ("disk", "source", "key") if what in felt} == {"disk", "source", "key"}
-    assert int(re.search(r"(\d+) beside another call", said)[1]) > 20
+    assert int(re.search(r"(\d+) beside another call", said)[1]) > 5
     for ending in ("canary", "limit", "duration", "wholly_wrong"):
         assert int(re.search(rf"(\d+) times {ending}", said)[1]) > 5
 
