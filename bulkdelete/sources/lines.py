@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     Read: TypeAlias = Callable[[int], bytes]
 
 BOM: Final = b"\xef\xbb\xbf"
-_OF_IDS_AT_ONCE: Final = 4
-"""After ids of one length, which take no time line by line, so many blocks are read as one."""
 
 
 class Block(NamedTuple):
@@ -42,15 +40,13 @@ class Lot(NamedTuple):
 def read_blocks(read: Read, block_bytes: int, max_line_bytes: int) -> Iterator[Block | Defect]:
     """Yield what *read* gives as blocks of lines; a line longer than *max_line_bytes* is a Defect in its place."""
     held: list[bytes] = []
-    held_bytes, blocks_at_once = 0, 1
+    held_bytes = 0
     chunk = _without_bom(read, block_bytes)
     while chunk:
         cut = chunk.rfind(b"\n") + 1
         if cut:
             held.append(chunk[:cut])
-            for block in _checked(b"".join(held), max_line_bytes):
-                blocks_at_once = _OF_IDS_AT_ONCE if isinstance(block, Block) and block.ids is not None else 1
-                yield block
+            yield from _checked(b"".join(held), max_line_bytes)
             held, held_bytes = [], 0
         held.append(chunk[cut:])
         held_bytes += len(chunk) - cut
@@ -59,7 +55,7 @@ def read_blocks(read: Read, block_bytes: int, max_line_bytes: int) -> Iterator[B
             defect, chunk = _past_long_line(b"".join(held), read, block_bytes, max_line_bytes)
             held, held_bytes = [], 0
             yield defect
-        chunk = chunk or read(blocks_at_once * block_bytes)
+        chunk = chunk or read(block_bytes)
     if held_bytes:
         yield from _checked(b"".join(held), max_line_bytes)
 
