@@ -67,10 +67,16 @@ def emulated(**faults: object) -> Emulator:
     return Emulator(faults=Faults(seed=5, **faults), api_key=KEY)
 
 
-def leftovers(before: set[asyncio.Task[object]]) -> tuple[list[str], list[str], int]:
-    """Return the names of the tasks and threads of ours that are there, and how many files are open."""
+def running() -> set[asyncio.Task[object] | threading.Thread]:
+    """Return the tasks and threads that there are."""
+    return {*asyncio.all_tasks(), *threading.enumerate()}
+
+
+def leftovers(before: set[asyncio.Task[object] | threading.Thread]) -> tuple[list[str], list[str], int]:
+    """Return the names of our tasks and threads that were not *before*, and how many files are open."""
     tasks = [task.get_name() for task in asyncio.all_tasks() - before if task.get_name().startswith("bulkdelete")]
-    threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("bulkdelete")]
+    new = [thread.name for thread in threading.enumerate() if thread not in before]
+    threads = [name for name in new if name.startswith("bulkdelete")]
     return tasks, threads, sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
@@ -98,7 +104,7 @@ async def deleted(emulator: Emulator, ledger, step: int = 0, *, read: bool = Fal
     loop = asyncio.get_running_loop()
     ready = loop._ready
     ready.steps = 0
-    before = asyncio.all_tasks()
+    before = running()
     async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key, settings=settings()) as deleter:
         context = contextvars.copy_context()
         context.run(lambda: IN_JOB.set(True))
