@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bulkdelete.state import State
 
 _log = logging.getLogger(__name__)
-_CUT_IN_A_TURN: Final = 1
+_CUT_IN_A_TURN: Final = 1  # eight, one upon another, keep everybody else from the event loop too long
 _ENDINGS: Final[tuple[tuple[type[Exception], Ended], ...]] = (
     (PauseTooLong, Ended.QUOTA),
     (OutageTooLong, Ended.OUTAGE),
