@@ -131,8 +131,9 @@ async def test_killed_while_the_command_looks_it_asks_again_and_sends_no_more_be
     configure(folder, emulator, ["sh", "-c", "echo $$ > looking; exec sleep 60 >&- 2>&-"])
     async with purge(folder, "--canary", "1500").started() as process:
         await until_there(folder / "looking")
-        await killed(process)
+        process.kill()
         os.kill(int((folder / "looking").read_text()), signal.SIGKILL)
+        await killed(process)
     assert emulator.count(TABLE_ID) == 3_500
     configure(folder, emulator, ["sh", "-c", "grep -q '\"acknowledged\": 1500'"])
     done = await purge(folder, "--canary", "1500").run()

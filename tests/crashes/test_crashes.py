@@ -11,8 +11,8 @@ KILLS = 15
 PARTS = 4
 
 
-@pytest.mark.parametrize("seed", range(0, 400, 100))
-async def test_sigkill_at_sixty_random_moments_loses_nothing_and_acknowledges_nothing_false(seed):
+@pytest.mark.parametrize("seed", (0, 100))
+async def test_sigkill_at_thirty_random_moments_loses_nothing_and_acknowledges_nothing_false(seed):
     figures = Figures()
     await killed_so_often(figures, seed, KILLS)
     assert figures.crashes == KILLS
