@@ -10,7 +10,7 @@ from bulkdelete.errors import RAISE_THE_LIMIT, SourceChanged, SourceError, Sourc
 from bulkdelete.records import Defect, Rows
 from bulkdelete.sources.lines import read_blocks
 from bulkdelete.sources.streams import BLOCK_BYTES, RawStream, open_raw, open_stream
-from bulkdelete.sources.threads import from_thread
+from bulkdelete.sources.threads import STEPS_AT_ONCE, from_thread
 from bulkdelete.sources.transcoding import is_utf_8, looks_like_utf_16, transcoded
 from bulkdelete.sources.unpacking import DamagedError
 
@@ -71,7 +71,7 @@ class FileSource:
     def blocks(self) -> AsyncGenerator[Rows, None]:
         """Yield the rows; the file is read, and its lines are parsed, in a thread of their own."""
         self._begin()
-        return from_thread(self._rows)
+        return from_thread(self._rows, STEPS_AT_ONCE if self.replayable else 1)
 
     def raw_blocks(self) -> AsyncGenerator[bytes, None]:
         """Yield the bytes as they are."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Event
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 
 T = TypeVar("T")
 END_WITHIN_SECONDS: Final = 2.0
 """How long the end of a thread is awaited; one that blocks longer in somebody's iterator ends when that returns."""
-_END: Final = object()
+STEPS_AT_ONCE: Final = 4
+SECONDS_AT_ONCE: Final = 0.0003
+"""So many steps at most, begun in so short a time, are made in one call: what a call costs may be more than they do."""
 
 
 class OneThread:
@@ -43,8 +46,12 @@ class OneThread:
             self._pool.shutdown(wait=True)
 
 
-async def from_thread(read: Callable[[Event], Generator[T, None, None]]) -> AsyncGenerator[T, None]:
-    """Yield what the generator ``read(stop)`` yields in a thread of its own, which reads one step ahead.
+async def from_thread(
+    read: Callable[[Event], Generator[T, None, None]], steps_at_once: int = 1
+) -> AsyncGenerator[T, None]:
+    """Yield what the generator ``read(stop)`` yields in a thread of its own, which reads some steps ahead.
+
+    With more than one of *steps_at_once*, what a generator has may be kept back while it waits for somebody else.
 
     ``stop`` is set when the async generator is closed, at whatever point; the thread has then ended when ``aclose()``
     returns, or, where a step blocks for more than :data:`END_WITHIN_SECONDS`, ends with that step.
@@ -53,15 +60,34 @@ async def from_thread(read: Callable[[Event], Generator[T, None, None]]) -> Asyn
     reader = read(stop)
     thread = OneThread()
     try:
-        ahead = thread.begin(next, reader, _END)
-        while (step := await ahead) is not _END:
-            ahead = thread.begin(next, reader, _END)
-            yield cast("T", step)
+        ahead = thread.begin(_steps, reader, steps_at_once)
+        going_on = True
+        while going_on:
+            steps, going_on, error = await ahead
+            if going_on:
+                ahead = thread.begin(_steps, reader, steps_at_once)
+            for step in steps:
+                yield step
+            if error is not None:
+                raise error
     finally:
         stop.set()
-        if not ahead.cancel() and not ahead.cancelled():
-            ahead.exception()  # what was read ahead is not wanted any more, nor what went wrong in it
+        ahead.cancel()  # what was read ahead is not wanted any more, nor what went wrong in it
         await thread.end(reader.close)
+
+
+def _steps(reader: Iterator[T], most: int) -> tuple[list[T], bool, BaseException | None]:
+    """Return what *reader* gives next, whether there may be more, and what it raised after that."""
+    steps: list[T] = []
+    until = time.monotonic() + SECONDS_AT_ONCE
+    try:
+        for step in reader:
+            steps.append(step)
+            if len(steps) >= most or time.monotonic() >= until:
+                return steps, True, None
+    except BaseException as error:  # noqa: BLE001 - what somebody's iterator raises, its reader gets
+        return steps, False, error
+    return steps, False, None
 
 
 def _quietly(last: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ KILLS = 15
 PARTS = 4
 
 
-@pytest.mark.parametrize("seed", (0, 100))
+@pytest.mark.parametrize("seed", [0, 100])
 async def test_sigkill_at_thirty_random_moments_loses_nothing_and_acknowledges_nothing_false(seed):
     figures = Figures()
     await killed_so_often(figures, seed, KILLS)
