@@ -1,12 +1,14 @@
 """What does the HTTP request alone cost: wrk and aiohttp posting one ready body of 1000 ids, again and again?
 
 The first is the physical limit; the second, on asyncio and on uvloop, is the part of ``throughput`` that is not ours.
-Both tell how fast the machine is at the moment.
+Both tell how fast the machine is at the moment. ``python -m benchmarks.bare URL TASKS`` posts until it is killed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import sys
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -20,7 +22,7 @@ from bulkdelete import protocol
 from bulkdelete.cli.loops import factory_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from benchmarks.suite import Size
     from bulkdelete.settings import EventLoop
@@ -75,15 +77,24 @@ def saved(case: Case, cpu_seconds: Mapping[str, Sequence[float]]) -> Iterator[Me
 
 
 async def _post(base_url: str, requests: int) -> wrk.Posted:
-    body, numbers = wrk.body(), iter(range(requests))
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=TASKS)) as session:
+    began, began_cpu = time.perf_counter(), time.process_time()
+    await _posts(base_url, TASKS, range(requests))
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
+    return wrk.Posted(requests / seconds, cpu_seconds / requests * 1000)
+
+
+async def _posts(base_url: str, tasks: int, times: Iterable[int]) -> None:
+    body, numbers = wrk.body(), iter(times)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=tasks)) as session:
 
         async def post() -> None:
             for _ in numbers:
                 async with session.post(base_url + protocol.PATH, data=body) as response:
                     await response.read()
 
-        began, began_cpu = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(post() for _ in range(TASKS)))
-        seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
-    return wrk.Posted(requests / seconds, cpu_seconds / requests * 1000)
+        await asyncio.gather(*(post() for _ in range(tasks)))
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=factory_of(cast("EventLoop", event_loops()[-1]))) as posting:
+        posting.run(_posts(sys.argv[1], int(sys.argv[2]), itertools.count()))

@@ -6,12 +6,14 @@ included. Heavy-tailed latencies are lognormal, and have the same mean: one in a
 latency is how many requests the server has at a time (J. D. C. Little, 1961), the share is counted as that number, on
 average, divided by the permits: a window's first and last requests count in part, and no luck with a few long ones
 plays a part. First comes the engine's ceiling, at a server that answers at once; what would take more than half of it
-is not measured.
+is not measured. Where latencies are short, what stands beside is how busy bare aiohttp keeps as many connections, which
+posts one ready body again and again: from an answer to the next request it also takes some of a millisecond.
 """
 
 from __future__ import annotations
 
 import statistics
+import sys
 import tempfile
 from dataclasses import dataclass
 from itertools import product
@@ -21,13 +23,14 @@ from typing import TYPE_CHECKING
 from benchmarks.measuring import write_ids
 from benchmarks.results import Measured
 from benchmarks.slow_server import Manner
-from benchmarks.watching import watched
+from benchmarks.watching import watched, watched_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from benchmarks.results import Case
     from benchmarks.suite import Size
+    from benchmarks.watching import Watched
 
 ACROSS = "permits"
 LATENCIES_MS = 20, 50, 200, 1000
@@ -35,6 +38,8 @@ SHAPES = "fixed", "heavy-tailed"
 PERMITS = 1, 4, 16, 64, 256
 CEILING_PERMITS = 64
 MOST_OF_THE_CEILING = 0.5
+SHORT_MS = 50
+"""Up to this, bare aiohttp is measured too, at fixed latencies."""
 ROWS = 16_000_000
 """More than any run sends: what is fastest is 4000 batches a second for 4 s."""
 WARMING_SECONDS, WARMING_LATENCIES = 0.7, 2.0
@@ -66,7 +71,11 @@ def measure(size: Size) -> Iterator[Measured]:
         for shape, (latency_ms, permits) in product(SHAPES, measured):
             manners = [Manner(latency_ms / 1000, shape, seed=seed) for seed in range(size.times)]
             turns = [_turn(source, manner, permits, size) for manner in manners]
-            yield from _told_of(_case(latency_ms, shape, permits), turns, permits)
+            case = _case(latency_ms, shape, permits)
+            yield from _told_of(case, turns, permits)
+            if shape == "fixed" and latency_ms <= SHORT_MS:
+                shares = [_bare_turn(manner, permits, size).at_work / permits * 100 for manner in manners]
+                yield Measured(case, "share that bare aiohttp reaches", "%", shares)
 
 
 def warming_seconds(manner: Manner) -> float:
@@ -92,9 +101,18 @@ def _told(cells: Sequence[tuple[int, int]]) -> str:
 
 
 def _turn(source: Path, manner: Manner, permits: int, size: Size) -> Turn:
-    counted = max(FEWEST_SECONDS, FEWEST_LATENCIES * manner.mean_seconds) * min(1.0, size.share)
     with watched(source, manner, "--concurrency", str(permits)) as command:
-        since = command.first() + warming_seconds(manner)
-        seen = command.between(since, since + counted)
+        return _seen(command, manner, size)
+
+
+def _bare_turn(manner: Manner, permits: int, size: Size) -> Turn:
+    with watched_client(manner, lambda url: [sys.executable, "-m", "benchmarks.bare", url, str(permits)]) as client:
+        return _seen(client, manner, size)
+
+
+def _seen(client: Watched, manner: Manner, size: Size) -> Turn:
+    counted = max(FEWEST_SECONDS, FEWEST_LATENCIES * manner.mean_seconds) * min(1.0, size.share)
+    since = client.first() + warming_seconds(manner)
+    seen = client.between(since, since + counted)
     latencies = seen.latencies(since, seen.now)
     return Turn(seen.at_work(since, seen.now), len(latencies) / (seen.now - since), latencies)

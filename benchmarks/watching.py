@@ -1,4 +1,4 @@
-"""The real command before a slow server, watched while it works, and killed when enough was seen.
+"""A client before a slow server, watched while it works, and killed when enough was seen.
 
 A job that is killed loses nothing, and what its last requests would have taken need not be waited for.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from benchmarks.measuring import CLIENT, KEY, SERVER, on_core, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from benchmarks.slow_server import Manner, Times
@@ -52,7 +52,7 @@ class Seen:
 
 
 class Watched:
-    """A running command, and the server that it sends to."""
+    """A running client, and the server that it sends to."""
 
     def __init__(self, command: subprocess.Popen[str], server: subprocess.Popen[str]) -> None:
         self._command = command
@@ -82,22 +82,33 @@ class Watched:
 
 @contextmanager
 def watched(source: Path, manner: Manner, *options: str) -> Iterator[Watched]:
-    """Run the command with a ledger before a server of that *manner*, on the first and the last core; kill both."""
+    """Run the real command with a ledger, as :func:`watched_client` does."""
     ledger = source.with_suffix(".db")
+    try:
+        with watched_client(manner, lambda url: words_of(source, url, "--ledger", str(ledger), *options)) as command:
+            yield command
+    finally:
+        for file in ledger.parent.glob(f"{ledger.name}*"):
+            file.unlink()
+
+
+@contextmanager
+def watched_client(manner: Manner, words_to: Callable[[str], list[str]]) -> Iterator[Watched]:
+    """Run what *words_to* gives for a base URL before a server of that *manner*, on the first and last core; kill both.
+
+    It finds :data:`KEY` in its environment.
+    """
     with on_core(SERVER):
         words = [sys.executable, "-m", "benchmarks.slow_server", manner.as_json()]
         server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None  # noqa: S101 - it was opened as a pipe
     base_url = f"http://127.0.0.1:{int(server.stdout.readline())}"
     with on_core(CLIENT):
-        words = words_of(source, base_url, "--ledger", str(ledger), *options)
         env = {**os.environ, "BULKDELETE_API_KEY": KEY}
-        command = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=env, text=True)
+        client = subprocess.Popen(words_to(base_url), stdout=subprocess.DEVNULL, env=env, text=True)
     try:
-        yield Watched(command, server)
+        yield Watched(client, server)
     finally:
-        for process in (command, server):
+        for process in (client, server):
             process.kill()
             process.communicate()
-        for file in ledger.parent.glob(f"{ledger.name}*"):
-            file.unlink()

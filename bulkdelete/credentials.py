@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from subprocess import DEVNULL
 from typing import TYPE_CHECKING, TypeAlias
 
 from bulkdelete.errors import CredentialsError
 from bulkdelete.key_files import MOST_KEY_BYTES, KeyFile, shown
 from bulkdelete.masking import masked
-from bulkdelete.piping import Pipe
+from bulkdelete.piping import Pipe, Program
 from bulkdelete.settings import ApiKey
 
 if TYPE_CHECKING:
@@ -144,32 +145,30 @@ async def run_key_command(words: tuple[str, ...]) -> str:
     """Return what the command *words* prints; raises :class:`CredentialsError` with its exit code, not its output."""
     try:
         with Pipe() as said:
-            process = await asyncio.create_subprocess_exec(
-                *words, stdin=asyncio.subprocess.DEVNULL, stdout=said.writing, stderr=asyncio.subprocess.DEVNULL
-            )
-            printed = await _printed(words[0], process, said)
+            program = Program(words, (DEVNULL, said.writing, DEVNULL))
+            printed = await _printed(words[0], program, said)
     except OSError as error:
         problem = f"api_key_command: {shown(words[0], error)} cannot be run: {error.strerror}"
         raise CredentialsError(problem) from None
-    if process.returncode:
+    if program.exit_code:
         printed = b""  # a traceback may show it
-        raise CredentialsError(f"api_key_command: {words[0]} ended with exit code {process.returncode}")
+        raise CredentialsError(f"api_key_command: {words[0]} ended with exit code {program.exit_code}")
     return printed.decode("utf-8", "replace")
 
 
-async def _printed(name: str, process: asyncio.subprocess.Process, said: Pipe) -> bytes:
-    """Return what *process*, the command *name*, prints; it does not outlive this."""
+async def _printed(name: str, program: Program, said: Pipe) -> bytes:
+    """Return what *program*, the command *name*, prints; it does not outlive this."""
     try:
         async with asyncio.timeout(_COMMAND_SECONDS):
             printed = await said.drain()
-            await process.wait()
+            await program.wait()
             return printed
     except TimeoutError:
         raise CredentialsError(f"api_key_command: {name} did not end within {_COMMAND_SECONDS:.0f} s") from None
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        if program.exit_code is None:
+            program.kill()
+            await program.wait()
 
 
 def _checked(raw: object) -> str:

@@ -29,16 +29,25 @@ class _Subscriber:
         if not self.is_told or (self._job and getattr(event, "job", self._job) != self._job):
             return
         try:
-            self._callback(event)
+            came = self._callback(event)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it harms no job
-            if self._has_failed:
-                return
-            self._has_failed = True
-            what = _name(self._callback), type(error).__name__, type(event).__name__
-            _log.error("the subscriber %s raised %s at %s; no job is harmed, and it is said once only", *what)
-            _log.debug("the subscriber's error", exc_info=True)
+            if self._has_failed_at(event, f"raised {type(error).__name__}"):
+                _log.debug("the subscriber's error", exc_info=True)
+        else:
+            if inspect.iscoroutine(came):
+                came.close()
+                self._has_failed_at(event, "returned a coroutine, which nobody awaits,")
+
+    def _has_failed_at(self, event: Event, how: str) -> bool:
+        """Say *how*, unless it was said of this one before; return whether it was news."""
+        if self._has_failed:
+            return False
+        self._has_failed = True
+        what = _name(self._callback), how, type(event).__name__
+        _log.error("the subscriber %s %s at %s; no job is harmed, and it is said once only", *what)
+        return True
 
 
 class Hub:

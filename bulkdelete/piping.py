@@ -1,17 +1,19 @@
-"""Pipes to and from a program that is started.
+"""A program that is started, and pipes to and from it, the same on every event loop.
 
 Those that an event loop makes itself may be sockets, as uvloop's are: a program cannot open ``/dev/stdin`` or
-``/dev/stderr`` then, and one that ends before it is written to is an error.
+``/dev/stderr`` then, and one that ends before it is written to is an error. What uvloop starts also has copies of our
+standard streams open, and what it leaves running keeps whoever reads those from their end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -71,6 +73,57 @@ class Pipe:
         if end in self._open:
             self._open.remove(end)
             os.close(end)
+
+
+class Program:
+    """The program *words*, which runs with three streams, descriptors or what :mod:`subprocess` takes, and no more.
+
+    Where it is *apart*, it leads a session of its own. Whoever starts it waits for its end.
+
+    Raises:
+        OSError: it cannot be started.
+
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        streams: tuple[int, int | None, int | None],
+        env: Mapping[str, str] | None = None,
+        *,
+        apart: bool = False,
+    ) -> None:
+        stdin, stdout, stderr = streams
+        self._process = subprocess.Popen(  # noqa: S603 - the operator's own words
+            words, stdin=stdin, stdout=stdout, stderr=stderr, env=env, start_new_session=apart
+        )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with, a signal's number below zero; ``None`` while it runs."""
+        return self._process.poll()
+
+    def kill(self) -> None:
+        """End it at once, if it runs."""
+        self._process.kill()
+
+    async def wait(self) -> int:
+        """Return its exit code, once it has ended."""
+        try:
+            end = os.pidfd_open(self.pid)
+        except (AttributeError, OSError):  # not on Linux, or not there
+            return await asyncio.to_thread(self._process.wait)
+        loop = asyncio.get_running_loop()
+        try:
+            await _until(lambda: self.exit_code is not None, end, loop.add_reader, loop.remove_reader)
+        finally:
+            os.close(end)
+        return self._process.wait()
 
 
 async def _until(

@@ -8,12 +8,13 @@ import shutil
 import signal
 import sys
 from contextlib import suppress
+from subprocess import STDOUT
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.cli import reporting, talking
 from bulkdelete.cli.asking import bare, forget_typed
 from bulkdelete.errors import SettingsError
-from bulkdelete.piping import Pipe
+from bulkdelete.piping import Pipe, Program
 from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:
@@ -67,48 +68,30 @@ async def _run(words: tuple[str, ...], report: str) -> bool:
     """Return whether the command *words*, with *report* on its standard input, ends with exit code 0."""
     try:
         with Pipe() as told, Pipe() as said:
-            process = await _begun(words, told.reading, said.writing if talking.is_json() else None)
+            outputs = (said.writing, STDOUT) if talking.is_json() else (_STDERR, None)
+            env = {name: value for name, value in os.environ.items() if name != _KEY}
+            program = Program(words, (told.reading, *outputs), env, apart=True)
             try:
                 _, lines = await asyncio.gather(told.feed(report.encode() + b"\n"), said.drain())
-                await process.wait()
+                await program.wait()
             finally:
-                await _end(process)
+                await _end(program)
     except OSError as error:
         talking.say(f"canary.check_command: {harmless(words[0])} cannot be run: {error.strerror}")
         return False
     for line in lines.decode(errors="replace").split("\n"):
         if line:
             talking.say(f"canary.check_command: {line}")
-    talking.say(f"canary.check_command: {harmless(words[0])} ended with exit code {process.returncode}")
-    return process.returncode == 0
+    talking.say(f"canary.check_command: {harmless(words[0])} ended with exit code {program.exit_code}")
+    return program.exit_code == 0
 
 
-async def _begun(words: tuple[str, ...], told: int, said: int | None) -> asyncio.subprocess.Process:
-    """Return the command *words*, started: it reads from *told*, and writes to *said* or to stderr."""
-    beginning = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *words,
-            stdin=told,
-            stdout=_STDERR if said is None else said,
-            stderr=None if said is None else asyncio.subprocess.STDOUT,
-            env={name: value for name, value in os.environ.items() if name != _KEY},
-            start_new_session=True,
-        )
-    )
-    try:
-        return await asyncio.shield(beginning)
-    except asyncio.CancelledError:
-        with suppress(OSError):
-            await _end(await beginning)
-        raise
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End *process*, if it runs, with all that it has started."""
-    if process.returncode is None:
+async def _end(program: Program) -> None:
+    """End *program*, if it runs, with all that it has started."""
+    if program.exit_code is None:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+            os.killpg(program.pid, signal.SIGKILL)
+        await program.wait()
 
 
 async def _ask(question: str) -> str:

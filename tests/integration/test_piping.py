@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from subprocess import DEVNULL, STDOUT
 
 import pytest
 
-from bulkdelete.piping import Pipe
+from bulkdelete.piping import Pipe, Program
 
 pytestmark = pytest.mark.both_loops
 LARGE = b"541278230707963208\n" * 100_000
@@ -14,12 +16,10 @@ LARGE = b"541278230707963208\n" * 100_000
 
 async def told_and_said(script: str, told: bytes) -> bytes:
     with Pipe() as to, Pipe() as back:
-        process = await asyncio.create_subprocess_exec(
-            *("sh", "-c", script), stdin=to.reading, stdout=back.writing, stderr=asyncio.subprocess.STDOUT
-        )
+        program = Program(("sh", "-c", script), (to.reading, back.writing, STDOUT))
         async with asyncio.timeout(30):
             _, said = await asyncio.gather(to.feed(told), back.drain())
-            await process.wait()
+            await program.wait()
         return said
 
 
@@ -44,13 +44,28 @@ async def test_what_a_program_has_started_is_read_too():
 
 async def test_it_can_be_cancelled_while_nobody_writes_or_reads():
     with Pipe() as pipe, Pipe() as full:
-        process = await asyncio.create_subprocess_exec("sleep", "60", stdin=full.reading, stdout=pipe.writing)
-        tasks = {asyncio.create_task(full.feed(LARGE)), asyncio.create_task(pipe.drain())}
+        program = Program(("sleep", "60"), (full.reading, pipe.writing, None))
+        tasks = {asyncio.create_task(one) for one in (full.feed(LARGE), pipe.drain(), program.wait())}
         done, _ = await asyncio.wait(tasks, timeout=0.05)
         assert not done
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
         assert all(task.cancelled() for task in tasks)
-        process.kill()
-        await process.wait()
+        program.kill()
+        assert await program.wait() == -signal.SIGKILL
+
+
+async def test_it_has_three_streams_and_no_other_file_of_ours():
+    open_files = await told_and_said("exec ls /proc/self/fd", b"")  # its own of that folder is the fourth
+    assert open_files.split() == [b"0", b"1", b"2", b"3"]
+
+
+async def test_its_end_is_known_where_the_system_tells_of_none(monkeypatch):
+    monkeypatch.delattr("os.pidfd_open", raising=False)
+    assert await Program(("sh", "-c", "exit 3"), (DEVNULL, None, None)).wait() == 3
+
+
+async def test_a_program_that_is_not_there_is_an_error_of_the_system():
+    with pytest.raises(FileNotFoundError):
+        Program(("no-such-program",), (DEVNULL, None, None))

@@ -71,6 +71,20 @@ def test_what_a_subscriber_raises_is_logged_once_with_its_name_and_its_text_at_d
     assert "541278230707963208" not in said.message
 
 
+def test_a_subscriber_that_returns_a_coroutine_is_told_once_that_nobody_awaits_it(caplog):
+    hub = Hub()
+
+    def forgetful(event):
+        return _awaits(event)
+
+    hub.subscribe(forgetful)
+    for _ in range(3):
+        hub.tell(OutageEnded())
+    [said] = caplog.records
+    assert "forgetful" in said.message
+    assert "returned a coroutine, which nobody awaits, at OutageEnded" in said.message
+
+
 def test_what_is_meant_to_end_the_process_does():
     hub = Hub()
     hub.subscribe(lambda _: sys.exit(3))
