@@ -1,13 +1,15 @@
 """Who waits for a permit: first attempts and retries, each in a line of their own, and who of them is the probe.
 
-In a line, the calls that share the limiter take turns: each has a queue in the order of asking, and whoever was served
-goes behind the others.
+In a line, the calls that share the limiter take turns, round by round: each has a queue in the order of asking, and
+gets one permit in a round. Whoever comes anew, and had none in this round, has a turn in it, and does not wait for a
+call that was served just before to be served again (start-time fair queueing: P. Goyal, H. Vin, H. Cheng, 1996).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -31,42 +33,54 @@ class Line(Generic[T]):
     """A queue for each call; who has got an answer, or has gone away, waits no more."""
 
     def __init__(self) -> None:
-        self._queues: dict[object, deque[Waiter[T]]] = {}  # in the order of their turns
+        self._queues: dict[object, deque[Waiter[T]]] = {}  # in the order of their turns in this round
+        self._next: dict[object, deque[Waiter[T]]] = {}  # of those who have had theirs
+        self._served: set[object] = set()
 
     def __len__(self) -> int:
-        return sum(map(len, self._queues.values()))
+        return sum(map(len, chain(self._queues.values(), self._next.values())))
 
     def __bool__(self) -> bool:
-        return bool(self._queues)
+        return bool(self._queues or self._next)
 
     def __iter__(self) -> Iterator[Waiter[T]]:
-        return (waiter for queue in self._queues.values() for waiter in queue if not waiter.turn.done())
+        queues = chain(self._queues.values(), self._next.values())
+        return (waiter for queue in queues for waiter in queue if not waiter.turn.done())
 
     def add(self, waiter: Waiter[T]) -> None:
-        """Put *waiter* at the end of its call's queue; a call that had none comes last."""
-        self._queues.setdefault(waiter.call, deque()).append(waiter)
+        """Put *waiter* at the end of its call's queue; a call that had none comes last in its round."""
+        queues = self._next if waiter.call in self._served else self._queues
+        queues.setdefault(waiter.call, deque()).append(waiter)
 
     def head(self) -> Waiter[T] | None:
         """Return whose turn it is, or ``None`` where nobody waits."""
-        while self._queues:
-            call, queue = next(iter(self._queues.items()))
-            while queue and queue[0].turn.done():
-                queue.popleft()
-            if queue:
-                return queue[0]
-            del self._queues[call]
+        for queues in (self._queues, self._next):
+            while queues:
+                call, queue = next(iter(queues.items()))
+                while queue and queue[0].turn.done():
+                    queue.popleft()
+                if queue:
+                    return queue[0]
+                del queues[call]
         return None
 
     def take(self, waiter: Waiter[T]) -> None:
-        """Take *waiter* out; its call goes behind the others."""
-        queue = self._queues.pop(waiter.call)
+        """Take *waiter* out; its call has had its turn in this round, or in the next, which then begins."""
+        call = waiter.call
+        if not self._queues:
+            self._queues, self._next = self._next, {}
+            self._served.clear()
+        queue = (self._next if call in self._served else self._queues).pop(call)
         queue.remove(waiter)
+        self._served.add(call)
         if queue:
-            self._queues[waiter.call] = queue
+            self._next[call] = queue
 
     def clear(self) -> None:
         """Let nobody wait any more."""
         self._queues.clear()
+        self._next.clear()
+        self._served.clear()
 
 
 class Lines(Generic[T]):

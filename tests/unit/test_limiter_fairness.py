@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,32 @@ def test_nobody_waits_longer_than_a_round_and_nobody_is_forgotten(permits, waiti
         turns = [at for at, served_call in enumerate(order) if served_call == call]
         gaps = [after - before for before, after in zip(turns[permits:], turns[permits + 1 :], strict=False)]
         assert max(gaps, default=0) <= len(waiting), (call, count, order)
+
+
+@pytest.mark.parametrize("small", [1, 2, 5])
+async def test_who_asks_anew_has_a_turn_in_each_round_beside_a_large_call_and_starves_nobody(small):
+    limiter, order = Limiter(FlowSettings(concurrency=1)), []
+
+    async def send(call: int, stop: Stop) -> None:
+        permit = await limiter.acquire(stop)
+        order.append(call)
+        await asyncio.sleep(1)
+        limiter.heard(permit, None)
+        limiter.answered(permit, SampleKind.SUCCESS)
+
+    async def one_after_another(call: int) -> None:
+        stop = Stop()
+        for _ in range(10):
+            await send(call, stop)
+
+    large = Stop()
+    every = [send(0, large) for _ in range(50)], [one_after_another(call) for call in range(1, small + 1)]
+    await asyncio.gather(*every[0], *every[1])
+    rounds = order[: 10 * (small + 1)]
+    for call in range(small + 1):
+        turns = [at for at, served_call in enumerate(rounds) if served_call == call]
+        assert 9 <= len(turns) <= 11, order
+        assert max(after - before for before, after in pairwise(turns)) <= small + 2, order
 
 
 async def test_who_goes_away_leaves_the_turns_of_the_others_as_they_were():
