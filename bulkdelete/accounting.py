@@ -79,6 +79,7 @@ class Account:
         self._table_id = table_id
         self._path = path
         self._tally = tally
+        self._run: int | None = None
         self._facts: Mapping[str, str] = {}
         self.canary: CanaryCounts | None = None
         """What came of the canary of this run, once that is known."""
@@ -95,10 +96,10 @@ class Account:
         """How long the run has taken."""
         return time.monotonic() - self._began
 
-    def take_over(self, before: Totals, facts: Mapping[str, str]) -> None:
-        """Take note of what earlier runs did; *facts* are the ledger's, which may come to be more."""
-        self._facts = facts
-        tally = self._tally
+    def take_over(self, ledger: Ledger) -> None:
+        """Take note of what earlier runs did by *ledger*, whose facts may come to be more."""
+        self._run, self._facts = ledger.run, ledger.facts
+        before, tally = ledger.totals, self._tally
         tally.rows_before = before.rows
         tally.settled_before = before.rows - before.unresolved - before.pending
         tally.acknowledged_before, tally.rejected_before = before.acknowledged, before.rejected
@@ -178,6 +179,7 @@ class Account:
             reason=reason,
             settled_before=self._tally.settled_before,
             ledger=None if self._path is None else str(self._path),
+            ledger_run=self._run,
             resume_at_unix_seconds=resume_at,
             total_count_before=self._counted(COUNT_BEFORE),
             total_count_after=self._counted(COUNT_AFTER),

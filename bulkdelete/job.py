@@ -132,7 +132,7 @@ class Job:
     async def _run_to_its_end(self) -> Report:
         content = await self._order.source.fingerprint()
         ledger = await opened_ledger(self._order, self._settings, content)
-        self._account.take_over(ledger.totals, ledger.facts)
+        self._account.take_over(ledger)
         ended, reason, report = Ended.FAULT, "bulkdelete itself failed", None
         try:
             report, problem = await self._run(ledger, content)
@@ -151,10 +151,9 @@ class Job:
             raise
         finally:
             report = self.report if report is None else report
-            if report is not None:
-                self.report = report = replace(report, ledger_run=ledger.run)
+            self.report = report
             digest = await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
-            if report is not None:
+            if report is not None and digest:
                 self.report = report = replace(report, ledger_digest=digest)
         counts = report.acknowledged, report.rows, report.ended.value, report.reason
         _log.info("%d of %d rows are acknowledged; the job ended: %s %r", *counts)
