@@ -24,12 +24,7 @@ def harmless(text: str, most: int = MOST_CHARACTERS) -> str:
     Escape sequences, C0 and C1 controls, DEL, bidirectional and other invisible controls are dropped; line breaks and
     tabs become a space, lone surrogates U+FFFD.
     """
-    if text.isascii() and text.isprintable():
-        return _cut(text, most)
     text = _SEQUENCES.sub("", text)
     text = _UNSEEN.sub("", _BLANKS.sub(" ", text))
-    return _cut(_SURROGATES.sub("\ufffd", text), most)
-
-
-def _cut(text: str, most: int) -> str:
+    text = _SURROGATES.sub("\ufffd", text)
     return text if len(text) <= most else text[: most - 3] + "..."
