@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bulkdelete.batching import Batcher
 from bulkdelete.engine import Crew, Engine
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from bulkdelete.state import State
     from bulkdelete.stopping import Stop
 
+_MOST_WAITING: Final = 16
+"""So many are made durable together where answers come at once; after a crash each that waited is in doubt."""
+
 
 @dataclass(frozen=True, slots=True)
 class Means:
@@ -39,7 +42,7 @@ class Means:
 def crew_of(flow: FlowSettings, limiter: Limiter) -> Crew:
     """Return who sends: some more than may be on the wire, so that somebody is always ready to."""
     most = 2 * flow.ceiling if flow.max_concurrency_per_call is None else flow.max_concurrency_per_call
-    return Crew(lambda: min(2 * limiter.limit + 8, most), min(flow.ceiling, most))
+    return Crew(lambda: min(2 * limiter.limit + 8, most), min(_MOST_WAITING, flow.ceiling, most))
 
 
 class Sweep:

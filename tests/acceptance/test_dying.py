@@ -95,6 +95,16 @@ async def slow_down(emulator: Emulator, latency_seconds: float = 20.0) -> None:
     emulator.faults = Faults(latency_seconds=latency_seconds)
 
 
+async def test_what_is_in_doubt_after_a_kill_is_some_more_than_was_on_the_wire_and_not_all_that_was_read(tmp_path, slow):
+    await slow_down(slow)
+    async with purge(tmp_path, slow, "--concurrency", "adaptive").started() as process:
+        await until_it_sends(slow, process, 1)
+        await asyncio.sleep(0.5)  # what it cuts in half a second would be the whole file
+        await killed(process)
+    status = await Command(tmp_path, "status", "purge.db", "--json").run()
+    assert 1_000 <= json.loads(status.stdout)["unresolved"] <= 30_000
+
+
 async def test_a_second_process_on_the_same_ledger_is_refused(tmp_path, slow):
     await slow_down(slow, 0.5)
     async with purge(tmp_path, slow).started() as process:
