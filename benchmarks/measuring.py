@@ -6,15 +6,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 TABLE_ID = "673af861ed69656ac0895b07"
 KEY = "benchmark"
@@ -100,22 +99,43 @@ def write_ids(path: Path, rows: int) -> None:
             file.writelines(f"{541_000_000_000_000_000 + number * 7_919 % 999_999_999_989}\n" for number in numbers)
 
 
+class Launched:
+    """A program that was started; what the kernel says of it is not mixed with what it says of us."""
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        stdout: int | IO[bytes],
+        stderr: int | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        told, telling = os.pipe()
+        with os.fdopen(telling, "wb"):
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(Path(__file__).with_name("launching.py")), str(telling), *words],
+                stdout=stdout,
+                stderr=stderr,
+                env={**os.environ, **(env or {})},
+                pass_fds=[telling],
+                text=True,
+            )
+        self._told = os.fdopen(told)
+        self.pid = int(self._told.readline())
+
+    def wait(self, printed: str = "") -> Ended:
+        """Return what the kernel says of it, once it has ended."""
+        with self._told:
+            seen = json.loads(self._told.read())
+        self.process.wait()
+        return Ended(printed, **seen)
+
+
 def ended(words: Sequence[str], env: Mapping[str, str] | None = None) -> Ended:
     """Run a program to its end; its standard error is ours."""
-    started = time.time()
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, **(env or {})}, text=True)
-    assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
-    with process.stdout:
-        return waited_for(process, started, process.stdout.read())
-
-
-def waited_for(process: subprocess.Popen[str], started: float, printed: str = "") -> Ended:
-    """Return what the kernel says of a process, once it has ended."""
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.time() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    cpu = usage.ru_utime + usage.ru_stime
-    return Ended(printed, process.returncode, cpu, wall, usage.ru_maxrss / 1024, started)
+    launched = Launched(words, subprocess.PIPE, env=env)
+    assert launched.process.stdout is not None  # noqa: S101 - it was opened as a pipe
+    with launched.process.stdout:
+        return launched.wait(launched.process.stdout.read())
 
 
 def words_of(source: Path, base_url: str, *options: str) -> list[str]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.fast_server import fast_server
-from benchmarks.measuring import CLIENT, SERVER, Ended, on_core, waited_for
+from benchmarks.measuring import CLIENT, SERVER, Ended, Launched, on_core
 from benchmarks.peering.roster import ENVIRONMENT, Peer, ledger_of
 
 if TYPE_CHECKING:
@@ -66,14 +64,10 @@ def ran(peer: Peer, base_url: str, source: Path, begun: Callable[[int], None] | 
     """Run a client to its end, or until it is killed; its log is what it printed."""
     words, log = peer.words(base_url, source), source.with_suffix(".log")
     with log.open("wb") as file, on_core(CLIENT):
-        started = time.time()
-        process = subprocess.Popen(
-            words, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **ENVIRONMENT}, text=True
-        )
+        launched = Launched(words, file, subprocess.STDOUT, ENVIRONMENT)
     if begun is not None:
-        begun(process.pid)
-
-    return replace(waited_for(process, started), printed=log.read_text())
+        begun(launched.pid)
+    return replace(launched.wait(), printed=log.read_text())
 
 
 def forget(source: Path) -> None:

@@ -95,7 +95,9 @@ async def slow_down(emulator: Emulator, latency_seconds: float = 20.0) -> None:
     emulator.faults = Faults(latency_seconds=latency_seconds)
 
 
-async def test_what_is_in_doubt_after_a_kill_is_some_more_than_was_on_the_wire_and_not_all_that_was_read(tmp_path, slow):
+async def test_what_is_in_doubt_after_a_kill_is_some_more_than_was_on_the_wire_and_not_all_that_was_read(
+    tmp_path, slow
+):
     await slow_down(slow)
     async with purge(tmp_path, slow, "--concurrency", "adaptive").started() as process:
         await until_it_sends(slow, process, 1)
