@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+UNKNOWN: Final = 255
+"""The exit code of a program that has ended, and nobody can tell how."""
 _MOST_BYTES_IN_ONE_READ: Final = 2**16
+_LOOK_SECONDS: Final = 0.02
 
 
 class Pipe:
@@ -105,25 +109,39 @@ class Program:
 
     @property
     def exit_code(self) -> int | None:
-        """What it ended with, a signal's number below zero; ``None`` while it runs."""
-        return self._process.poll()
+        """What it ended with, a signal's number below zero; ``None`` while it runs, :data:`UNKNOWN` if nobody can tell.
+
+        Where a process ignores ``SIGCHLD``, or waits for children of others, :mod:`subprocess` makes that a 0.
+        """
+        if self._process.returncode is None:
+            try:
+                ended, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                self._process.returncode = UNKNOWN
+            else:
+                self._process.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self._process.returncode
 
     def kill(self) -> None:
         """End it at once, if it runs."""
-        self._process.kill()
+        if self.exit_code is None:
+            os.kill(self.pid, signal.SIGKILL)
 
     async def wait(self) -> int:
         """Return its exit code, once it has ended."""
         try:
             end = os.pidfd_open(self.pid)
-        except (AttributeError, OSError):  # not on Linux, or not there
-            return await asyncio.to_thread(self._process.wait)
-        loop = asyncio.get_running_loop()
-        try:
-            await _until(lambda: self.exit_code is not None, end, loop.add_reader, loop.remove_reader)
-        finally:
-            os.close(end)
-        return self._process.wait()
+        except (AttributeError, OSError):  # not on Linux, or it has ended and is gone
+            while self.exit_code is None:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(_LOOK_SECONDS)
+        else:
+            loop = asyncio.get_running_loop()
+            try:
+                await _until(lambda: self.exit_code is not None, end, loop.add_reader, loop.remove_reader)
+            finally:
+                os.close(end)
+        code = self.exit_code
+        return UNKNOWN if code is None else code
 
 
 async def _until(

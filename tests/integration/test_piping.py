@@ -8,7 +8,7 @@ from subprocess import DEVNULL, STDOUT
 
 import pytest
 
-from bulkdelete.piping import Pipe, Program
+from bulkdelete.piping import UNKNOWN, Pipe, Program
 
 pytestmark = pytest.mark.both_loops
 LARGE = b"541278230707963208\n" * 100_000
@@ -64,6 +64,19 @@ async def test_it_has_three_streams_and_no_other_file_of_ours():
 async def test_its_end_is_known_where_the_system_tells_of_none(monkeypatch):
     monkeypatch.delattr("os.pidfd_open", raising=False)
     assert await Program(("sh", "-c", "exit 3"), (DEVNULL, None, None)).wait() == 3
+
+
+@pytest.fixture
+def deaf():
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.usefixtures("deaf")
+@pytest.mark.parametrize("script", ["exit 3", "sleep 0.1; exit 3"])
+async def test_where_nobody_can_tell_how_it_ended_that_is_no_success(script):
+    assert await Program(("sh", "-c", script), (DEVNULL, None, None)).wait() == UNKNOWN
 
 
 async def test_a_program_that_is_not_there_is_an_error_of_the_system():
