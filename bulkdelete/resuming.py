@@ -136,6 +136,11 @@ def _refuse_what_is_not_kept(facts: Mapping[str, str]) -> None:
         raise SourceError("the records came from a function, or a source, of Python's, which no ledger keeps")
 
 
+def is_of_files(facts: Mapping[str, str]) -> bool:
+    """Return whether the records of the job with *facts* came from files, or from standard input."""
+    return facts.get(f"{_OF_SOURCE}kind") in _FORMATS
+
+
 def open_again(
     facts: Mapping[str, str], given: str | Sequence[str] | None = None, max_expansion: float | None = None
 ) -> Source:
@@ -151,7 +156,7 @@ def open_again(
 
 def read_once(facts: Mapping[str, str]) -> Source:
     """Return a source of the kind that the job copied, which holds nothing itself."""
-    return open_source("-", _settings(facts)) if facts.get(f"{_OF_SOURCE}kind") in _FORMATS else from_iterable(())
+    return open_source("-", _settings(facts)) if is_of_files(facts) else from_iterable(())
 
 
 def stored_paths(paths: tuple[str, ...]) -> str:
@@ -169,7 +174,7 @@ def _paths(facts: Mapping[str, str]) -> str | list[str]:
 
 
 def _settings(facts: Mapping[str, str], max_expansion: float | None = None) -> SourceSettings:
-    if facts.get(f"{_OF_SOURCE}kind") not in _FORMATS:
+    if not is_of_files(facts):
         raise SourceError("the records came from Python and not from a file")
     names = {name: name for name in SourceSettings.model_fields} | {"format": "kind"}
     kept: dict[str, Any] = {

@@ -10,7 +10,7 @@ from bulkdelete.digest import digest
 from bulkdelete.errors import SettingsError, SourceChanged, SourceError
 from bulkdelete.ledger.facts import SOURCE_PATH
 from bulkdelete.records import Defect, Fate, RowFate
-from bulkdelete.resuming import open_again, read_once
+from bulkdelete.resuming import is_of_files, open_again, read_once
 from bulkdelete.sources import spooled
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _REASONS: Final = {
     Fate.UNRESOLVED: "perhaps sent, no final answer",
     Fate.PENDING: "read, certainly not sent",
 }
+_SAY_WHERE: Final = "Say where the source is now with --source FILE"
+_CALL_AGAIN: Final = "Make the call again with the same records and this ledger: it sends what is left"
 
 
 async def open_rows(reader: LedgerReader, source_path: str | None) -> AsyncIterator[RowFate]:
@@ -120,7 +122,8 @@ async def _source(reader: LedgerReader, given: str | None) -> Source:
         return open_again(reader.facts, given)
     except SourceError as error:
         ranges = ", ".join(f"{stored.first_row}..{stored.end_row}" for stored, *_ in reader.open_ranges())
+        then = _SAY_WHERE if is_of_files(reader.facts) else _CALL_AGAIN
         raise SettingsError(
             f"the ids of the rows left over cannot be read again: {error}. The rows are first_row..end_row {ranges}. "
-            "Say where the source is now with --source FILE"
+            f"{then}"
         ) from None

@@ -214,6 +214,8 @@ async def test_rows_that_came_from_python_and_are_gone_are_named(tmp_path):
     assert result.exit_code == 2
     assert "from Python" in result.stderr
     assert "0..10" in result.stderr
+    assert "Make the call again with the same records and this ledger" in result.stderr
+    assert "--source" not in result.stderr
 
 
 def test_a_fault_of_ours_shows_its_traceback_and_needs_a_person(tmp_path, monkeypatch):
