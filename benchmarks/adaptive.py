@@ -66,7 +66,7 @@ def _window_seconds(manner: Manner) -> float:
 
 def _fixed(source: Path, manner: Manner, permits: int) -> float:
     with watched(source, manner, "--concurrency", str(permits)) as command:
-        since = command.first() + warming_seconds(manner)
+        since = command.first_answer() + warming_seconds(manner)
         seen = command.between(since, since + _window_seconds(manner))
     return seen.at_work(since, seen.now)
 

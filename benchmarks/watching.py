@@ -74,6 +74,12 @@ class Watched:
             time.sleep(LOOKS_SECONDS)
         return first
 
+    def first_answer(self) -> float:
+        """Return when the first request was answered, once it has been."""
+        while not (answers := [answered for *_, answered in self.look().requests if answered is not None]):
+            time.sleep(LOOKS_SECONDS)
+        return min(answers)
+
     def between(self, since: float, until: float) -> Seen:
         """Return what the server has done *since* then, as soon as it is *until*."""
         time.sleep(max(0.0, until - time.time()))

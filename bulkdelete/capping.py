@@ -93,6 +93,10 @@ class _OrOutgrown(Stop):
         self._stop, self._cap, self._body_bytes = stop, cap, body_bytes
 
     @property
+    def whose(self) -> Stop:
+        return self._stop.whose
+
+    @property
     def asked(self) -> bool:
         return self._stop.asked
 

@@ -24,6 +24,11 @@ class Stop:
         self._interruptions: dict[asyncio.Timeout, None] = {}
 
     @property
+    def whose(self) -> Stop:
+        """The stop of the job itself, by which one job is told from another; it may be heeded by others."""
+        return self
+
+    @property
     def asked(self) -> bool:
         """Whether :meth:`ask` was called."""
         return self._asked.is_set()

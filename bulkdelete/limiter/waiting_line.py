@@ -96,7 +96,7 @@ class Limiter:
     async def acquire(self, stop: Stop, *, retry: bool = False, size: int = 0) -> Permit:
         """Return a permit; *retry*: an attempt for the same records failed before.
 
-        Calls, told apart by their *stop*, take turns; one call gets its permits in the order of asking.
+        Calls, told apart by whose *stop* it is, take turns; one call gets its permits in the order of asking.
 
         In an outage, small requests, of *size* bytes, get their turn too.
 
@@ -111,7 +111,7 @@ class Limiter:
         if not self._lines and (permit := self._at_once(retry=retry)):
             return permit
         mine: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        if self._lines.add(Waiter(mine, stop, size, retry)):  # else those before it could not go either
+        if self._lines.add(Waiter(mine, stop.whose, size, retry)):  # else those before it could not go either
             self._let_go()
         if not mine.done():
             stop.wake(mine)

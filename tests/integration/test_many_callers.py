@@ -31,6 +31,7 @@ def deleter(emulator, **flow) -> BulkDeleter:
 
 
 async def test_a_small_call_ends_long_before_a_large_one_that_began_before_it(emulator):
+    emulator.faults = Faults(latency_seconds=0.05)
     async with deleter(emulator, concurrency=1) as shared:
         large = asyncio.create_task(shared.delete(TABLE_ID, ids(500)))
         while emulator.requests < 4:
@@ -39,7 +40,7 @@ async def test_a_small_call_ends_long_before_a_large_one_that_began_before_it(em
         small = await shared.delete(TABLE_ID, ids(20, first=5000))
         assert small.acknowledged == 20
         assert not large.done()
-        assert emulator.requests - before <= 6  # each of the two waited for one or two of the other's
+        assert emulator.requests - before <= 4  # the first may have come late by one; the second waited for one
         assert (await large).acknowledged == 500
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkdelete.capping import BodyCap
 from bulkdelete.errors import PauseTooLong
 from bulkdelete.limiter import Limiter
 from bulkdelete.limiter.gauging import SampleKind
@@ -25,7 +26,7 @@ async def served(permits: int, waiting: list[int], retries: list[int] | None = N
     limiter, order = Limiter(FlowSettings(concurrency=permits)), []
 
     async def send(call: int, stop: Stop, *, retry: bool) -> None:
-        permit = await limiter.acquire(stop, retry=retry)
+        permit = await limiter.acquire(BodyCap(10_000).heeded_by(stop, 100), retry=retry)
         order.append(call)
         await asyncio.sleep(1)
         limiter.heard(permit, None)
@@ -70,7 +71,7 @@ async def test_who_asks_anew_has_a_turn_in_each_round_beside_a_large_call_and_st
     limiter, order = Limiter(FlowSettings(concurrency=1)), []
 
     async def send(call: int, stop: Stop) -> None:
-        permit = await limiter.acquire(stop)
+        permit = await limiter.acquire(BodyCap(10_000).heeded_by(stop, 100))
         order.append(call)
         await asyncio.sleep(1)
         limiter.heard(permit, None)
