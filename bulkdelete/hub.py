@@ -30,14 +30,14 @@ class _Subscriber:
             return
         try:
             came = self._callback(event)
+            is_forgotten = _closed(came)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it harms no job
             if self._has_failed_at(event, f"raised {type(error).__name__}"):
                 _log.debug("the subscriber's error", exc_info=True)
         else:
-            if inspect.iscoroutine(came):
-                came.close()
+            if is_forgotten:
                 self._has_failed_at(event, "returned a coroutine, which nobody awaits,")
 
     def _has_failed_at(self, event: Event, how: str) -> bool:
@@ -105,6 +105,14 @@ class Hub:
         """Tell everybody who is subscribed now of *event*."""
         for subscriber in self._subscribers:
             subscriber.tell(event)
+
+
+def _closed(came: object) -> bool:
+    """Close *came* where it is a coroutine that nobody has begun; return whether it was."""
+    if inspect.iscoroutine(came) and inspect.getcoroutinestate(came) == inspect.CORO_CREATED:
+        came.close()
+        return True
+    return False
 
 
 def _is_async(callback: object) -> bool:

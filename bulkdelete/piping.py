@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -124,24 +125,26 @@ class Program:
 
     def kill(self) -> None:
         """End it at once, if it runs."""
-        if self.exit_code is None:
-            os.kill(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may end meanwhile, and be reaped by the system
+            if self.exit_code is None:
+                os.kill(self.pid, signal.SIGKILL)
 
     async def wait(self) -> int:
         """Return its exit code, once it has ended."""
+        with suppress(AttributeError, OSError):  # not on Linux, or this one cannot be looked at
+            if self.exit_code is None:  # else its number may be another's
+                await self._until_readable(os.pidfd_open(self.pid))
+        while self.exit_code is None:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(_LOOK_SECONDS)
+        return self.exit_code
+
+    async def _until_readable(self, end: int) -> None:
+        """Wait until *end*, a descriptor of the process, says that it has ended, and close that."""
+        loop = asyncio.get_running_loop()
         try:
-            end = os.pidfd_open(self.pid)
-        except (AttributeError, OSError):  # not on Linux, or it has ended and is gone
-            while self.exit_code is None:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(_LOOK_SECONDS)
-        else:
-            loop = asyncio.get_running_loop()
-            try:
-                await _until(lambda: self.exit_code is not None, end, loop.add_reader, loop.remove_reader)
-            finally:
-                os.close(end)
-        code = self.exit_code
-        return UNKNOWN if code is None else code
+            await _until(lambda: self.exit_code is not None, end, loop.add_reader, loop.remove_reader)
+        finally:
+            os.close(end)
 
 
 async def _until(

@@ -1,8 +1,8 @@
 """Who waits for a permit: first attempts and retries, each in a line of their own, and who of them is the probe.
 
-In a line, the calls that share the limiter take turns, round by round: each has a queue in the order of asking, and
-gets one permit in a round. Whoever comes anew, and had none in this round, has a turn in it, and does not wait for a
-call that was served just before to be served again (start-time fair queueing: P. Goyal, H. Vin, H. Cheng, 1996).
+In a line, the calls that share the limiter take turns: each has a queue in the order of asking, and whoever was served
+goes behind the others. Whoever was served last also lets those pass that come anew until the next is served: they would
+wait for two of its requests otherwise, that on the wire and the next. Nobody can keep others from their turn by it.
 """
 
 from __future__ import annotations
@@ -33,54 +33,56 @@ class Line(Generic[T]):
     """A queue for each call; who has got an answer, or has gone away, waits no more."""
 
     def __init__(self) -> None:
-        self._queues: dict[object, deque[Waiter[T]]] = {}  # in the order of their turns in this round
-        self._next: dict[object, deque[Waiter[T]]] = {}  # of those who have had theirs
-        self._served: set[object] = set()
+        self._queues: dict[object, deque[Waiter[T]]] = {}  # in the order of their turns
+        self._last: object = None
+        self._queue_of_last: deque[Waiter[T]] = deque()
 
     def __len__(self) -> int:
-        return sum(map(len, chain(self._queues.values(), self._next.values())))
+        return sum(map(len, self._queues.values())) + len(self._queue_of_last)
 
     def __bool__(self) -> bool:
-        return bool(self._queues or self._next)
+        return bool(self._queues or self._queue_of_last)
 
     def __iter__(self) -> Iterator[Waiter[T]]:
-        queues = chain(self._queues.values(), self._next.values())
+        queues = chain(self._queues.values(), (self._queue_of_last,))
         return (waiter for queue in queues for waiter in queue if not waiter.turn.done())
 
     def add(self, waiter: Waiter[T]) -> None:
-        """Put *waiter* at the end of its call's queue; a call that had none comes last in its round."""
-        queues = self._next if waiter.call in self._served else self._queues
-        queues.setdefault(waiter.call, deque()).append(waiter)
+        """Put *waiter* at the end of its call's queue; a call that had none comes last but for who was served last."""
+        if waiter.call is self._last:
+            self._queue_of_last.append(waiter)
+        else:
+            self._queues.setdefault(waiter.call, deque()).append(waiter)
 
     def head(self) -> Waiter[T] | None:
         """Return whose turn it is, or ``None`` where nobody waits."""
-        for queues in (self._queues, self._next):
-            while queues:
-                call, queue = next(iter(queues.items()))
-                while queue and queue[0].turn.done():
-                    queue.popleft()
-                if queue:
-                    return queue[0]
-                del queues[call]
-        return None
+        while self._queues:
+            call, queue = next(iter(self._queues.items()))
+            if waiter := _first(queue):
+                return waiter
+            del self._queues[call]
+        return _first(self._queue_of_last)
 
     def take(self, waiter: Waiter[T]) -> None:
-        """Take *waiter* out; its call has had its turn in this round, or in the next, which then begins."""
-        call = waiter.call
-        if not self._queues:
-            self._queues, self._next = self._next, {}
-            self._served.clear()
-        queue = (self._next if call in self._served else self._queues).pop(call)
-        queue.remove(waiter)
-        self._served.add(call)
-        if queue:
-            self._next[call] = queue
+        """Take *waiter* out; its call was served last now."""
+        if waiter.call is not self._last:
+            queue = self._queues.pop(waiter.call)
+            if self._queue_of_last:
+                self._queues[self._last] = self._queue_of_last
+            self._last, self._queue_of_last = waiter.call, queue
+        self._queue_of_last.remove(waiter)
 
     def clear(self) -> None:
         """Let nobody wait any more."""
         self._queues.clear()
-        self._next.clear()
-        self._served.clear()
+        self._queue_of_last.clear()
+
+
+def _first(queue: deque[Waiter[T]]) -> Waiter[T] | None:
+    """Return who is first in *queue*, which those who wait no more leave."""
+    while queue and queue[0].turn.done():
+        queue.popleft()
+    return queue[0] if queue else None
 
 
 class Lines(Generic[T]):

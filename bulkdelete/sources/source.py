@@ -148,7 +148,7 @@ async def estimated_rows(source: Source) -> int | None:
                     break
             else:
                 return rows
-    return round(rows * source.size_bytes / source.position_bytes)
+    return round(source.rows_read * source.size_bytes / source.position_bytes)  # both of what was read ahead, too
 
 
 async def first_records(source: Source, n: int = 3) -> list[Item]:

@@ -79,6 +79,13 @@ async def test_where_nobody_can_tell_how_it_ended_that_is_no_success(script):
     assert await Program(("sh", "-c", script), (DEVNULL, None, None)).wait() == UNKNOWN
 
 
+async def test_what_has_ended_may_be_killed_and_awaited_again():
+    program = Program(("sh", "-c", "exit 3"), (DEVNULL, None, None))
+    assert await program.wait() == 3
+    program.kill()
+    assert await program.wait() == 3
+
+
 async def test_a_program_that_is_not_there_is_an_error_of_the_system():
     with pytest.raises(FileNotFoundError):
         Program(("no-such-program",), (DEVNULL, None, None))

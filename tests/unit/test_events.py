@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import sys
 
@@ -83,6 +84,23 @@ def test_a_subscriber_that_returns_a_coroutine_is_told_once_that_nobody_awaits_i
     [said] = caplog.records
     assert "forgetful" in said.message
     assert "returned a coroutine, which nobody awaits, at OutageEnded" in said.message
+
+
+def test_a_coroutine_that_somebody_has_begun_is_left_to_them(caplog):
+    class Pause:
+        def __await__(self):
+            yield
+
+    async def waits():
+        await Pause()
+
+    hub, begun = Hub(), waits()
+    begun.send(None)
+    hub.subscribe(lambda _: begun)
+    hub.tell(OutageEnded())
+    assert inspect.getcoroutinestate(begun) == inspect.CORO_SUSPENDED
+    assert not caplog.records
+    begun.close()
 
 
 def test_what_is_meant_to_end_the_process_does():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections import Counter
 from itertools import pairwise
 
@@ -66,8 +68,9 @@ def test_nobody_waits_longer_than_a_round_and_nobody_is_forgotten(permits, waiti
         assert max(gaps, default=0) <= len(waiting), (call, count, order)
 
 
+@pytest.mark.parametrize("calls", ["one call each", "new calls"])
 @pytest.mark.parametrize("small", [1, 2, 5])
-async def test_who_asks_anew_has_a_turn_in_each_round_beside_a_large_call_and_starves_nobody(small):
+async def test_who_asks_anew_has_its_turn_beside_a_large_call_and_starves_nobody(small, calls):
     limiter, order = Limiter(FlowSettings(concurrency=1)), []
 
     async def send(call: int, stop: Stop) -> None:
@@ -80,7 +83,7 @@ async def test_who_asks_anew_has_a_turn_in_each_round_beside_a_large_call_and_st
     async def one_after_another(call: int) -> None:
         stop = Stop()
         for _ in range(10):
-            await send(call, stop)
+            await send(call, stop if calls == "one call each" else Stop())
 
     large = Stop()
     every = [send(0, large) for _ in range(50)], [one_after_another(call) for call in range(1, small + 1)]
@@ -90,6 +93,23 @@ async def test_who_asks_anew_has_a_turn_in_each_round_beside_a_large_call_and_st
         turns = [at for at, served_call in enumerate(rounds) if served_call == call]
         assert 9 <= len(turns) <= 11, order
         assert max(after - before for before, after in pairwise(turns)) <= small + 2, order
+
+
+async def test_calls_that_have_ended_are_forgotten():
+    limiter, calls = Limiter(FlowSettings(concurrency=1)), weakref.WeakSet()
+
+    async def send() -> None:
+        stop = Stop()
+        calls.add(stop)
+        permit = await limiter.acquire(stop)
+        await asyncio.sleep(1)
+        limiter.heard(permit, None)
+        limiter.answered(permit, SampleKind.SUCCESS)
+
+    for _ in range(10):
+        await asyncio.gather(send(), send(), send())
+    gc.collect()
+    assert len(calls) <= 2
 
 
 async def test_who_goes_away_leaves_the_turns_of_the_others_as_they_were():

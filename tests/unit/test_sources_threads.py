@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkdelete.sources import open_source
+from bulkdelete.sources.source import estimated_rows
 from bulkdelete.sources.threads import from_thread
 
 
@@ -62,3 +64,9 @@ async def test_of_what_may_wait_each_step_is_given_before_the_next_is_made():
         came.append(step)
         given_already.set()
     assert came == ["first", "second"]
+
+
+async def test_rows_are_estimated_by_what_was_read_however_far_ahead(tmp_path):
+    path = tmp_path / "ids.txt"
+    path.write_text("".join(f"{541_278_230_707_963_208 + row}\n" for row in range(300_000)))
+    assert await estimated_rows(open_source(str(path))) == pytest.approx(300_000, rel=0.001)
