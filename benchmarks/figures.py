@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 760, 300
 LEFT, RIGHT, TOP, BOTTOM = 46, 150, 30, 34
 POINTS = 700
-BAR, BARS_LEFT, BARS_WIDTH = 24, 300, 380
+BAR, BARS_WIDTH, BARS_RIGHT, LETTER = 24, 380, 80, 7
 COLOURS = ("#b3b3b3", "#1b7837", "#d95f02", "#7570b3", "#e7298a")
 
 
@@ -39,32 +39,27 @@ def steps(title: str, lines: Mapping[str, Sequence[tuple[float, float]]], second
 def bars(title: str, of: Mapping[str, tuple[float, float, float]]) -> str:
     """Draw a bar for each of *of*, by its name: a median, the least and the greatest value."""
     most = max((greatest for _, _, greatest in of.values()), default=0.0) or 1.0
-    parts = _head(title, TOP + BAR * len(of) + 10)
-    for number, (name, (median, least, greatest)) in enumerate(of.items()):
+    left = LEFT + LETTER * max(map(len, of), default=0)
+    parts = _head(title, TOP + BAR * len(of) + 10, left + BARS_WIDTH + BARS_RIGHT)
+    for number, (name, values) in enumerate(of.items()):
         top = TOP + BAR * number
-        middle, ends = (
-            top + BAR / 2,
-            [BARS_LEFT + max(0.0, value) / most * BARS_WIDTH for value in (median, least, greatest)],
-        )
+        middle, ends = top + BAR / 2, [left + max(0.0, value) / most * BARS_WIDTH for value in values]
         parts += [
-            f'<text x="{BARS_LEFT - 8}" y="{middle + 4:.0f}" text-anchor="end">{escape(name)}</text>',
-            (
-                f'<rect x="{BARS_LEFT}" y="{top + 4}" width="{ends[0] - BARS_LEFT:.1f}" height="{BAR - 8}" '
-                f'fill="{COLOURS[1]}"/>'
-            ),
+            f'<text x="{left - 8}" y="{middle + 4:.0f}" text-anchor="end">{escape(name)}</text>',
+            f'<rect x="{left}" y="{top + 4}" width="{ends[0] - left:.1f}" height="{BAR - 8}" fill="{COLOURS[1]}"/>',
             f'<line x1="{ends[1]:.1f}" x2="{ends[2]:.1f}" y1="{middle:.0f}" y2="{middle:.0f}" stroke="black"/>',
-            f'<text x="{max(ends) + 6:.1f}" y="{middle + 4:.0f}">{median:,.4g}</text>',
+            f'<text x="{max(ends) + 6:.1f}" y="{middle + 4:.0f}">{values[0]:,.4g}</text>',
         ]
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _head(title: str, height: int) -> list[str]:
+def _head(title: str, height: int, width: int = WIDTH) -> list[str]:
     return [
         (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
             'font-size="12">'
         ),
-        f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
         f'<text x="{LEFT}" y="18" font-weight="bold">{escape(title)}</text>',
     ]
 

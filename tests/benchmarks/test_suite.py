@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import select
 import socket
 
@@ -88,6 +89,13 @@ def test_bars_are_as_long_as_their_medians():
     assert "&lt;title&gt;" in drawn
     assert f'width="{figures.BARS_WIDTH / 2:.1f}"' in drawn
     assert f'width="{figures.BARS_WIDTH:.1f}"' in drawn
+
+
+def test_a_long_name_has_room_before_its_bar():
+    name = "client elasticsearch, async_bulk, keys 3000000, answers after 50 ms, server stub, elasticsearch"
+    drawn = figures.bars("title", {name: (1.0, 1.0, 1.0)})
+    [end] = re.findall(r'<text x="(\d+)" y="\d+" text-anchor="end">', drawn)
+    assert int(end) >= 7 * len(name)
 
 
 @pytest.mark.parametrize("server", [fast_server, null_server])
