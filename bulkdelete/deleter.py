@@ -34,6 +34,7 @@ _REFUSED_IN_PART: Final = (
 )
 _NOT_PROBED: Final = "not tried one by one, because every record of its batch that was tried is refused"
 _TOO_LARGE_ALONE: Final = "refused as too large, though it was sent alone"
+_NOT_SENT: Final = "not sent, because the bounds on splitting are reached"
 _SPLIT_ENOUGH: Final = "refused, and not split further: the bounds on splitting are reached"
 
 
@@ -100,10 +101,12 @@ class Deleter:
         It is *settled*, or may not be sent. What never left is kept until nothing of the batch is on the wire.
         """
         part = case.todo.popleft()
-        if settled is None:
-            outcome = _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
-        else:
+        if settled is not None:
             outcome = self._outcome(case, part, settled)
+        elif part.sent:
+            outcome = _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
+        else:  # its batch was taken apart before anything of it was sent
+            outcome = _outcome(case.batch, part, Fate.PENDING, _NOT_SENT, failed=True)
         if outcome.fate is Fate.PENDING:
             case.never_left.append(outcome)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
@@ -114,7 +114,20 @@ class Model:
         }
     ),
 )
+@example(
+    [REFUSED, OK],
+    REFUSED,
+    [1, 11],
+    False,  # noqa: FBT003 - as the strategies give it
+    {
+        "keys": ("old", "new"),
+        "stopped_after_seconds": None,
+        "splitting": {"stop_when_wholly_wrong": True, "max_requests_per_batch": 1},
+        "retry": {"max_attempts": 1},
+    },
+)
 def test_the_outcomes_cover_each_open_record_once_and_tell_what_was_answered(answers, then, sizes, ambiguous, sections):
+    sections = dict(sections)
     keys, stopped_after_seconds = sections.pop("keys"), sections.pop("stopped_after_seconds")
 
     async def play() -> None:
