@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerError
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from bulkdelete.reports import CanaryCounts
     from bulkdelete.tally import Tally
 
-_COUNTS: Final = tuple(one.name for one in fields(Totals))
 _NEVER_SENT: Final = (Fate.INVALID, Fate.HELD, Fate.DUPLICATE)
 _MADE_BY_FAILURES: Final = frozenset({Ended.COMPLETE, Ended.MAX_FAILURES})
 _VERDICTS_ON_THE_REST: Final = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
@@ -103,7 +101,7 @@ class Account:
         tally.rows_before = before.rows
         tally.settled_before = before.rows - before.unresolved - before.pending
         tally.acknowledged_before, tally.rejected_before = before.acknowledged, before.rejected
-        tally.set_aside_before = Counter({fate: getattr(before, fate) for fate in _NEVER_SENT})
+        tally.set_aside_before = {fate: getattr(before, fate) for fate in _NEVER_SENT}
 
     def snapshot(self, limiter: Limiter, waits_for: str = "") -> Snapshot:
         """Return how far the job is; *waits_for* is what keeps it from sending more, where the limiter does not."""
@@ -154,13 +152,12 @@ class Account:
         """Return what this run knows by itself; the rest is unresolved."""
         tally = self._tally
         rows = max(tally.rows_before, tally.rows)
-        set_aside = tally.set_aside_before + tally.set_aside
         return Totals(
             rows=rows,
             batches=tally.batches,
             acknowledged=tally.acknowledged_before + tally.acknowledged,
             rejected=tally.rejected_before + tally.rejected,
-            **{fate.value: set_aside[fate] for fate in _NEVER_SENT},
+            **{fate.value: tally.set_aside_before.get(fate, 0) + tally.set_aside[fate] for fate in _NEVER_SENT},
             unresolved=rows - tally.settled,
         )
 
@@ -171,7 +168,15 @@ class Account:
             reason = f"{reason}{'; ' if reason else ''}the last failure: {failure}"
         return Report(
             table_id=self._table_id,
-            **{name: getattr(totals, name) for name in _COUNTS},
+            rows=totals.rows,
+            acknowledged=totals.acknowledged,
+            rejected=totals.rejected,
+            invalid=totals.invalid,
+            held=totals.held,
+            duplicate=totals.duplicate,
+            unresolved=totals.unresolved,
+            pending=totals.pending,
+            batches=totals.batches,
             requests=self._tally.requests,
             retries=self._tally.retries,
             elapsed_seconds=self.elapsed_seconds,

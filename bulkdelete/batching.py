@@ -90,6 +90,7 @@ class Batcher:
         self._settings = settings
         self._cap = cap or BodyCap(settings.max_body_bytes)
         self._screen = screen or Screen(settings.max_id_characters)
+        self._table_id = table_id
         self._envelope_bytes = protocol.envelope_bytes(table_id)
         self._fed = _Fed()
         self._draft: _Draft | None = None
@@ -116,7 +117,7 @@ class Batcher:
                 return None
             items = self._fed.items(0, size)
             joined = self._screen.plain_joined(items) if items else None
-            if joined is not None and self._fits(joined, len(items)):
+            if joined is not None and protocol.most_bytes(self._table_id, joined, len(items)) <= self._cap.most_bytes:
                 return self._plain_batch(items, joined)  # type: ignore[arg-type]  # all are str
         return self._cut_row_by_row(size, at_end=at_end)
 
@@ -186,11 +187,6 @@ class Batcher:
             for row, record in zip(rows, records, strict=True)
             if (kept := self._screen.hold(record)) and not any(row in part for part in stored.settled)
         ]
-
-    def _fits(self, joined: bytes, records: int) -> bool:
-        """Return whether a body of plain ids is certainly below the cap, each byte taken for an escape of two."""
-        entries = 2 * len(joined) + records * protocol.ENTRY_BYTES
-        return self._envelope_bytes + entries <= self._cap.most_bytes
 
     def _cut_row_by_row(self, size: int, *, at_end: bool) -> Batch | None:
         draft = self._draft = self._draft or _Draft(body_bytes=self._envelope_bytes)

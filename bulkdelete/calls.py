@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bulkdelete.errors import BulkDeleteError
 from bulkdelete.hub import Hub
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
 _CLOSED: Final = "the deleter is closed"
 
@@ -33,9 +33,8 @@ class Calls:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._all_ended = asyncio.Event()
 
-    @contextmanager
-    def running(self, call: Call) -> Iterator[None]:
-        """While entered, *call* runs.
+    def begin(self, call: Call) -> None:
+        """Take note that *call* runs, until :meth:`end`.
 
         Raises:
             BulkDeleteError: no call may begin any more, or none in this event loop.
@@ -49,12 +48,12 @@ class Calls:
         self._loop = loop
         self._running.add(call)
         self._all_ended.clear()
-        try:
-            yield
-        finally:
-            self._running.discard(call)
-            if not self._running:
-                self._all_ended.set()
+
+    def end(self, call: Call) -> None:
+        """Take note that *call* runs no more."""
+        self._running.discard(call)
+        if not self._running:
+            self._all_ended.set()
 
     async def close(self, close_connections: Callable[[], Awaitable[None]], within_seconds: float) -> None:
         """Let no call begin any more, and those that run end; what is in flight gets *within_seconds* to finish."""

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
 from bulkdelete.attempts import Post
-from bulkdelete.errors import CredentialsError, PauseTooLong
+from bulkdelete.errors import CredentialsError, LedgerStorageError, PauseTooLong
 from bulkdelete.records import VerdictKind
 
 if TYPE_CHECKING:
     from bulkdelete.attempts import Attempts
+    from bulkdelete.ledger import Ledger
     from bulkdelete.retry import Attempted, Retry
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
     from bulkdelete.telling import JobEvents
+
+_log = logging.getLogger(__name__)
+
+
+async def keep_count(found: int | str, ledger: Ledger, fact: str, table_id: str) -> None:
+    """Keep what :func:`total_count` *found* in *ledger*, as *fact*; that there is no count harms no job."""
+    if isinstance(found, str):
+        _log.warning("the records of table %s were not counted: %r", table_id, found)
+    with suppress(LedgerStorageError):  # the engine has seen it too, and says so
+        if isinstance(found, int):
+            await ledger.remember(fact, str(found))
+        await ledger.note(fact, found=found)
 
 
 async def total_count(attempts: Attempts, retry: Retry, stop: Stop, tally: Tally, events: JobEvents) -> int | str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bulkdelete import protocol, splitting
 from bulkdelete.attempts import Post
@@ -19,12 +19,13 @@ from bulkdelete.stopping import StopAsked
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
-    from bulkdelete.attempts import Attempts
     from bulkdelete.cases import Part
     from bulkdelete.pathfinding import Turn
     from bulkdelete.records import Batch, Verdict
     from bulkdelete.retry import Attempted, Retry, Settled
     from bulkdelete.state import State
+    from bulkdelete.stopping import Stop
+    from bulkdelete.tally import Tally
 
 _REFUSED: Final = frozenset({VerdictKind.INVALID, VerdictKind.TOO_LARGE})
 _STOPPING: Final = frozenset({VerdictKind.FATAL, VerdictKind.UNAUTHORIZED})
@@ -38,10 +39,18 @@ _NOT_SENT: Final = "not sent, because the bounds on splitting are reached"
 _SPLIT_ENOUGH: Final = "refused, and not split further: the bounds on splitting are reached"
 
 
+class MakesAttempts(Protocol):
+    """Makes one attempt after another."""
+
+    async def make(self, post: Post, stop: Stop, tally: Tally) -> Attempted:
+        """Send *post*; see :meth:`bulkdelete.attempts.Attempts.make`."""
+        ...
+
+
 class Deleter:
     """Sends the batches of one job to one table."""
 
-    def __init__(self, table_id: str, attempts: Attempts, retry: Retry, state: State) -> None:
+    def __init__(self, table_id: str, attempts: MakesAttempts, retry: Retry, state: State) -> None:
         self._table_id = table_id
         self._envelope_bytes = protocol.envelope_bytes(table_id)
         self._attempts = attempts
@@ -104,9 +113,9 @@ class Deleter:
         if settled is not None:
             outcome = self._outcome(case, part, settled)
         elif part.sent:
-            outcome = _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
+            outcome = outcome_of(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
         else:  # its batch was taken apart before anything of it was sent
-            outcome = _outcome(case.batch, part, Fate.PENDING, _NOT_SENT, failed=True)
+            outcome = outcome_of(case.batch, part, Fate.PENDING, _NOT_SENT, failed=True)
         if outcome.fate is Fate.PENDING:
             case.never_left.append(outcome)
         else:
@@ -219,19 +228,19 @@ class Deleter:
             self._suspicion.cleared()
             self._cap.acknowledged()
             self._suspicion.refusals_are_harmless |= part.leads
-            return _outcome(case.batch, part, Fate.ACKNOWLEDGED)
+            return outcome_of(case.batch, part, Fate.ACKNOWLEDGED)
         if verdict.kind not in _REFUSED:
             fate = Fate.UNRESOLVED if part.sent else Fate.PENDING
-            return replace(_outcome(case.batch, part, fate, failed=True), again=fate is Fate.UNRESOLVED)
+            return replace(outcome_of(case.batch, part, fate, failed=True), again=fate is Fate.UNRESOLVED)
         if len(part.span) > 1:
-            return _outcome(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
+            return outcome_of(case.batch, part, Fate.UNRESOLVED, _SPLIT_ENOUGH, failed=True)
         if verdict.kind is VerdictKind.TOO_LARGE:
-            return _outcome(case.batch, part, Fate.UNRESOLVED, _TOO_LARGE_ALONE, failed=True)
+            return outcome_of(case.batch, part, Fate.UNRESOLVED, _TOO_LARGE_ALONE, failed=True)
         doubt = self._doubt(part)
         case.refused_parts += 1
         case.refused_singly += 1
         case.refused_soundly += not doubt
-        return _outcome(case.batch, part, Fate.REJECTED, doubt, failed=True)
+        return outcome_of(case.batch, part, Fate.REJECTED, doubt, failed=True)
 
     def _doubt(self, part: Part) -> str:
         """Return why a single record that is refused may be deleted already, if that may be."""
@@ -248,10 +257,11 @@ def _stop_if_fatal(verdict: Verdict) -> None:
 def _left(batch: Batch, part: Part, reason: str) -> Outcome:
     """Return the outcome of a part that is not tried further: pending if it certainly never left."""
     fate = Fate.UNRESOLVED if part.sent else Fate.PENDING
-    return _outcome(batch, part, fate, reason)
+    return outcome_of(batch, part, fate, reason)
 
 
-def _outcome(batch: Batch, part: Part, fate: Fate, reason: str = "", *, failed: bool = False) -> Outcome:
+def outcome_of(batch: Batch, part: Part, fate: Fate, reason: str = "", *, failed: bool = False) -> Outcome:
+    """Return that *part* of *batch* has this *fate*, for this *reason* and what the API said last."""
     verdict = part.last.verdict if part.last is not None else None
     said = verdict.message if verdict is not None else ""
     message = "; ".join(filter(None, (said, reason) if fate is Fate.REJECTED else (reason, said)))

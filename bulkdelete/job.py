@@ -15,7 +15,7 @@ from bulkdelete.calls import Calls
 from bulkdelete.canary import canary_of
 from bulkdelete.capping import BodyCap
 from bulkdelete.copying import NothingLeft, drop_spool
-from bulkdelete.counting import total_count
+from bulkdelete.counting import keep_count, total_count
 from bulkdelete.deleter import Deleter
 from bulkdelete.engine import Crew
 from bulkdelete.errors import (
@@ -25,6 +25,7 @@ from bulkdelete.errors import (
     SettingsError,
     SourceError,
 )
+from bulkdelete.head_start import head_start
 from bulkdelete.keeping import keeping
 from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
 from bulkdelete.preparing import CapPassed, opened_ledger, prepare
@@ -117,9 +118,12 @@ class Job:
         *deliver* is awaited with every outcome, and with one for each row that is never sent.
         """
         self._deliver = deliver
-        with self._calls.running(self):
+        self._calls.begin(self)
+        try:
             self._account.begin()
             return await self._events.around(self._order.source.name, self._run_with_report)
+        finally:
+            self._calls.end(self)
 
     async def _run_with_report(self) -> Report:
         try:
@@ -130,6 +134,18 @@ class Job:
             raise
 
     async def _run_to_its_end(self) -> Report:
+        if self._deliver is not None or self._stop.asked:
+            return await self._run_whole()
+        start = head_start(self._order, self._settings, self._attempts, self._tally, self._events)
+        if start is None:
+            return await self._run_whole()
+        self._sweeps.head_start = start
+        if not await start.settles():
+            return await start.handed_over(self._run_whole)
+        self.report = self._account.report(start.totals, Ended.COMPLETE, "")
+        return self.report
+
+    async def _run_whole(self) -> Report:
         content = await self._order.source.fingerprint()
         ledger = await opened_ledger(self._order, self._settings, content)
         self._account.take_over(ledger)
@@ -155,8 +171,6 @@ class Job:
             digest = await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
             if report is not None and digest:
                 self.report = report = replace(report, ledger_digest=digest)
-        counts = report.acknowledged, report.rows, report.ended.value, report.reason
-        _log.info("%d of %d rows are acknowledged; the job ended: %s %r", *counts)
         if problem is not None:
             raise problem
         return report
@@ -169,8 +183,8 @@ class Job:
         if resume_at > time.time() and not self._settings.flow.wait:
             why = "the API, or a quota, wants nothing before the time given"
             return self._account.report(ledger.totals, Ended.QUOTA, why, resume_at), None
-        table, settled = self._order.table_id, self._tally.settled_before
-        _log.info("a job on table %s begins: %s, %d rows settled before", table, self._order.source.name, settled)
+        if self._tally.settled_before:
+            _log.info("%d of its rows were settled before", self._tally.settled_before)
         if ledger.path is not None:
             await self._note_beginning(ledger)
         with self._sweeps.for_at_most(self._settings.stop.max_duration_seconds):
@@ -206,7 +220,7 @@ class Job:
             await ledger.note("holds", records=len(prepared.holds), digest=prepared.holds.digest)
         suspicion = Suspicion(settings.splitting, self._tally)
         state = State(self._stop, self._tally, suspicion, prepared.holds, self._cap, self._events, self._deliver)
-        deleter = Deleter(self._order.table_id, self._attempts, Retry(settings.retry), state)
+        deleter = Deleter(self._order.table_id, self._sweeps.head_start or self._attempts, Retry(settings.retry), state)
         means = Means(settings, prepared, ledger, state, deleter)
         limit = settings.stop.limit
         canary = await canary_of(ledger, settings.canary.records)
@@ -253,16 +267,10 @@ class Job:
 
     async def _count(self, ledger: Ledger, fact: str, stop: Stop) -> None:
         """Ask the API how many records the table holds, and keep what it says; that it does not harms no job."""
-        if not self._order.count:
-            return
-        retry = Retry(self._settings.retry)
-        found = await total_count(self._attempts, retry, stop, self._tally, self._events)
-        if isinstance(found, int):
-            await self._remember(ledger, fact, str(found))
-        else:
-            _log.warning("the records of table %s were not counted: %r", self._order.table_id, found)
-        with suppress(LedgerStorageError):
-            await ledger.note(fact, found=found)
+        if self._order.count:
+            retry = Retry(self._settings.retry)
+            found = await total_count(self._attempts, retry, stop, self._tally, self._events)
+            await keep_count(found, ledger, fact, self._order.table_id)
 
     async def _conclude(self, ledger: Ledger, sweep: Sweep) -> tuple[Report, Exception | None]:
         if sweep.read_to_end:

@@ -88,7 +88,7 @@ ENTRY_BYTES: Final = len(_BETWEEN)
 def encode(table_id: str, records: Sequence[Record], joined: bytes = b"") -> bytes:
     """Return the body that deletes *records*: what ``orjson.dumps`` makes of the plain form.
 
-    *joined* may hold the records, where they are ids without a line break, joined by line breaks already.
+    *joined* may hold the records, where they are ids of printable ASCII, joined by line breaks already.
 
     Raises:
         ValueError: a record holds a lone surrogate or a number that JSON cannot hold; screening keeps those out.
@@ -97,7 +97,7 @@ def encode(table_id: str, records: Sequence[Record], joined: bytes = b"") -> byt
     entries = _plain_entries(records, joined)
     if entries is None:
         entries = [b",".join(map(_entry, records))]
-    return b"".join((b'{"table_id":', _dumps(table_id), b',"delete_data":[', *entries, b"]}"))
+    return b"".join((_opening(table_id), *entries, b"]}"))
 
 
 def entry_bytes(record: Record) -> int:
@@ -106,20 +106,30 @@ def entry_bytes(record: Record) -> int:
 
 
 @lru_cache(maxsize=64)
+def _opening(table_id: str) -> bytes:
+    return b'{"table_id":%s,"delete_data":[' % _dumps(table_id)
+
+
+@lru_cache(maxsize=64)
 def envelope_bytes(table_id: str) -> int:
     """Return the size of a body without entries."""
     return len(encode(table_id, ()))
 
 
+def most_bytes(table_id: str, joined: bytes, records: int) -> int:
+    """Return what a body of so many plain ids, *joined* by line breaks, takes at most: each byte may be escaped."""
+    return envelope_bytes(table_id) + 2 * len(joined) + records * ENTRY_BYTES
+
+
 def _plain_entries(records: Sequence[Record], joined: bytes) -> Sequence[bytes] | None:
     """Join plain ids that need no escape, without an object per record; ``None`` where one of them is not plain."""
-    try:
-        joined = joined or "\n".join(records).encode()  # type: ignore[arg-type]  # a Filter raises TypeError, the test
-    except (TypeError, UnicodeEncodeError):
-        return None
-    if isinstance(records, Ids):
-        plain = bool(joined)  # they are decimal
+    if joined:
+        plain = isinstance(records, Ids) or (b'"' not in joined and b"\\" not in joined)
     else:
+        try:
+            joined = "\n".join(records).encode()  # type: ignore[arg-type]  # a Filter raises TypeError, the test
+        except (TypeError, UnicodeEncodeError):
+            return None
         plain = bool(records) and joined.translate(None, _NEVER_ESCAPED) == b"\n" * (len(records) - 1)
     if not plain:
         return None

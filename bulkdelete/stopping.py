@@ -19,7 +19,7 @@ class Stop:
     """One job's stop: asked once, seen at every wait and before every attempt."""
 
     def __init__(self) -> None:
-        self._asked = asyncio.Event()
+        self._asked = False
         self._waiting: dict[asyncio.Future[Any], None] = {}  # in the order of asking
         self._interruptions: dict[asyncio.Timeout, None] = {}
 
@@ -31,11 +31,11 @@ class Stop:
     @property
     def asked(self) -> bool:
         """Whether :meth:`ask` was called."""
-        return self._asked.is_set()
+        return self._asked
 
     def ask(self) -> None:
         """Ask the job to stop; asking again changes nothing."""
-        self._asked.set()
+        self._asked = True
         for future in self._waiting:
             if not future.done():
                 future.set_exception(StopAsked())
@@ -54,7 +54,7 @@ class Stop:
 
     def check(self) -> None:
         """Raise :class:`StopAsked` if the job was asked to stop."""
-        if self._asked.is_set():
+        if self._asked:
             raise StopAsked
 
     async def unless_asked(self, work: Awaitable[T]) -> T:
@@ -74,9 +74,4 @@ class Stop:
 
     async def sleep(self, seconds: float) -> None:
         """Wait *seconds* of the event loop's time; raise :class:`StopAsked` as soon as the job is asked to stop."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._asked.wait()
-        except TimeoutError:
-            return
-        raise StopAsked
+        await self.unless_asked(asyncio.sleep(seconds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.batching import Batcher
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bulkdelete.deleter import Deleter
+    from bulkdelete.head_start import HeadStart
     from bulkdelete.ledger import Ledger
     from bulkdelete.limiter import Limiter
     from bulkdelete.preparing import Prepared
@@ -107,6 +109,8 @@ class Sweeps:
         self._stop = stop
         self._grace_seconds = cancel_grace_seconds
         self._engine: Engine | None = None
+        self.head_start: HeadStart | None = None
+        """What makes the first attempt of the only sweep before that is there, if anything does."""
         self.ended_early: tuple[Ended, str] | None = None
         """Who ended it before the first sweep, if anybody did."""
 
@@ -127,6 +131,11 @@ class Sweeps:
 
     def halt(self, ended: Ended, reason: str) -> None:
         """Let the job end soon: what is in flight finishes. The first reason given stays."""
+        if self.head_start is not None and self.head_start.halted(partial(self._halt, ended, reason)):
+            return
+        self._halt(ended, reason)
+
+    def _halt(self, ended: Ended, reason: str) -> None:
         if self._engine is not None:
             self._engine.halt(ended, reason)
         elif self.ended_early is None:

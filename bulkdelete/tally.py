@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +30,7 @@ class Tally:
     settled_before: int = 0
     acknowledged_before: int = 0
     rejected_before: int = 0
-    set_aside_before: Counter[Fate] = field(default_factory=Counter)
+    set_aside_before: dict[Fate, int] = field(default_factory=dict)
     rows: int = 0
     batches: int = 0
     requests: int = 0
@@ -39,7 +39,7 @@ class Tally:
     acknowledged: int = 0
     rejected: int = 0
     failed_now: int = 0
-    set_aside: Counter[Fate] = field(default_factory=Counter)
+    set_aside: defaultdict[Fate, int] = field(default_factory=lambda: defaultdict(int))
     backing_off: int = 0
     last_failure: str = ""
     failures: list[RowFate] = field(default_factory=list)
@@ -102,7 +102,7 @@ class Tally:
     @property
     def settled(self) -> int:
         """Rows that have their final fate."""
-        return self.settled_before + self.set_aside.total() + self.acknowledged + self.rejected
+        return self.settled_before + sum(self.set_aside.values()) + self.acknowledged + self.rejected
 
     def most_failures(self, allowed: int | None) -> int:
         """Return how many rows may fail: *allowed*, or for ``None`` the larger of 100 and 0.1 % of those sent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bulkdelete.hub import Hub
     from bulkdelete.records import Outcome
 
+_log = logging.getLogger(__name__)
 _ENDINGS: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Ended], ...]] = (
     (SourceChanged, Ended.SOURCE_CHANGED),
     (LedgerStorageError, Ended.STORAGE),
@@ -54,7 +56,9 @@ class JobEvents:
     async def around(self, source: str, run: Callable[[], Awaitable[Report]]) -> Report:
         """Tell that the job, on the *source* of this name, begins; *run* it, and tell how it ended."""
         self._began = time.monotonic()
-        self.hub.tell(JobBegan(self.job, self.table_id, source))
+        _log.info("a job on table %s begins: %s", self.table_id, source)
+        if self:
+            self.hub.tell(JobBegan(self.job, self.table_id, source))
         try:
             report = await run()
         except BaseException as error:
@@ -68,15 +72,17 @@ class JobEvents:
         self.hub.tell(OutcomeReached(self.job, self.table_id, outcome))
 
     def _ended(self, how: Report | BaseException) -> None:
-        seconds = time.monotonic() - self._began
-        if isinstance(how, Report):
-            self.hub.tell(JobEnded(self.job, self.table_id, how.ended, seconds, how))
-            return
-        report: Report | None = getattr(how, "report", None)
-        ended = ended_by(how) if report is None else report.ended
-        self.hub.tell(JobEnded(self.job, self.table_id, ended, seconds, report, type(how).__name__))
+        error = None if isinstance(how, Report) else how
+        report: Report | None = getattr(error, "report", None) if isinstance(how, BaseException) else how
+        if report is not None:
+            counts = report.acknowledged, report.rows, report.ended.value, report.reason
+            _log.info("%d of %d rows are acknowledged; the job ended: %s %r", *counts)
+        if self:
+            seconds, kind = time.monotonic() - self._began, "" if error is None else type(error).__name__
+            ended = ended_by(error) if report is None else report.ended
+            self.hub.tell(JobEnded(self.job, self.table_id, ended, seconds, report, kind))
 
 
-def ended_by(error: BaseException) -> Ended:
+def ended_by(error: BaseException | None) -> Ended:
     """Return why a job ended that raised *error* before it had a report."""
     return next((ended for kind, ended in _ENDINGS if isinstance(error, kind)), Ended.FAULT)

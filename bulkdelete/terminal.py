@@ -24,7 +24,12 @@ def harmless(text: str, most: int = MOST_CHARACTERS) -> str:
     Escape sequences, C0 and C1 controls, DEL, bidirectional and other invisible controls are dropped; line breaks and
     tabs become a space, lone surrogates U+FFFD.
     """
+    if not (text.isascii() and text.isprintable()):
+        text = _without_controls(text)
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _without_controls(text: str) -> str:
     text = _SEQUENCES.sub("", text)
     text = _UNSEEN.sub("", _BLANKS.sub(" ", text))
-    text = _SURROGATES.sub("\ufffd", text)
-    return text if len(text) <= most else text[: most - 3] + "..."
+    return _SURROGATES.sub("\ufffd", text)

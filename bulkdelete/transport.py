@@ -7,7 +7,6 @@ translated ``from None`` and never chained or logged.
 from __future__ import annotations
 
 import ssl
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import aiohttp
@@ -208,8 +207,10 @@ class _Answer(aiohttp.ClientResponse):
         if protocol is not None and protocol.is_connected() and protocol.should_close:
             raise AnswerLost("something came on the connection before the request left: it is no answer to it")
         await super().start(connection)
-        with suppress(AttributeError):  # of a TLS connection that is closed already, asyncio knows nothing any more
+        try:
             self.is_early = transport is not None and transport.get_write_buffer_size() > 0
+        except AttributeError:  # of a TLS connection that is closed already, asyncio knows nothing any more
+            self.is_early = False
         return self
 
 

@@ -11,13 +11,12 @@ from bulkdelete.sources.defects import FINGERPRINT_BYTES, MOST_EXCERPT_CHARACTER
 if TYPE_CHECKING:
     from bulkdelete.records import Item
 
-_ONLY_STRINGS: Final = frozenset({str})
 _INT64: Final = range(-(2**63), 2**64)
 
 
 def as_items(block: list[Any]) -> list[Item]:
     """Return *block* as items: plain strings and sound filters as they are, anything else as a Defect."""
-    return block if _ONLY_STRINGS.issuperset(map(type, block)) else list(map(_item, block))
+    return block if list(map(type, block)).count(str) == len(block) else list(map(_item, block))
 
 
 def _item(given: object) -> Item:

@@ -18,10 +18,11 @@ from bulkdelete.sources.threads import from_thread
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping
 
-    from bulkdelete.records import Filter
+    from bulkdelete.records import Filter, Item
 
 MOST_ITEMS: Final = 4096
 LONGEST_BLOCK_SECONDS: Final = 0.05
+_IN_MEMORY: Final = frozenset({list, tuple, set, frozenset})
 
 
 def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter]) -> IterableSource:
@@ -36,6 +37,8 @@ def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter])
         SourceRefused: *records* is a single string, or nothing that can be iterated.
 
     """
+    if type(records) in _IN_MEMORY:
+        return IterableSource(records)
     if isinstance(records, str | bytes | bytearray):
         raise SourceRefused("a single string is an iterable of characters; pass [id]. Nothing was sent")
     if not isinstance(records, Iterable | AsyncIterable):
@@ -74,15 +77,27 @@ class IterableSource:
             SourceError: the iterable raised, after the rows before that were yielded; or it was read already.
 
         """
-        if self._begun:
-            raise SourceError("the iterable was read already, and it can be read only once")
-        self._begun = True
+        self.begin()
         records = self._records
         if isinstance(records, AsyncIterable):
             return _awaited(records)
         if isinstance(records, Collection):
             return _in_place(records)
         return from_thread(lambda stop: _cut(records, stop, 1))
+
+    def begin(self) -> None:
+        """Take note that it is read now. Raises :class:`SourceError` where it was before."""
+        if self._begun:
+            raise SourceError("the iterable was read already, and it can be read only once")
+        self._begun = True
+
+    def at_once(self, most: int) -> list[Item] | None:
+        """Return the rows, where they are in memory and at most so many; from then on they are what it reads."""
+        records: Any = self._records
+        if self._begun or type(records) not in _IN_MEMORY or len(records) > most:
+            return None
+        self._records = records = list(records)
+        return as_items(records)
 
     async def fingerprint(self) -> str:
         """Return nothing: what can be read once has no fingerprint."""

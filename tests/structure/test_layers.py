@@ -37,7 +37,7 @@ FLOORS = [
     ["attempts", "merging", "copying", "holding", "state", "surveying", "orders", "accounting", "canary"],
     ["cases", "preparing", "counting", "keeping", "resuming"],
     ["deleter", "kept"],
-    ["engine"],
+    ["engine", "head_start"],
     ["sweeping", "planning"],
     ["job"],
     ["streaming", "wiring"],

@@ -1,0 +1,267 @@
+"""A call of one batch has a head start, and nobody can tell: what it reports, tells, sends and leaves is the same."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import asdict, replace
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bulkdelete.attempts import Attempts
+from bulkdelete.calls import Calls
+from bulkdelete.credentials import Credentials
+from bulkdelete.errors import AnswerLost, BulkDeleteError, NotSent, SourceError
+from bulkdelete.events import AttemptEnded, JobEnded, OutcomeReached, RetryPlanned
+from bulkdelete.hub import Hub
+from bulkdelete.job import Job
+from bulkdelete.limiter import Limiter
+from bulkdelete.orders import Order
+from bulkdelete.records import Ended, Filter
+from bulkdelete.settings import Settings
+from bulkdelete.sources import from_iterable
+from tests.unit.scripted import (
+    BAD_GATEWAY,
+    FAILED,
+    KEY,
+    NO_KEY,
+    NO_TABLE,
+    OK,
+    PAUSED,
+    REFUSED,
+    TABLE,
+    TOO_LARGE,
+    WALL_CLOCK,
+    ScriptedTransport,
+    answer,
+    one_after_another,
+)
+from tests.virtual_time import run
+
+SECONDS = 0.05
+"""How long the scripted API takes to answer."""
+
+
+class Given(list):
+    """A list of somebody's own, which may do anything when it is read: it has no head start."""
+
+
+def ids(number: int) -> list[str]:
+    return [str(541_278_230_707_963_208 + 37 * n) for n in range(number)]
+
+
+class Service:
+    """One scripted API, and one call of it; ``told`` are its events without what differs from run to run."""
+
+    def __init__(self, script, **sections) -> None:
+        random.seed(7)  # the backoff's
+        plain = {"batch": {"size": 10}, "flow": {"concurrency": 2, "max_outage_seconds": 60}, **sections}
+        self.settings = Settings.from_mapping(plain)
+        self.transport = ScriptedTransport(script, SECONDS)
+        self.hub = Hub()
+        self.limiter = Limiter(self.settings.flow, self._wall_clock, lambda: 0.0, self.hub)
+        self.attempts = Attempts(self.transport, self.limiter, Credentials(KEY), wall_clock=self._wall_clock)
+        self.calls = Calls(self.hub)
+        self.events: list = []
+
+    def listen(self) -> None:
+        self.hub.subscribe(self.events.append)
+
+    @staticmethod
+    def _wall_clock() -> float:
+        return WALL_CLOCK + asyncio.get_running_loop().time()
+
+    def job(self, records) -> Job:
+        order = Order(TABLE, from_iterable(records))
+        return Job(order, self.settings, self.attempts, self.limiter, self.calls)
+
+    @property
+    def told(self) -> list:
+        return [_comparable(event) for event in self.events]
+
+
+def _comparable(event) -> object:
+    if isinstance(event, OutcomeReached):
+        outcome = event.outcome
+        batch = (list(outcome.batch.records), outcome.batch.digest, outcome.batch.set_aside, outcome.batch.spans)
+        return "outcome", list(outcome.which), batch, outcome.fate, outcome.attempts, outcome.message, outcome.whole
+    if isinstance(event, AttemptEnded | RetryPlanned):
+        return replace(event, job="", request_id="")
+    if isinstance(event, JobEnded):
+        return "ended", event.ended, event.error, event.report and _counts(event.report)
+    return type(event)
+
+
+def _counts(report) -> dict:
+    plain = asdict(report)
+    plain["failures"] = [(one.row, one.fate, one.reason, one.record) for one in report.failures]
+    del plain["elapsed_seconds"]
+    return plain
+
+
+WORDS = {
+    "ok": OK,
+    "failed": FAILED,
+    "refused": REFUSED,
+    "paused": PAUSED,
+    "paused for 20 s": answer(40008, Retry_After="20"),
+    "paused for long": answer(40008, Retry_After="7200"),
+    "no table": NO_TABLE,
+    "no key": NO_KEY,
+    "too large": TOO_LARGE,
+    "unknown": answer(12345),
+    "bad gateway": BAD_GATEWAY,
+    "lost": AnswerLost("the connection broke"),
+    "not sent": NotSent("no connection"),
+}
+ANSWERS = st.lists(st.sampled_from(list(WORDS)), max_size=6)
+ROWS = st.lists(
+    st.sampled_from(
+        [*ids(12), "", "two words", '"', "\\", "\u00dc", "x" * 300, Filter("n", 1), Filter("n", "x"), None]
+    ),
+    max_size=12,
+)
+ACTS = st.sampled_from(["stop", "close", "cancel", "cancel twice"])
+MOMENTS = st.sampled_from([SECONDS / 2, 1.5 * SECONDS, 0.4, 3.0])
+
+
+async def played(words, rows, act="", after=0.0, *, listens=True, **sections) -> tuple:
+    """Return what came of a call for *rows* to which *act* is done *after* so many seconds, and all that others saw."""
+    service = Service(one_after_another(*(WORDS[word] for word in words)), **sections)
+    if listens:
+        service.listen()
+    job, closing, loop = service.job(rows), [], asyncio.get_running_loop()
+    call = asyncio.create_task(job.run())
+
+    async def close_connections() -> None:
+        pass
+
+    def strike() -> None:
+        if act == "stop":
+            job.stop("somebody said so")
+        elif act == "close":
+            closing.append(asyncio.create_task(service.calls.close(close_connections, 0.01)))
+        elif act:
+            call.cancel("by somebody")
+            if act == "cancel twice":
+                loop.call_later(SECONDS / 4, call.cancel)
+
+    loop.call_later(after, strike)
+    try:
+        came = await call
+    except (BulkDeleteError, asyncio.CancelledError) as error:
+        came = error
+    await asyncio.gather(*closing)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert service.limiter.in_flight == 0
+    report = job.report
+    if isinstance(came, BaseException):
+        assert getattr(came, "report", None) is report
+    else:
+        assert came is report
+    assert report is None or report.balanced
+    sent = [request.body for request in service.transport.requests]
+    raised = (type(came), str(came)) if isinstance(came, BaseException) else None
+    ended_at = round(loop.time(), 6)
+    return raised, report and _counts(report), service.told, sent, job.snapshot().rows, ended_at
+
+
+@given(ANSWERS, ROWS, st.booleans())
+@example(words=[], rows=ids(10), listens=False)
+@example(words=["failed", "refused", "ok", "refused"], rows=ids(10), listens=True)
+@example(words=["no table"], rows=ids(1), listens=True)
+@example(words=["refused", "refused"], rows=ids(1), listens=True)
+@example(words=["paused for long"], rows=ids(1), listens=True)
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_answered_a_call_with_a_head_start_is_one_without(words, rows, listens):
+    with_one = run(played(words, list(rows), listens=listens))
+    assert with_one == run(played(words, Given(rows), listens=listens))
+    assert with_one == run(played(words, tuple(rows), listens=listens))
+
+
+@given(ANSWERS, st.integers(1, 10), ACTS, MOMENTS)
+@example([], 3, "cancel", SECONDS / 2)
+@example([], 3, "cancel twice", SECONDS / 2)
+@example([], 3, "stop", SECONDS / 2)
+@example(["refused"], 1, "stop", SECONDS / 2)
+@example(["refused"], 3, "close", SECONDS / 2)
+@example(["lost"], 3, "stop", SECONDS / 2)
+@example(["paused"], 3, "cancel", 1.5 * SECONDS)
+@example(["paused for 20 s"], 3, "stop", 3.0)
+@settings(max_examples=150, deadline=None)
+def test_whatever_befalls_it_a_call_with_a_head_start_is_one_without(words, records, act, after):
+    with_one = run(played(words, ids(records), act, after))
+    assert with_one == run(played(words, Given(ids(records)), act, after))
+
+
+@pytest.mark.parametrize("kind", [list, Given])
+def test_a_job_whose_records_were_read_is_refused_a_second_time(kind):
+    async def twice() -> None:
+        job = Service(one_after_another()).job(kind(ids(3)))
+        assert (await job.run()).acknowledged == 3
+        with pytest.raises(SourceError, match="the iterable was read already"):
+            await job.run()
+
+    run(twice())
+
+
+def test_a_list_that_changes_while_its_call_runs_is_sent_as_it_was():
+    async def changed() -> None:
+        service, records = Service(one_after_another(FAILED)), ids(3)
+        call = asyncio.create_task(service.job(records).run())
+        await asyncio.sleep(SECONDS / 2)
+        records[0] = "another"
+        assert (await call).acknowledged == 3
+        assert [request.records for request in service.transport.requests] == [tuple(ids(3))] * 2
+
+    run(changed())
+
+
+@pytest.mark.parametrize("words", [[], ["failed"], ["refused"], ["no table"], ["lost"]])
+@pytest.mark.parametrize("again_after", [None, 0, 1, 2, 3, 5, 8])
+@pytest.mark.parametrize("grace_seconds", [0, 30])
+@pytest.mark.parametrize("answers", [0, 1], ids=["before an answer", "after one"])
+def test_cancelled_at_any_step_it_raises_with_an_account_of_all_that_was_sent(
+    words, again_after, grace_seconds, answers
+):
+    async def cancelled_at(step: int) -> None:
+        flow = {"concurrency": 2, "cancel_grace_seconds": grace_seconds}
+        service = Service(one_after_another(*(WORDS[word] for word in words)), flow=flow)
+        service.listen()
+        job = service.job(ids(3))
+        call = asyncio.create_task(job.run())
+        await asyncio.sleep(answers * SECONDS)
+        await _steps(step)
+        if call.done():
+            await asyncio.gather(call, return_exceptions=True)
+            return
+        call.cancel("by somebody")
+        if again_after is not None:
+            await _steps(again_after)
+            call.cancel("again")
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        report, requests = job.report, len(service.transport.requests)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert service.limiter.in_flight == 0
+        if not service.events:  # it had not begun
+            assert (report, requests) == (None, 0)
+            return
+        assert report.ended is Ended.CANCELLED or (report.ended is Ended.FATAL_ANSWER and "no table" in words)
+        assert (report.balanced, report.requests) == (True, requests)
+        acknowledged = sum(said is OK for said in service.transport.answers.values())
+        assert bool(report.acknowledged) == bool(acknowledged)
+        if requests and not acknowledged:
+            assert report.rejected + report.unresolved == 3
+        if not requests:
+            assert report.rows == report.pending
+
+    for step in range(24):
+        run(cancelled_at(step))
+
+
+async def _steps(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
