@@ -12,8 +12,9 @@ from bulkdelete.capping import Outgrown
 from bulkdelete.cases import Case
 from bulkdelete.errors import CredentialsError, FatalAnswer, OutageTooLong, PauseTooLong
 from bulkdelete.events import RetryPlanned
+from bulkdelete.outcomes import outcome_of
 from bulkdelete.pathfinding import Pathfinder
-from bulkdelete.records import Fate, Outcome, RowFate, VerdictKind
+from bulkdelete.records import Fate, Outcome, VerdictKind
 from bulkdelete.stopping import StopAsked
 
 if TYPE_CHECKING:
@@ -258,31 +259,3 @@ def _left(batch: Batch, part: Part, reason: str) -> Outcome:
     """Return the outcome of a part that is not tried further: pending if it certainly never left."""
     fate = Fate.UNRESOLVED if part.sent else Fate.PENDING
     return outcome_of(batch, part, fate, reason)
-
-
-def outcome_of(batch: Batch, part: Part, fate: Fate, reason: str = "", *, failed: bool = False) -> Outcome:
-    """Return that *part* of *batch* has this *fate*, for this *reason* and what the API said last."""
-    verdict = part.last.verdict if part.last is not None else None
-    said = verdict.message if verdict is not None else ""
-    message = "; ".join(filter(None, (said, reason) if fate is Fate.REJECTED else (reason, said)))
-    row_fate = None
-    if fate is Fate.REJECTED:
-        row, record = batch.rows[part.span.start], batch.records[part.span.start]
-        code, request_id = (None, "") if part.last is None else (part.last.verdict.code, part.last.request_id)
-        row_fate = RowFate(row, fate, message, record, code=code, request_id=request_id)
-    return Outcome(
-        batch,
-        batch.rows[part.span.start],
-        batch.rows[part.span.stop - 1] + 1,
-        len(part.span),
-        fate,
-        whole=len(part.span) == len(batch.records),
-        attempts=part.attempts,
-        code=verdict.code if verdict is not None else None,
-        message=message,
-        http_status=verdict.http_status if verdict is not None else None,
-        request_id=part.last.request_id if part.last is not None else "",
-        ambiguous=part.ambiguous,
-        failed=failed,
-        row_fate=row_fate,
-    )

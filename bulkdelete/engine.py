@@ -20,13 +20,15 @@ from bulkdelete.errors import (
     SourceChanged,
     SourceError,
 )
-from bulkdelete.records import Ended, Fate, Outcome
+from bulkdelete.outcomes import log_outcome, never_sent, not_sent
+from bulkdelete.records import Ended, Outcome
 from bulkdelete.splitting import OR_APPLIED_IN_PART, WHOLLY_WRONG
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
     from bulkdelete.deleter import Deleter
+    from bulkdelete.head_start import HeadStart
     from bulkdelete.ledger import Ledger
     from bulkdelete.records import Batch
     from bulkdelete.state import State
@@ -80,6 +82,7 @@ class Engine:
         self._crew: list[asyncio.Task[None]] = []
         self._producer: asyncio.Task[None] | None = None
         self._grace: asyncio.Task[None] | None = None
+        self._begun: Batch | None = None
         self._unsent: list[Batch] = []
         self._deferred = Deferred()
         self.ended = Ended.COMPLETE
@@ -96,15 +99,21 @@ class Engine:
             return "ledger"
         return "" if self._producer is None or self._producer.done() else "source"
 
-    async def run(self, batches: AsyncGenerator[Batch, None], cancel_grace_seconds: float) -> None:
+    async def run(
+        self, batches: AsyncGenerator[Batch, None], cancel_grace_seconds: float, begun: HeadStart | None = None
+    ) -> None:
         """Send *batches*; return when each has its outcome in the ledger, or when the job had to end before.
+
+        Where there is a head start, *begun*, it has sent the only batch already.
 
         Being cancelled stops the reading, gives what is in flight *cancel_grace_seconds*, and goes through; being
         cancelled again ends that grace.
         """
-        if not self._stop.asked:
+        if begun is None and not self._stop.asked:
             self._producer = asyncio.create_task(self._produce(batches), name="bulkdelete producer")
         try:
+            if begun is not None:
+                await self._take_over(begun, batches)
             await self._drained()
             if self._deferred and not (self._stop.asked or self._suspicion.nothing_but_suspects):
                 await self._drive_again()
@@ -129,6 +138,21 @@ class Engine:
         if self._producer is not None and not self._stop.asked:
             self._producer.cancel()
         self._stop.ask()
+
+    async def _take_over(self, begun: HeadStart, batches: AsyncGenerator[Batch, None]) -> None:
+        """Go on from *begun*, which has sent the only one of *batches*, and with what befell the job meanwhile.
+
+        Nothing here lets go of the event loop: until a worker has the batch, nobody would know that it was sent.
+        """
+        self._channel.close()
+        async with aclosing(batches):
+            async for batch in batches:
+                intent = self._ledger.intend(batch)
+                self._tally.take_in(batch)
+                self._begun = batch
+                worker = asyncio.create_task(self._work((batch, intent)), name="bulkdelete worker 0")
+                self._crew += [worker, begun.attempt]
+        begun.befall(self.halt)
 
     async def _produce(self, batches: AsyncGenerator[Batch, None]) -> None:
         breath = Breath(_CUT_IN_A_TURN)
@@ -164,8 +188,10 @@ class Engine:
             self._unsent.append(batch)
             raise
 
-    async def _work(self) -> None:
+    async def _work(self, begun: tuple[Batch, asyncio.Future[None]] | None = None) -> None:
         try:
+            if begun is not None:
+                await self._settle(*begun)
             while True:
                 await self._settle(*await self._channel.get())
         except ChannelClosed:
@@ -185,10 +211,11 @@ class Engine:
             return
         async with aclosing(self._deleter.send(batch)) as outcomes:
             async for outcome in outcomes:
+                self._begun = None
                 await self._ledger.record(outcome)
                 is_deferred = self._deferred.takes(outcome, self._tally.batches)
                 self._tally.settle(replace(outcome, failed=False) if is_deferred else outcome)
-                _tell(outcome)
+                log_outcome(outcome)
                 if self._events:
                     self._events.reached(outcome)
                 self._look_at_failures()
@@ -231,9 +258,11 @@ class Engine:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+        if self._begun is not None and not self._tally.requests:  # its worker was cancelled too early to know
+            self._unsent.append(self._begun)
         if not (self._unsent or self._deferred):
             return
-        left = [outcome for batch in self._unsent for outcome in _not_sent(batch)]
+        left = [outcome for batch in self._unsent for outcome in not_sent(batch)]
         await asyncio.gather(*map(self._ledger.record, left), return_exceptions=True)
         if self._events:
             for outcome in left:
@@ -242,11 +271,11 @@ class Engine:
             await self._give_set_aside(batch)
         await self._give(left)
         for batch in self._deferred.give_back():
-            await self._give(_not_sent(batch))
+            await self._give(not_sent(batch))
 
     async def _give_set_aside(self, batch: Batch) -> None:
         """Tell of the rows of *batch* that are never sent, and let whoever wants them have them."""
-        for outcome in _never_sent(batch):
+        for outcome in never_sent(batch):
             if self._events:
                 self._events.reached(outcome)
             await self._give((outcome,))
@@ -258,42 +287,5 @@ class Engine:
                 await self._deliver(outcome)
 
 
-def _tell(outcome: Outcome) -> None:
-    """Log *outcome*: what is not acknowledged by its rows; its ids at DEBUG only."""
-    rows = outcome.first_row, outcome.end_row - 1
-    if outcome.fate is Fate.ACKNOWLEDGED:
-        _log.debug("rows %d to %d are acknowledged", *rows)
-        return
-    told = outcome.fate.value, outcome.code, outcome.http_status, outcome.request_id
-    level = logging.WARNING if outcome.failed and outcome.fate is not Fate.REJECTED else logging.INFO
-    _log.log(level, "rows %d to %d are %s (code %s, HTTP %s, request %s)", *rows, *told)
-    _log.debug("request %s: the API said %r", outcome.request_id, outcome.message)  # which may name ids
-    if outcome.row_fate is not None:
-        _log.debug("row %d is %r", outcome.first_row, outcome.row_fate.record)
-
-
 def _ending_of(problem: Exception) -> Ended:
     return next((ended for kind, ended in _ENDINGS if isinstance(problem, kind)), Ended.FAULT)
-
-
-def _never_sent(batch: Batch) -> Iterator[Outcome]:
-    """Yield an outcome for each row that was set aside when *batch* was cut."""
-    for one in batch.set_aside:
-        yield Outcome(batch, one.row, one.row + 1, 1, one.fate, whole=False, row_fate=one)
-
-
-def _not_sent(batch: Batch) -> list[Outcome]:
-    """Return what became of *batch*, which is not sent; what was before comes first: so it is at no time pending."""
-    is_left = batch.sent or batch.ambiguous
-    return [
-        Outcome(
-            batch,
-            batch.rows[span.start],
-            batch.rows[span.stop - 1] + 1,
-            len(span),
-            Fate.UNRESOLVED if is_left and span not in batch.unsent else Fate.PENDING,
-            whole=len(span) == len(batch.records),
-            ambiguous=batch.ambiguous and span not in batch.unsent,
-        )
-        for span in sorted(batch.spans, key=batch.unsent.__contains__)
-    ]

@@ -141,8 +141,10 @@ class Job:
             return await self._run_whole()
         self._sweeps.head_start = start
         if not await start.settles():
-            return await start.handed_over(self._run_whole)
-        self.report = self._account.report(start.totals, Ended.COMPLETE, "")
+            self._order = replace(self._order, source=start.source)
+            return await self._run_whole()
+        self.report = self._account.report(start.totals, *start.ending)
+        start.raise_if_cancelled()
         return self.report
 
     async def _run_whole(self) -> Report:

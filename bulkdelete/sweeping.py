@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.batching import Batcher
@@ -81,9 +80,9 @@ class Sweep:
         """Whether it ended because enough records were sent, with others left, and for nothing else."""
         return self._merge.had_enough and self.engine.ended is Ended.COMPLETE
 
-    async def run(self, cancel_grace_seconds: float) -> None:
+    async def run(self, cancel_grace_seconds: float, begun: HeadStart | None = None) -> None:
         """Send what is open; afterwards the engine says how it ended, but for what :meth:`judge` adds."""
-        await self.engine.run(self._merge.batches(self._prepared.source.blocks()), cancel_grace_seconds)
+        await self.engine.run(self._merge.batches(self._prepared.source.blocks()), cancel_grace_seconds, begun)
 
     def judge(self) -> None:
         """Say why the batches ended where they did."""
@@ -126,18 +125,15 @@ class Sweeps:
             sweep.engine.halt(*self.ended_early)
         elif before is not None and before.ended is not Ended.COMPLETE:
             sweep.engine.halt(before.ended, before.reason, before.problem)
-        await sweep.run(self._grace_seconds)
+        await sweep.run(self._grace_seconds, self.head_start)
         return sweep
 
     def halt(self, ended: Ended, reason: str) -> None:
         """Let the job end soon: what is in flight finishes. The first reason given stays."""
-        if self.head_start is not None and self.head_start.halted(partial(self._halt, ended, reason)):
-            return
-        self._halt(ended, reason)
-
-    def _halt(self, ended: Ended, reason: str) -> None:
         if self._engine is not None:
             self._engine.halt(ended, reason)
+        elif self.head_start is not None:
+            self.head_start.halt(ended, reason)
         elif self.ended_early is None:
             self.ended_early = (ended, reason)
             self._stop.ask()

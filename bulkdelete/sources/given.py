@@ -9,14 +9,22 @@ from bulkdelete.records import Defect, Filter
 from bulkdelete.sources.defects import FINGERPRINT_BYTES, MOST_EXCERPT_CHARACTERS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bulkdelete.records import Item
 
+_ONLY_STRINGS: Final = frozenset({str})
 _INT64: Final = range(-(2**63), 2**64)
 
 
 def as_items(block: list[Any]) -> list[Item]:
     """Return *block* as items: plain strings and sound filters as they are, anything else as a Defect."""
-    return block if list(map(type, block)).count(str) == len(block) else list(map(_item, block))
+    return block if are_strings(block) else list(map(_item, block))
+
+
+def are_strings(block: Iterable[Any]) -> bool:
+    """Return whether *block* holds plain strings alone, none of another class that is one too."""
+    return _ONLY_STRINGS.issuperset(map(type, block))
 
 
 def _item(given: object) -> Item:

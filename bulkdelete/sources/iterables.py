@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import SourceError, SourceRefused
 from bulkdelete.records import Rows
-from bulkdelete.sources.given import as_items
+from bulkdelete.sources.given import are_strings, as_items
 from bulkdelete.sources.threads import from_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping
 
-    from bulkdelete.records import Filter, Item
+    from bulkdelete.records import Filter
 
 MOST_ITEMS: Final = 4096
 LONGEST_BLOCK_SECONDS: Final = 0.05
@@ -91,13 +91,12 @@ class IterableSource:
             raise SourceError("the iterable was read already, and it can be read only once")
         self._begun = True
 
-    def at_once(self, most: int) -> list[Item] | None:
-        """Return the rows, where they are in memory and at most so many; from then on they are what it reads."""
+    def at_once(self, most: int) -> list[str] | None:
+        """Return a copy of the records where they are texts in memory, at most so many, and nobody has read them."""
         records: Any = self._records
         if self._begun or type(records) not in _IN_MEMORY or len(records) > most:
             return None
-        self._records = records = list(records)
-        return as_items(records)
+        return list(records) if are_strings(records) else None
 
     async def fingerprint(self) -> str:
         """Return nothing: what can be read once has no fingerprint."""
