@@ -153,11 +153,8 @@ class HeadStart:
             finally:
                 post.heard, post.sent, post.calls = self._post.heard, self._post.sent, self._post.calls
             problem, self._problem = self._problem, None
-            try:
-                if problem is not None:
-                    raise problem
-            finally:
-                del problem
+            if problem is not None:
+                raise problem
             if post.heard is not None:
                 return post.heard
         return await self._attempts.make(post, stop, tally)  # also where the attempt was cancelled before it began

@@ -247,12 +247,16 @@ def test_who_ends_the_loop_after_a_cancellation_gets_an_account_of_what_was_sent
 
 @pytest.mark.parametrize("kind", [list, Given])
 @pytest.mark.parametrize("steps", range(6))
-def test_who_cancels_every_task_there_is_gets_an_account_too(kind, steps):
+@pytest.mark.parametrize("before", [None, 1, 2])
+def test_who_cancels_every_task_there_is_gets_an_account_too(kind, steps, before):
     async def all_cancelled() -> None:
         service = Service(one_after_another())
         job = service.job(kind(ids(3)))
         call = asyncio.create_task(job.run())
-        await _steps(1 + steps)
+        if before is not None:
+            await _steps(before)
+            call.cancel()
+        await _steps(steps if before else 1 + steps)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
         await asyncio.wait({call})
@@ -382,9 +386,9 @@ def test_a_call_that_has_ended_is_in_memory_no_more(act):
         await asyncio.sleep(SECONDS / 2)
         if act == "stop":
             job.stop("enough")
-        elif act:
+        elif act == "cancel":
             call.cancel()
-        await asyncio.wait({call})
+        await asyncio.gather(call, return_exceptions=True)
         gone = weakref.ref(job)
         del job, call
         await _steps(2)
