@@ -82,7 +82,7 @@ class Engine:
         self._crew: list[asyncio.Task[None]] = []
         self._producer: asyncio.Task[None] | None = None
         self._grace: asyncio.Task[None] | None = None
-        self._begun: Batch | None = None
+        self._begun: tuple[Batch, HeadStart] | None = None
         self._unsent: list[Batch] = []
         self._deferred = Deferred()
         self.ended = Ended.COMPLETE
@@ -149,10 +149,11 @@ class Engine:
             async for batch in batches:
                 intent = self._ledger.intend(batch)
                 self._tally.take_in(batch)
-                self._begun = batch
+                self._begun = batch, begun
+                begun.befall(self.halt)
                 worker = asyncio.create_task(self._work((batch, intent)), name="bulkdelete worker 0")
                 self._crew += [worker, begun.attempt]
-        begun.befall(self.halt)
+        begun.raise_if_cancelled()
 
     async def _produce(self, batches: AsyncGenerator[Batch, None]) -> None:
         breath = Breath(_CUT_IN_A_TURN)
@@ -258,8 +259,8 @@ class Engine:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-        if self._begun is not None and not self._tally.requests:  # its worker was cancelled too early to know
-            self._unsent.append(self._begun)
+        if self._begun is not None and self._begun[1].is_unsent:  # its worker was cancelled too early to know
+            self._unsent.append(self._begun[0])
         if not (self._unsent or self._deferred):
             return
         left = [outcome for batch in self._unsent for outcome in not_sent(batch)]

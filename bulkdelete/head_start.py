@@ -71,10 +71,14 @@ def _is_more_than_sent(order: Order, settings: Settings) -> bool:
 
 
 class HeadStart:
-    """The first attempt at *ids*, *joined* by line breaks, as *post*, which begins now; the rest go through *attempts*.
+    """The first attempt at *ids*, *joined* by line breaks, sent as *post*; those after it go through *attempts*.
 
-    Whoever awaits :meth:`settles` and is told that it does not has the engine go on from it, on its ``source``.
+    Whoever awaits :meth:`settles`, which begins it, and is told that it does not has the engine go on from it, on its
+    ``source``.
     """
+
+    attempt: asyncio.Task[None]
+    """What whoever goes on from it has to await, or to cancel."""
 
     def __init__(self, post: Post, ids: list[str], joined: bytes, attempts: Attempts, tally: Tally) -> None:
         self._post = post
@@ -88,11 +92,9 @@ class HeadStart:
         self._problem: BaseException | None = None
         self._cancelled: asyncio.CancelledError | None = None
         self._ended: tuple[Ended, str] | None = None
+        self._is_over = False
         self._is_settled = False
         tally.rows = len(ids)
-        self.attempt = asyncio.create_task(self._made(), name="bulkdelete head start")
-        """What whoever goes on from it has to await, or to cancel."""
-        self.attempt.add_done_callback(self._hear)  # it may be cancelled before it begins
 
     @property
     def source(self) -> IterableSource:
@@ -112,15 +114,20 @@ class HeadStart:
         return self._ended or (Ended.COMPLETE, "")
 
     async def settles(self) -> bool:
-        """Await the attempt; return whether every record is acknowledged, and told of.
+        """Make the attempt; return whether every record is acknowledged, and told of.
 
         Where it is cancelled it returns at once, and :meth:`raise_if_cancelled` raises.
         """
+        self.attempt = asyncio.create_task(self._made(), name="bulkdelete head start")
+        self.attempt.add_done_callback(self._hear)  # it may be cancelled before it begins
         try:
             await self._heard
         except asyncio.CancelledError as cancelled:
             self._cancelled = cancelled
             self._stop.ask()
+        except BaseException:  # the coroutine is closed, and nobody will go on from here
+            self.attempt.cancel()
+            raise
         return self._is_settled
 
     def halt(self, ended: Ended, reason: str) -> None:
@@ -129,10 +136,14 @@ class HeadStart:
         self._stop.ask()
 
     def befall(self, halt: Callable[[Ended, str], None]) -> None:
-        """Let what befell the call so far befall the engine that has its batch now: *halt* it, or raise."""
-        if self._ended is not None:
-            halt(*self._ended)
-        self.raise_if_cancelled()
+        """Let what ended the call so far *halt* the engine that is to go on; a cancellation is still to be raised."""
+        if self._ended is not None or self._cancelled is not None:
+            halt(*(self._ended or self.ending))
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether certainly nothing has left, or will, by what is known when the attempt has ended."""
+        return not self._post.sent and (self._is_over or not self._tally.requests)
 
     def raise_if_cancelled(self) -> None:
         """Raise the cancellation that came meanwhile, if one did."""
@@ -155,19 +166,30 @@ class HeadStart:
             problem, self._problem = self._problem, None
             if problem is not None:
                 raise problem
-            if post.heard is not None:
-                return post.heard
+            if not self.attempt.cancelled():
+                return self._heard_of(post)
         return await self._attempts.make(post, stop, tally)  # also where the attempt was cancelled before it began
+
+    def _heard_of(self, post: Post) -> Attempted:
+        broken = self.attempt.exception()
+        if broken is not None or post.heard is None:  # such as a SystemExit: nobody knows what came of the request
+            raise asyncio.CancelledError from broken
+        return post.heard
 
     async def _made(self) -> None:
         try:
             if self._heard.cancelled():
                 self._stop.ask()
             attempted = await self._attempts.make(self._post, self._stop, self._tally)
+            self._is_over = True
             if attempted.verdict.kind is VerdictKind.ACKNOWLEDGED and not self._heard.done():
                 self._settle()
-        except (Exception, asyncio.CancelledError) as problem:  # noqa: BLE001 - make raises it, in the engine
+        except asyncio.CancelledError as cancelled:
+            self._problem = cancelled
+            raise
+        except Exception as problem:  # noqa: BLE001 - make raises it, in the engine
             self._problem = problem
+            self._is_over = True
         finally:
             self._hear()
 

@@ -130,11 +130,11 @@ class Sweeps:
 
     def halt(self, ended: Ended, reason: str) -> None:
         """Let the job end soon: what is in flight finishes. The first reason given stays."""
+        if self.head_start is not None:
+            self.head_start.halt(ended, reason)
         if self._engine is not None:
             self._engine.halt(ended, reason)
-        elif self.head_start is not None:
-            self.head_start.halt(ended, reason)
-        elif self.ended_early is None:
+        elif self.head_start is None and self.ended_early is None:
             self.ended_early = (ended, reason)
             self._stop.ask()
 

@@ -116,7 +116,7 @@ class Limiter:
         if not mine.done():
             stop.wake(mine)
         try:
-            return await mine
+            permit = await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled() and mine.exception() is None:
                 self.abandon(mine.result())
@@ -124,6 +124,12 @@ class Limiter:
         finally:
             stop.forget(mine)
             mine.cancel()
+        try:
+            stop.check()
+        except Exception:  # it was asked after the permit was given
+            self.abandon(permit, left=False)
+            raise
+        return permit
 
     def answered(
         self, permit: Permit, kind: SampleKind | None, pause_seconds: float | None = None, failure: str = ""
@@ -154,9 +160,9 @@ class Limiter:
         now = asyncio.get_running_loop().time()
         self._quota.quotas.ended(permit.number, told, self._quota.moment(now), left=left)
 
-    def abandon(self, permit: Permit) -> None:
-        """Give *permit* back: its attempt was cancelled, and tells nothing."""
-        self.heard(permit, None)
+    def abandon(self, permit: Permit, *, left: bool = True) -> None:
+        """Give *permit* back: its attempt was cancelled, and tells nothing; or it certainly never *left*."""
+        self.heard(permit, None, left=left)
         self._steering.abandoned(permit.sent_at)
         self._let_go()
 

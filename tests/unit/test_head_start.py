@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import random
+import sys
 import weakref
 from contextvars import ContextVar
 from dataclasses import asdict, replace
@@ -43,7 +44,7 @@ from tests.unit.scripted import (
     answer,
     one_after_another,
 )
-from tests.virtual_time import run
+from tests.virtual_time import VirtualTimeLoop, run
 
 SECONDS = 0.05
 """How long the scripted API takes to answer."""
@@ -60,14 +61,14 @@ def ids(number: int) -> list[str]:
 class Service:
     """One scripted API, and one call of it; ``told`` are its events without what differs from run to run."""
 
-    def __init__(self, script, seconds=SECONDS, **sections) -> None:
+    def __init__(self, script, seconds=SECONDS, key=KEY, **sections) -> None:
         random.seed(7)  # the backoff's
         plain = {"batch": {"size": 10}, "flow": {"concurrency": 2, "max_outage_seconds": 60}, **sections}
         self.settings = Settings.from_mapping(plain)
         self.transport = ScriptedTransport(script, seconds)
         self.hub = Hub()
         self.limiter = Limiter(self.settings.flow, self._wall_clock, lambda: 0.0, self.hub)
-        self.attempts = Attempts(self.transport, self.limiter, Credentials(KEY), wall_clock=self._wall_clock)
+        self.attempts = Attempts(self.transport, self.limiter, Credentials(key), wall_clock=self._wall_clock)
         self.calls = Calls(self.hub)
         self.events: list = []
 
@@ -343,6 +344,124 @@ def test_a_job_that_is_run_twice_at_once_sends_its_records_once(kind):
         assert len(service.transport.requests) == 1
 
     run(twice())
+
+
+@pytest.mark.parametrize("kind", [list, Given])
+def test_a_job_that_is_run_twice_and_stopped_sends_nothing_more(kind):
+    async def stopped() -> None:
+        service = Service(one_after_another(WORDS["paused for 20 s"]))
+        job = service.job(kind(ids(3)))
+        first = asyncio.create_task(job.run())
+        await asyncio.sleep(1)
+        with pytest.raises(SourceError):
+            await job.run()
+        job.stop("enough")
+        report = await first
+        assert (len(service.transport.requests), report.acknowledged) == (1, 0)
+        assert asyncio.get_running_loop().time() == 1
+
+    run(stopped())
+
+
+@pytest.mark.parametrize("kind", [list, Given])
+def test_what_was_sent_is_not_pending_where_the_process_is_told_to_exit_meanwhile(kind):
+    async def main() -> None:
+        service = kept["service"] = Service(one_after_another())
+        send = service.transport.post
+
+        async def exit_at_the_answer(*request, **more):
+            await send(*request, **more)
+            raise SystemExit(3)
+
+        service.transport.post = exit_at_the_answer
+        kept["job"] = service.job(kind(ids(3)))
+        await kept["job"].run()
+
+    kept: dict = {}
+    with pytest.raises(SystemExit):
+        run(main())
+    assert len(kept["service"].transport.requests) == 1
+    report = kept["job"].report
+    assert (report.rows, report.unresolved) == (3, 3)
+
+
+def test_an_attempt_that_told_the_process_to_exit_is_not_made_again():
+    async def exits(*_, **more):
+        calls.append(more)
+        raise SystemExit(3)
+
+    async def told() -> None:
+        service = Service(one_after_another())
+        service.transport.post = exits
+        job = kept["job"] = service.job(ids(3))
+        await asyncio.wait({asyncio.ensure_future(job.run())})
+
+    calls: list = []
+    kept: dict = {}
+    loop = VirtualTimeLoop()
+    call = loop.create_task(told())
+    with pytest.raises(SystemExit):
+        loop.run_until_complete(call)
+    loop.run_until_complete(call)  # by somebody who goes on all the same
+    loop.close()
+    report = kept["job"].report
+    assert (len(calls), report.ended, report.unresolved) == (1, Ended.FAULT, 3)
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_what_certainly_never_left_is_pending_also_where_no_time_is_left_to_say_so(steps):
+    async def cancelled() -> None:
+        flow = {"concurrency": 2, "cancel_grace_seconds": 0}
+        service = Service(one_after_another(NotSent("no connection")), flow=flow)
+        job = service.job(ids(3))
+        call = asyncio.create_task(job.run())
+        await asyncio.sleep(SECONDS)
+        await _steps(steps)
+        call.cancel()
+        await asyncio.wait({call})
+        known = service.transport.answers
+        assert (job.report.pending, job.report.unresolved) == ((3, 0) if known else (0, 3))
+
+    run(cancelled())
+
+
+@pytest.mark.parametrize("kind", [list, Given])
+def test_a_call_whose_coroutine_is_closed_sends_nothing_more(kind):
+    async def closed() -> None:
+        service = Service(one_after_another(WORDS["paused for 20 s"]))
+        call = service.job(kind(ids(3))).run()
+        call.send(None)
+        await asyncio.sleep(1)
+        try:
+            call.close()
+        except RuntimeError:  # the engine waits for its tasks, which a closed coroutine may not
+            assert kind is Given
+        await asyncio.sleep(100)
+        assert len(service.transport.requests) == 1
+
+    run(closed())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has eager tasks since 3.12")
+@pytest.mark.parametrize("kind", [list, Given])
+@pytest.mark.parametrize("when", ["at the key", "at the answer"])
+def test_nothing_more_is_sent_after_a_stop_also_where_tasks_begin_at_once(kind, when):
+    async def stopped() -> None:
+        def key() -> str:
+            if when == "at the key":
+                job.stop("enough")
+            return KEY
+
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        service = Service(one_after_another(REFUSED), key=key)
+        job = service.job(kind(ids(8)))
+        if when == "at the answer":
+            job.subscribe(lambda event: job.stop("enough") if isinstance(event, AttemptEnded) else None)
+        report = await job.run()
+        sent = 0 if when == "at the key" else 1
+        assert (len(service.transport.requests), report.ended, report.acknowledged) == (sent, Ended.SIGNAL, 0)
+
+    run(stopped())
 
 
 class Unbound:

@@ -56,6 +56,18 @@ def give_back(limiter: Limiter, permit: Permit, kind: SampleKind, seconds: float
     limiter.answered(permit, kind, seconds)
 
 
+async def test_who_is_asked_to_stop_between_a_permit_and_its_turn_sends_nothing_and_gives_it_back():
+    limiter, stop = limiter_with(concurrency=1), Stop()
+    first = await limiter.acquire(Stop())
+    waiting = asyncio.create_task(limiter.acquire(stop))
+    await asyncio.sleep(0)
+    give_back(limiter, first, SampleKind.SUCCESS)
+    stop.ask()
+    with pytest.raises(StopAsked):
+        await waiting
+    assert limiter.in_flight == 0
+
+
 @given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=30))
 def test_permits_are_never_exceeded_and_none_is_lost(permits, comers):
     async def crowd() -> None:
