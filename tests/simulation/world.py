@@ -127,7 +127,8 @@ class World:
         if self._durable:
             self._check_ledger(report)
         elif (told := report or getattr(self._raised, "report", None)) is not None:
-            oracle.check_told(told, outcomes, broken_off=report is None)
+            broken_off = report is None or report.ended is Ended.CANCELLED  # its reader left, and its grace was over
+            oracle.check_told(told, outcomes, broken_off=broken_off)
         return report
 
     def _job(self, settings: Settings, limiter: Limiter, calls: Calls) -> Job:
