@@ -53,7 +53,7 @@ async def test_ids_are_logged_at_debug_only(tmp_path, emulator):
     rejected = ids(2_500)[1_234]
     done = await purge(tmp_path, emulator, "--log-level", "info").run()
     assert done.code == 1
-    assert "INFO bulkdelete.engine: rows 1234 to 1234 are rejected" in done.stderr
+    assert "INFO bulkdelete.outcomes: rows 1234 to 1234 are rejected" in done.stderr
     assert done.stderr.count("INFO bulkdelete.loops: the event loop is ") == 1
     assert rejected not in done.stderr
     write_csv(tmp_path / "ids.csv", ids(2_500))

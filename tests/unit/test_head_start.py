@@ -202,6 +202,13 @@ def test_whatever_befalls_it_a_call_with_a_head_start_is_one_without(words, reco
     assert with_one == run(played(words, Given(ids(records)), act, after))
 
 
+def test_records_that_one_body_may_not_hold_are_sent_in_several():
+    batch = {"size": 1000, "max_body_bytes": 4096}
+    with_one = run(played(["failed"], ids(200), batch=batch))
+    assert with_one == run(played(["failed"], Given(ids(200)), batch=batch))
+    assert len(with_one[3]) > 2
+
+
 @pytest.mark.parametrize("kind", [list, Given])
 def test_a_job_whose_records_were_read_is_refused_a_second_time(kind):
     async def twice() -> None:
