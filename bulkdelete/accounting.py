@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bulkdelete.reports import CanaryCounts
     from bulkdelete.tally import Tally
 
+_COUNTS: Final = tuple(one.name for one in fields(Totals))
 _NEVER_SENT: Final = (Fate.INVALID, Fate.HELD, Fate.DUPLICATE)
 _MADE_BY_FAILURES: Final = frozenset({Ended.COMPLETE, Ended.MAX_FAILURES})
 _VERDICTS_ON_THE_REST: Final = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
@@ -168,15 +169,7 @@ class Account:
             reason = f"{reason}{'; ' if reason else ''}the last failure: {failure}"
         return Report(
             table_id=self._table_id,
-            rows=totals.rows,
-            acknowledged=totals.acknowledged,
-            rejected=totals.rejected,
-            invalid=totals.invalid,
-            held=totals.held,
-            duplicate=totals.duplicate,
-            unresolved=totals.unresolved,
-            pending=totals.pending,
-            batches=totals.batches,
+            **{name: getattr(totals, name) for name in _COUNTS},
             requests=self._tally.requests,
             retries=self._tally.retries,
             elapsed_seconds=self.elapsed_seconds,

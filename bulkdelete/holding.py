@@ -77,8 +77,6 @@ def hold_sources(settings: HoldsSettings, records: Records | None = None) -> tup
         HoldsRefused: a path is none, or is a directory of which something would not be read.
 
     """
-    if records is None and not settings.path:
-        return ()
     given = () if records is None else (source_of(records),)
     for path in (*settings.path, *(source.name for source in given if source.paths)):
         _refuse_unread(path)

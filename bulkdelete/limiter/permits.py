@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
 MOST_IN_A_TURN: Final = 4
 """With two, answers to 256 permits at once are longer in coming to their turns than what it saves."""
-_ARE_TOLD_APART_FROM: Final = 2
-"""To be called in each turn would cost a service that sends one request after another a part of each. So one permit may
-count in a later turn, too: fewer are given then, and never more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class Permit:
 
 
 class Turns:
-    """Counts the permits given in this turn of the event loop; *go_on* is called in the next one after several were.
+    """Counts the permits given in this turn of the event loop; *go_on* is called in the next one after any were.
 
     Answers that come at once free as many permits. Requests that began before the first of them has left would leave
     together, be answered together, and keep their permits waiting for each other, round after round. They would also
@@ -49,7 +46,7 @@ class Turns:
     def give(self) -> None:
         """Take note that one is given."""
         self._given += 1
-        if self._given == _ARE_TOLD_APART_FROM:
+        if self._given == 1:
             asyncio.get_running_loop().call_soon(self._begin)
 
     def _begin(self) -> None:

@@ -37,8 +37,6 @@ def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter])
         SourceRefused: *records* is a single string, or nothing that can be iterated.
 
     """
-    if type(records) in _IN_MEMORY:
-        return IterableSource(records)
     if isinstance(records, str | bytes | bytearray):
         raise SourceRefused("a single string is an iterable of characters; pass [id]. Nothing was sent")
     if not isinstance(records, Iterable | AsyncIterable):

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bulkdelete import protocol
 from bulkdelete.attempts import Attempts
+from bulkdelete.calls import Calls
 from bulkdelete.credentials import Credentials
 from bulkdelete.deleter import Deleter
 from bulkdelete.errors import CredentialsError, FatalAnswer, OutageTooLong, PauseTooLong
+from bulkdelete.hub import Hub
+from bulkdelete.job import Job
 from bulkdelete.limiter import Limiter
+from bulkdelete.orders import Order
 from bulkdelete.records import Batch, Fate, Filter, Outcome
 from bulkdelete.retry import Retry
 from bulkdelete.settings import Settings
+from bulkdelete.sources import from_iterable
 from bulkdelete.splitting import Suspicion
 from bulkdelete.state import State
 from bulkdelete.stopping import Stop
@@ -142,6 +147,43 @@ def batch_of(records: int, *, first_row: int = 0, **more: object) -> Batch:
     rows = range(first_row, first_row + records)
     plain = {"spans": (range(records),), **more}
     return Batch(rows.start, rows.stop, [str(row) for row in rows], rows, b"", **plain)  # type: ignore[arg-type]
+
+
+def ids(count: int) -> list[str]:
+    """Return so many different ids."""
+    return [str(541_278_230_707_963_208 + 37 * number) for number in range(count)]
+
+
+class Service:
+    """One scripted API with a limiter and a hub for all jobs, as a deleter has them; every event is kept.
+
+    Where it does not *listen*, nobody is told anything.
+    """
+
+    def __init__(self, script: Script, seconds: float = 0.05, key=KEY, *, listens: bool = True, **sections) -> None:
+        plain = {"batch": {"size": 10}, "source": {"sanity_check": False}, **sections}
+        self.settings = Settings.from_mapping({**plain, "flow": {"concurrency": 2, **sections.get("flow", {})}})
+        self.transport = ScriptedTransport(script, seconds)
+        self.hub = Hub()
+        self.limiter = Limiter(self.settings.flow, self._wall_clock, lambda: 0.0, self.hub)
+        self.attempts = Attempts(self.transport, self.limiter, Credentials(key), wall_clock=self._wall_clock)
+        self.calls = Calls(self.hub)
+        self.events: list = []
+        if listens:
+            self.hub.subscribe(self.events.append)
+
+    @staticmethod
+    def _wall_clock() -> float:
+        return WALL_CLOCK + asyncio.get_running_loop().time()
+
+    def job(self, records, ledger=None, table: str = TABLE, **order) -> Job:
+        """Return the job that deletes *records*."""
+        made_out = Order(table, from_iterable(records), ledger, **order)
+        return Job(made_out, self.settings, self.attempts, self.limiter, self.calls)
+
+    def of(self, *kinds) -> list:
+        """Return the events of these *kinds*."""
+        return [event for event in self.events if isinstance(event, kinds)]
 
 
 class Sending:

@@ -15,19 +15,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bulkdelete.attempts import Attempts
-from bulkdelete.calls import Calls
-from bulkdelete.credentials import Credentials
 from bulkdelete.errors import AnswerLost, BulkDeleteError, NotSent, SourceError
 from bulkdelete.events import AttemptEnded, JobEnded, OutcomeReached, RetryPlanned
-from bulkdelete.hub import Hub
-from bulkdelete.job import Job
-from bulkdelete.limiter import Limiter
-from bulkdelete.orders import Order
 from bulkdelete.records import Ended, Filter
 from bulkdelete.reports import Report
-from bulkdelete.settings import Settings
-from bulkdelete.sources import from_iterable
+from tests.unit import scripted
 from tests.unit.scripted import (
     BAD_GATEWAY,
     FAILED,
@@ -39,9 +31,8 @@ from tests.unit.scripted import (
     REFUSED,
     TABLE,
     TOO_LARGE,
-    WALL_CLOCK,
-    ScriptedTransport,
     answer,
+    ids,
     one_after_another,
 )
 from tests.virtual_time import VirtualTimeLoop, run
@@ -54,34 +45,13 @@ class Given(list):
     """A list of somebody's own, which may do anything when it is read: it has no head start."""
 
 
-def ids(number: int) -> list[str]:
-    return [str(541_278_230_707_963_208 + 37 * n) for n in range(number)]
+class Service(scripted.Service):
+    """A service whose backoff is the same in each run; ``told`` are its events, without what differs from run to run."""
 
-
-class Service:
-    """One scripted API, and one call of it; ``told`` are its events without what differs from run to run."""
-
-    def __init__(self, script, seconds=SECONDS, key=KEY, **sections) -> None:
+    def __init__(self, script, seconds=SECONDS, key=KEY, *, listens=False, **sections) -> None:
         random.seed(7)  # the backoff's
-        plain = {"batch": {"size": 10}, "flow": {"concurrency": 2, "max_outage_seconds": 60}, **sections}
-        self.settings = Settings.from_mapping(plain)
-        self.transport = ScriptedTransport(script, seconds)
-        self.hub = Hub()
-        self.limiter = Limiter(self.settings.flow, self._wall_clock, lambda: 0.0, self.hub)
-        self.attempts = Attempts(self.transport, self.limiter, Credentials(key), wall_clock=self._wall_clock)
-        self.calls = Calls(self.hub)
-        self.events: list = []
-
-    def listen(self) -> None:
-        self.hub.subscribe(self.events.append)
-
-    @staticmethod
-    def _wall_clock() -> float:
-        return WALL_CLOCK + asyncio.get_running_loop().time()
-
-    def job(self, records) -> Job:
-        order = Order(TABLE, from_iterable(records))
-        return Job(order, self.settings, self.attempts, self.limiter, self.calls)
+        flow = {"max_outage_seconds": 60, **sections.pop("flow", {})}
+        super().__init__(script, seconds, key, listens=listens, flow=flow, **sections)
 
     @property
     def told(self) -> list:
@@ -135,9 +105,7 @@ MOMENTS = st.sampled_from([SECONDS / 2, 1.5 * SECONDS, 0.4, 3.0])
 
 async def played(words, rows, act="", after=0.0, *, listens=True, **sections) -> tuple:
     """Return what came of a call for *rows* to which *act* is done *after* so many seconds, and all that others saw."""
-    service = Service(one_after_another(*(WORDS[word] for word in words)), **sections)
-    if listens:
-        service.listen()
+    service = Service(one_after_another(*(WORDS[word] for word in words)), listens=listens, **sections)
     job, closing, loop = service.job(rows), [], asyncio.get_running_loop()
     call = asyncio.create_task(job.run())
 
@@ -318,8 +286,7 @@ def test_a_call_whose_time_is_over_before_it_begins_sends_nothing(kind):
 @pytest.mark.parametrize("act", ["stop", "cancel"])
 def test_a_subscriber_that_ends_the_call_at_its_outcome_ends_it_as_any_other(act):
     async def ended(kind) -> tuple:
-        service = Service(one_after_another())
-        service.listen()
+        service = Service(one_after_another(), listens=True)
         job, calls, seen = service.job(kind(ids(3))), [], ContextVar("seen", default=False)
 
         def end(event) -> None:
@@ -494,9 +461,7 @@ def test_records_that_raise_when_they_are_looked_at_end_the_call_with_its_accoun
 @pytest.mark.parametrize("kind", [list, Given])
 def test_a_table_whose_name_no_body_can_hold_ends_the_call_with_its_account(kind):
     async def sent() -> None:
-        service = Service(one_after_another())
-        order = Order("\ud800", from_iterable(kind(ids(2))))
-        job = Job(order, service.settings, service.attempts, service.limiter, service.calls)
+        job = Service(one_after_another()).job(kind(ids(2)), table="\ud800")
         with pytest.raises(ValueError, match="surrogates") as raised:
             await job.run()
         assert raised.value.report is job.report
@@ -548,8 +513,7 @@ def test_cancelled_at_any_step_it_raises_with_an_account_of_all_that_was_sent(
 ):
     async def cancelled_at(step: int) -> None:
         flow = {"concurrency": 2, "cancel_grace_seconds": grace_seconds}
-        service = Service(one_after_another(*(WORDS[word] for word in words)), flow=flow)
-        service.listen()
+        service = Service(one_after_another(*(WORDS[word] for word in words)), listens=True, flow=flow)
         job = service.job(ids(3))
         call = asyncio.create_task(job.run())
         await asyncio.sleep(answers * SECONDS)

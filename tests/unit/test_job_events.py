@@ -9,9 +9,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bulkdelete.attempts import Attempts
-from bulkdelete.calls import Calls
-from bulkdelete.credentials import Credentials
 from bulkdelete.errors import AnswerLost, FatalAnswer, NotSent
 from bulkdelete.events import (
     AttemptEnded,
@@ -24,13 +21,7 @@ from bulkdelete.events import (
     PauseBegan,
     RetryPlanned,
 )
-from bulkdelete.hub import Hub
-from bulkdelete.job import Job
-from bulkdelete.limiter import Limiter
-from bulkdelete.orders import Order
 from bulkdelete.records import Ended, Fate, VerdictKind
-from bulkdelete.settings import Settings
-from bulkdelete.sources import from_iterable
 from tests.unit.scripted import (
     BAD_GATEWAY,
     FAILED,
@@ -40,43 +31,14 @@ from tests.unit.scripted import (
     PAUSED,
     REFUSED,
     TABLE,
-    WALL_CLOCK,
-    ScriptedTransport,
+    Service,
     answer,
+    ids,
     one_after_another,
 )
 from tests.virtual_time import run
 
 pytestmark = pytest.mark.virtual_time
-
-
-def ids(count: int) -> list[str]:
-    return [str(541_278_230_707_963_208 + 37 * number) for number in range(count)]
-
-
-class Service:
-    """One scripted API with a limiter and a hub for all jobs, as a deleter has them; every event is kept."""
-
-    def __init__(self, script, **sections) -> None:
-        plain = {"batch": {"size": 10}, "source": {"sanity_check": False}, **sections}
-        self.settings = Settings.from_mapping({**plain, "flow": {"concurrency": 2, **sections.get("flow", {})}})
-        self.transport = ScriptedTransport(script)
-        self.hub = Hub()
-        self.limiter = Limiter(self.settings.flow, self._wall_clock, lambda: 0.0, self.hub)
-        self.attempts = Attempts(self.transport, self.limiter, Credentials(KEY), wall_clock=self._wall_clock)
-        self.events: list = []
-        self.hub.subscribe(self.events.append)
-
-    @staticmethod
-    def _wall_clock() -> float:
-        return WALL_CLOCK + asyncio.get_running_loop().time()
-
-    def job(self, records, ledger=None, **order) -> Job:
-        made_out = Order(TABLE, from_iterable(records), ledger, **order)
-        return Job(made_out, self.settings, self.attempts, self.limiter, Calls(self.hub))
-
-    def of(self, *kinds) -> list:
-        return [event for event in self.events if isinstance(event, kinds)]
 
 
 def seen(event) -> tuple:
