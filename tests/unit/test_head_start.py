@@ -46,7 +46,7 @@ class Given(list):
 
 
 class Service(scripted.Service):
-    """A service whose backoff is the same in each run; ``told`` are its events, without what differs from run to run."""
+    """A service whose backoff is the same in each run; ``told`` are its events without what differs each time."""
 
     def __init__(self, script, seconds=SECONDS, key=KEY, *, listens=False, **sections) -> None:
         random.seed(7)  # the backoff's
