@@ -84,8 +84,8 @@ class Command:
 
     @property
     def _may_be_forked(self) -> bool:
-        is_plain = self._program == [*AS_A_MODULE] and self._most_file_bytes is None
-        return is_plain and forked.may_be_forked(self.env)
+        is_plain = self._program == [*AS_A_MODULE] or self._program[0] in forked.SCRIPTS
+        return is_plain and self._most_file_bytes is None and forked.may_be_forked(self.env)
 
     def _limit_files(self) -> None:
         assert self._most_file_bytes
@@ -94,7 +94,8 @@ class Command:
     async def run(self, stdin: bytes | None = None) -> Finished:
         """Run it to its end; where that makes no difference, in a process that is forked and not started anew."""
         if self._may_be_forked and stdin is None:
-            done = await asyncio.to_thread(forked.run, self.words, self.folder, self.env, LONGEST_SECONDS)
+            words = [*self._program, *self.words]
+            done = await asyncio.to_thread(forked.run, words, self.folder, self.env, LONGEST_SECONDS)
             return _finished(*done)
         async with self.started(stdin) as process:
             return await finished(process, stdin)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from io import FileIO
 
 NURSERY = Path(__file__).with_name("nursery.py")
+SCRIPTS = frozenset({str(Path(__file__).parents[1] / "crashes" / "launcher.py")})
+"""What does the same where the command was imported before it."""
 READ_AT_THE_START = ("PYTHON", "COVERAGE", "LANG", "LC_", "TZ", "LD_", "OPENSSL_")
 """How the names of variables begin that are heeded when a process starts, and not later."""
 
@@ -33,7 +35,10 @@ def may_be_forked(env: Mapping[str, str]) -> bool:
 
 
 def run(words: Sequence[str], folder: Path, env: Mapping[str, str], longest_seconds: float) -> tuple[int, bytes, bytes]:
-    """Run the command with *words*, without an input; return its exit code, stdout and stderr.
+    """Run Python with *words*, those of the command or of a script, without an input.
+
+    Returns:
+        Its exit code, stdout and stderr.
 
     Raises:
         TimeoutError: it took longer than *longest_seconds*, and was killed.

@@ -1,4 +1,4 @@
-"""A process that has imported the command and does nothing but fork: each child becomes one command.
+"""A process that has imported the command and does nothing but fork: each child becomes one command, or a script.
 
 Run by its path with the number of a socket, over which requests come; it ends when that is closed. A command is a
 process of its own, with its own signals, files, directory and environment, and ends as the interpreter does.
@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import signal
 import socket
 import sys
@@ -25,7 +26,7 @@ gc.freeze()  # so that a child does not look through, and copy, all that it was 
 
 
 def next_command(control: socket.socket) -> list[str]:
-    """Return the words of a command, in the process that is to be it and in no other."""
+    """Return the words after Python's name, in the process that is to be it and in no other."""
     interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
@@ -63,5 +64,9 @@ def wait_for(command: int, streams: list[int], told: int) -> None:
     os._exit(0)
 
 
-sys.argv[1:] = next_command(socket.socket(fileno=int(sys.argv[1])))
-cli.main()
+sys.argv = next_command(socket.socket(fileno=int(sys.argv[1])))
+if sys.argv[0] == "-m":
+    del sys.argv[0]
+    cli.main()
+else:
+    runpy.run_path(sys.argv[0], run_name="__main__")
