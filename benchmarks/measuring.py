@@ -99,6 +99,11 @@ def write_ids(path: Path, rows: int) -> None:
             file.writelines(f"{541_000_000_000_000_000 + number * 7_919 % 999_999_999_989}\n" for number in numbers)
 
 
+def environment() -> dict[str, str]:
+    """Return ours, but that compiled modules may be kept: who has installed a program does not compile it each time."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 class Launched:
     """A program that was started; what the kernel says of it is not mixed with what it says of us."""
 
@@ -115,7 +120,7 @@ class Launched:
                 [sys.executable, "-I", "-S", str(Path(__file__).with_name("launching.py")), str(telling), *words],
                 stdout=stdout,
                 stderr=stderr,
-                env={**os.environ, **(env or {})},
+                env={**environment(), **(env or {})},
                 pass_fds=[telling],
                 text=True,
             )

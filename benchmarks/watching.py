@@ -6,7 +6,6 @@ A job that is killed loses nothing, and what its last requests would have taken 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.measuring import CLIENT, KEY, SERVER, on_core, words_of
+from benchmarks.measuring import CLIENT, KEY, SERVER, environment, on_core, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +109,7 @@ def watched_client(manner: Manner, words_to: Callable[[str], list[str]]) -> Iter
     assert server.stdout is not None  # noqa: S101 - it was opened as a pipe
     base_url = f"http://127.0.0.1:{int(server.stdout.readline())}"
     with on_core(CLIENT):
-        env = {**os.environ, "BULKDELETE_API_KEY": KEY}
+        env = {**environment(), "BULKDELETE_API_KEY": KEY}
         client = subprocess.Popen(words_to(base_url), stdout=subprocess.DEVNULL, env=env, text=True)
     try:
         yield Watched(client, server)

@@ -1,4 +1,4 @@
-"""600 histories of whole jobs, each told by its seed; ``python -m tests.simulation --seeds 100000`` plays more."""
+"""400 histories of whole jobs, each told by its seed; ``python -m tests.simulation --seeds 100000`` plays more."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.simulation.campaign import Failure, play_seed
 from tests.simulation.every_step import Way
 from tests.simulation.everywhere import strike_everywhere
 
-SEEDS = 600
-SHARES = 3
+SEEDS = 400
+SHARES = 2
 CUT_EVERYWHERE = [10]
 """It has a canary, and much fails."""
 FOUND = [
