@@ -38,7 +38,7 @@ class Line(Generic[T]):
         self._queue_of_last: deque[Waiter[T]] = deque()
 
     def __len__(self) -> int:
-        return sum(map(len, self._queues.values())) + len(self._queue_of_last)
+        return sum(1 for _ in self)
 
     def __bool__(self) -> bool:
         return bool(self._queues or self._queue_of_last)

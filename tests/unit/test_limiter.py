@@ -56,6 +56,19 @@ def give_back(limiter: Limiter, permit: Permit, kind: SampleKind, seconds: float
     limiter.answered(permit, kind, seconds)
 
 
+async def test_who_has_gone_away_waits_no_more_and_leaves_the_others_alone():
+    limiter = limiter_with(concurrency=1)
+    first = await limiter.acquire(Stop())
+    second, gone = (asyncio.create_task(limiter.acquire(Stop())) for _ in range(2))
+    await asyncio.sleep(0)
+    assert limiter.waiting == 2
+    gone.cancel()
+    await asyncio.wait({gone})
+    assert limiter.waiting == 1
+    give_back(limiter, first, SampleKind.SUCCESS)
+    assert (await second).alone
+
+
 async def test_who_is_asked_to_stop_between_a_permit_and_its_turn_sends_nothing_and_gives_it_back():
     limiter, stop = limiter_with(concurrency=1), Stop()
     first = await limiter.acquire(Stop())
