@@ -12,7 +12,7 @@ from bulkdelete.errors import HoldsRefused, SourceError, SourceRefused
 from bulkdelete.holds import Holds
 from bulkdelete.ids import Ids
 from bulkdelete.records import Defect
-from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
+from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, QUOTES, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import open_source, passed_over, source_of
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from bulkdelete.sources import Records, Source
 
 _LONGEST_ID_CHARACTERS: Final = 4096
-_NOT_IN_A_HELD_ID: Final = re.compile(r"""[,;|"']""")
+_NOT_IN_A_LINE: Final = re.compile(r"""[,;|"']""")
+_OF_A_WRAPPING: Final = re.compile(rf"[={QUOTES}]")
+_WRAPPED: Final = re.compile(rf"^=|^[{QUOTES}]|[{QUOTES}]$", re.MULTILINE)
 _OPTIONS: Final = (
     (re.compile(r"--(column|filter-column|format)\b"), r"--holds-\1"),
     (re.compile(r"--encoding (\S+)"), r"encoding = \1 in [holds] of the configuration"),
@@ -124,7 +126,7 @@ class _Reading:
         self._rows += len(items)
         self.first.extend(items[: ROWS_LOOKED_AT - len(self.first)])
         joined = self._screen.plain_joined(items) if items else None
-        if joined is not None and (isinstance(items, Ids) or not self._looks_cut(joined.decode())):
+        if joined is not None and (isinstance(items, Ids) or not self._unlike_ids(joined.decode())):
             self._holds.add_joined(joined)
         else:
             self._holds.add([self._checked(item, rows, index) for index, item in enumerate(items)])
@@ -155,13 +157,21 @@ class _Reading:
             raise self._unclear(item.reason, rows, index)
         if never := self._screen.fate(item):
             raise self._unclear(never[1], rows, index)
-        if isinstance(item, str) and self._looks_cut(item):
-            reason = "it holds a quote, or what stands between fields, and a line of text is one id"
-            raise self._unclear(f"{reason}; if it is a csv, say so with --holds-format csv", rows, index)
+        if isinstance(item, str) and (why := self._unlike_ids(item)):
+            raise self._unclear(why, rows, index)
         return item
 
-    def _looks_cut(self, ids: str) -> bool:
-        return self._lines_are_ids and _NOT_IN_A_HELD_ID.search(ids) is not None
+    def _unlike_ids(self, ids: str) -> str:
+        """Return why what *ids*, joined by line breaks, should hold back is not clear; an empty string where it is.
+
+        They are compared as they stand, and what a spreadsheet wraps around an id holds back nothing.
+        """
+        if self._lines_are_ids and _NOT_IN_A_LINE.search(ids):
+            cut = "it holds a quote, or what stands between fields, and a line of text is one id"
+            return f"{cut}; if it is a csv, say so with --holds-format csv"
+        if _OF_A_WRAPPING.search(ids) and _WRAPPED.search(ids):
+            return "it stands in quotes, or begins with =, as spreadsheets write cells, and an id is held as it stands"
+        return ""
 
     def _unclear(self, fault: str, rows: Rows, index: int) -> HoldsRefused:
         place = f"line {rows.lines[index]}" if rows.lines else f"row {rows.first_row + index}"

@@ -32,10 +32,10 @@ _FEWEST_ROUNDED: Final = 3
 _FEWEST_EQUAL: Final = 3
 _FEWEST_NUMBERS: Final = 10
 _SHARE: Final = 0.5
-_QUOTES: Final = "\"'`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
+QUOTES: Final = "\"'`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
 _DELIMITERS: Final = ",;\t|"
-_OF_ANOTHER_FORMAT: Final = re.compile(rf"[\[{{{_QUOTES}{_DELIMITERS}]")
-_QUOTED: Final = re.compile(rf"[{_QUOTES}][^{_QUOTES}]*[{_QUOTES}]?[,;]?")
+_OF_ANOTHER_FORMAT: Final = re.compile(rf"[\[{{{QUOTES}{_DELIMITERS}]")
+_QUOTED: Final = re.compile(rf"=?[{QUOTES}][^{QUOTES}]*[{QUOTES}]?[,;]?")
 _JSON_STRING: Final = re.compile(r'"[^"]*"')
 _JSON_OBJECT: Final = re.compile(r"""\s*\{\s*(?:\}|(?:["']|\w+\s*:).*\}),?\s*""")  # not an UUID in braces
 _JSON_BEGINS: Final = re.compile(r"""\s*[\[{]\s*(?:$|["'\[{]|\w+\s*:|-?\d+\s*[,\]])""")
@@ -105,7 +105,7 @@ def _delimited(ids: Sequence[str], read_as: Mapping[str, str]) -> str:
     option = f"--delimiter {shlex.quote(delimiter)}"
     if kind in {"csv", "tsv"}:
         return found if read_as.get("delimiter") == delimiter else f"{found}: name what stands between, with {option}"
-    named = "record_id" in [name.strip(_QUOTES) for name in ids[0].split(delimiter)]
+    named = "record_id" in [name.strip(QUOTES) for name in ids[0].split(delimiter)]
     column = "" if named else " and --column NAME, or --no-header --column 1 where the first line names no columns"
     formats = {",": "--format csv", "\t": "--format tsv"}
     return found + _option(formats.get(delimiter, f"--format csv {option}") + column, read_as)

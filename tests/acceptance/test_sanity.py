@@ -81,6 +81,7 @@ async def test_ids_that_look_like_another_format_are_refused_with_the_options_th
 MENDED_BY_HAND = {
     "an apostrophe in front": ("a.txt", "'{}\n", 'stand in quotes, such as "\'541278230707963208"', ()),
     "also in a column": ("a.csv", "'{}\n", "stand in quotes", ("--no-header", "--column", "1")),
+    "as a formula": ("a.csv", '="{}"\n', "stand in quotes", ("--no-header", "--column", "1")),
     "a column of two": ("a.csv", "{};n\n", "--delimiter ';'", ("--no-header", "--column", "1")),
     "a list of strings": ("a.txt", "'{}',\n", "take them away", ()),
 }

@@ -55,6 +55,12 @@ async def test_lists_of_every_kind_are_held_together(at, tmp_path):
     assert holds.fate(IDS[46]) is None
 
 
+async def test_an_id_may_hold_a_quote_or_an_equals_sign_where_it_is_no_wrapping(at):
+    odd = ["o'neill", "a=b", "x;y"]
+    holds = await read(at("h.csv", "record_id\n" + lines(odd)), sanity_check=False)
+    assert all(holds.fate(one) for one in odd)
+
+
 async def test_a_list_that_another_one_holds_already_is_not_empty(at):
     assert len(await read(at("all", lines(IDS)), at("some", lines(IDS[:3])))) == 50
 
@@ -88,6 +94,12 @@ async def test_filters_are_held_by_the_column_that_the_settings_name(at):
         ("h.txt", "541278230707963208;x\n", "what stands between fields"),
         ("h.txt", '"541278230707963208"\n', "it holds a quote"),
         ("h.txt", "'541278230707963208\n", "it holds a quote"),
+        ("h.txt", "=541278230707963208\n", "begins with ="),
+        ("h.csv", 'record_id\n="541278230707963208"\n', "line 2: it stands in quotes, or begins with =.*spreadsheets"),
+        ("h.csv", f"record_id\n{lines(IDS[:9])}'{IDS[9]}\n", "line 11: it stands in quotes"),
+        ("h.csv", f"record_id\n\u201c{IDS[0]}\u201d\n", "line 2: it stands in quotes"),
+        ("h.tsv", f"record_id\n{IDS[0]}`\n", "line 2: it stands in quotes"),
+        ("h.jsonl", lines([f'"{IDS[0]}"', f'"\'{IDS[1]}"']), "line 2: it stands in quotes"),
         ("h.jsonl", "541278230707963208\n", "a JSON number; quote it"),
         ("h.jsonl", '{"id": "1"}\n', "'record_id' is missing"),
         ("h.txt", "1\n2\n".encode("utf-16"), "encoded in UTF-16.*encoding = utf-16 in .holds. of the configuration"),
