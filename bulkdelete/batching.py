@@ -158,11 +158,11 @@ class Batcher:
                 f"the ledger does not say which of the rows {stored.first_row} to {stored.end_row - 1} are records; "
                 "nothing more was sent, and this ledger cannot be continued"
             )
-        held = self._held_since(stored, rows, records)  # type: ignore[arg-type]  # no Defect is left
-        if held:
-            now_held = {row_fate.row for row_fate in held}
-            records = [record for row, record in zip(rows, records, strict=True) if row not in now_held]
-            rows = [row for row in rows if row not in now_held]
+        aside = self._set_aside_since(stored, rows, records)  # type: ignore[arg-type]  # no Defect is left
+        if aside:
+            now_aside = {row_fate.row for row_fate in aside}
+            records = [record for row, record in zip(rows, records, strict=True) if row not in now_aside]
+            rows = [row for row in rows if row not in now_aside]
         self._advance(len(items))
         return Batch(
             stored.first_row,
@@ -170,22 +170,25 @@ class Batcher:
             records,  # type: ignore[arg-type]  # no Defect is left
             rows,
             stored.digest,
-            tuple(held),
+            tuple(aside),
             spans=_gaps(rows, stored.settled),
             ambiguous=stored.ambiguous,
             sent=stored.sent or stored.ambiguous,
             stored=True,
         )
 
-    def _held_since(self, stored: StoredRange, rows: Sequence[int], records: Sequence[Record]) -> list[RowFate]:
-        """Return the records of *stored* without a final answer that came to be on hold since it was cut."""
+    def _set_aside_since(self, stored: StoredRange, rows: Sequence[int], records: Sequence[Record]) -> list[RowFate]:
+        """Return the records of *stored* without a final answer that are not to be sent any more since it was cut.
+
+        They came to be on hold, or do not fit the rules of this run.
+        """
         if self._screen.plain_joined(records) is not None:
             return []
         doubt = "; a request that held it was sent before" if stored.sent or stored.ambiguous else ""
         return [
-            self._set_aside(row, kept[0], f"{kept[1]}{doubt}", record)
+            self._set_aside(row, never[0], f"{never[1]}{doubt}", record)
             for row, record in zip(rows, records, strict=True)
-            if (kept := self._screen.hold(record)) and not any(row in part for part in stored.settled)
+            if (never := self._screen.fate(record)) and not any(row in part for part in stored.settled)
         ]
 
     def _cut_row_by_row(self, size: int, *, at_end: bool) -> Batch | None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.copying import copied, kept_copy, spool_of
-from bulkdelete.errors import HoldsRefused, PlanRefused, SourceChanged, SourceRefused
+from bulkdelete.errors import HoldsRefused, PlanRefused, SettingsError, SourceChanged, SourceRefused
 from bulkdelete.holding import read_holds
 from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
-from bulkdelete.ledger.facts import COMPARED, HELD_RECORDS, HOLD_LISTS, HOLDS, SURVEYED
+from bulkdelete.ledger.facts import COMPARED, HELD_RECORDS, HOLD_LISTS, HOLDS, RULES, SURVEYED
 from bulkdelete.orders import differences, guards_of, identity, weakened, what_is_deleted
 from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bulkdelete.ledger import Ledger
     from bulkdelete.orders import Approved, Order
     from bulkdelete.records import Item
-    from bulkdelete.settings import Settings, StopSettings
+    from bulkdelete.settings import IdentifierSettings, Settings, StopSettings
     from bulkdelete.sources import Source
     from bulkdelete.surveying import Survey
 
@@ -77,6 +77,7 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     Raises:
         SourceChanged: a file of the source is not the one that was shown.
         HoldsRefused: a hold list cannot be used.
+        SettingsError: an earlier run had rules for the table's ids, and this one has none.
         SourceRefused: the ids look like another column, or cannot be read.
         PlanRefused: what would be deleted is not what was approved.
         CapPassed: ``max_records`` or ``expect`` does not fit what the source holds.
@@ -86,6 +87,8 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     source = order.source
     _refuse_another(order)
     _refuse_to_forget(order.holds, ledger)
+    rules = settings.identifiers.get(order.table_id)
+    _refuse_to_forget_rules(order.table_id, rules, ledger)
     screen, held = await screen_of(order, settings)
     if order.holds:
         _refuse_to_release(held, settings, ledger)
@@ -107,6 +110,8 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     seen = None if order.approved is None else await _compare_counts(order.approved, prepared, settings, ledger)
     if surveyed:
         check_caps(await _counted(prepared, settings, ledger, seen), caps)
+    if rules is not None:
+        await ledger.remember(RULES, rules.model_dump_json() if any(vars(rules).values()) else "")
     return prepared
 
 
@@ -186,6 +191,16 @@ def _refuse_to_forget(holds: Sequence[Source], ledger: Ledger) -> None:
             f"an earlier run of this job had {had}, and this one has {len(holds) or 'none'}. Nothing was sent. Give "
             "each again with --holds (in Python: settings.holds, or holds=); to go on without one, give an empty list "
             "in its place, --allow-empty-holds and --holds-may-shrink"
+        )
+
+
+def _refuse_to_forget_rules(table_id: str, rules: IdentifierSettings | None, ledger: Ledger) -> None:
+    """Raise :class:`SettingsError` where an earlier run had rules that this one lacks: what they set aside is sent."""
+    if rules is None and ledger.facts.get(RULES):
+        raise SettingsError(
+            f"an earlier run of this job had rules for its ids, identifiers.{table_id}, and this one has none: what "
+            "does not fit them would be sent. Nothing was sent. Give the configuration again (in Python: "
+            "settings.identifiers); to go on without rules, give that section empty"
         )
 
 

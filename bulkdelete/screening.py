@@ -61,10 +61,6 @@ class Screen:
             reason = self._misfit(record)
         return (Fate.INVALID, reason) if reason else self._holds.fate(record)
 
-    def hold(self, record: Record) -> tuple[Fate, str] | None:
-        """Return the fate and the reason of a record that hold lists keep back; ``None`` for one they spare."""
-        return self._holds.fate(record)
-
     def _misfit(self, record_id: str) -> str:
         rules = self._identifiers
         if rules is None:

@@ -72,7 +72,7 @@ def add_batch(batch: Batch, connection: sqlite3.Connection) -> None:
 
 
 def reopen_batch(batch: Batch, connection: sqlite3.Connection) -> None:
-    """Write the intent of a batch that the ledger holds and that is not finished, and what is on hold of it by now."""
+    """Write the intent of a batch that the ledger holds and that is not finished, and what of it is never sent now."""
     kept_back = [row_fate.fate for row_fate in batch.set_aside]
     counts = (len(kept_back), len(kept_back), kept_back.count(Fate.INVALID), kept_back.count(Fate.HELD))
     connection.executemany(_ADD_ROW, map(texts.to_row, batch.set_aside))

@@ -129,7 +129,7 @@ def test_a_batch_can_be_cut_earlier(items, settings, blocks, most):
 
 @given(st.data(), ITEMS, SETTINGS, BLOCKS)
 def test_taking_stored_ranges_gives_the_same_records_back_but_for_what_is_settled(data, items, settings, blocks):
-    batcher = Batcher(TABLE, BatchSettings())
+    batcher = Batcher(TABLE, BatchSettings(max_id_characters=settings.max_id_characters))
     for rows in in_blocks(items, blocks):
         batcher.feed(rows)
     for batch in cut_all(items, settings):
