@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MADE_HARMLESS = "record (made harmless for spreadsheets)"
 """A column of the report for people, whose cells are changed and must not be read back."""
+_ZIP, _TAR, _TAR_STANDS_AT = "PK\x03\x04", "ustar", 257
 _READ_AT_ONCE_BYTES = 256 * 1024
 _HASHED_AT_ONCE_BYTES = 4 * 1024 * 1024
 
@@ -106,7 +107,7 @@ class FileSource:
             with self._stream(stop) as stream:
                 as_it_was = self._stamp or stream.stamp()
                 blocks = read_blocks(self._reader(stream), self.block_bytes, self.max_line_bytes)
-                for items, lines in self.lots(self._refusing_reports(blocks)):
+                for items, lines in self.lots(self._refusing_what_is_no_list(blocks)):
                     self.position_bytes, self.rows_read = stream.position_bytes, row + len(items)
                     self._check_unchanged(stream.stamp(), as_it_was, row)
                     yield Rows(row, items, self.file, lines if self.file else ())
@@ -120,9 +121,13 @@ class FileSource:
                 f"{taken}. {mend[0].upper()}{mend[1:]}, and run the same command again"
             ) from error
 
-    def _refusing_reports(self, blocks: Iterator[Block | Defect]) -> Iterator[Block | Defect]:
-        """Yield *blocks*, unless they are a report for people: it is known by its first line, however it is read."""
+    def _refusing_what_is_no_list(self, blocks: Iterator[Block | Defect]) -> Iterator[Block | Defect]:
+        """Yield *blocks*, unless they are an archive, or a report for people, which is known by its first line."""
         for block in blocks:
+            if archive := _archive(block.text):
+                raise SourceRefused(
+                    f"{self.name} is a {archive} archive of files. Nothing was sent. Unpack it, and give what is in it"
+                )
             first = block.text if isinstance(block, Defect) else block.text.lstrip("\n").partition("\n")[0]
             if MADE_HARMLESS in first:
                 raise SourceRefused(
@@ -184,6 +189,13 @@ class FileSource:
                 step = 0
                 yield ""
         yield digest.hexdigest()
+
+
+def _archive(beginning: str) -> str:
+    """Return what kind of archive begins so, if one does; a spreadsheet's file is a zip archive, too."""
+    if beginning.startswith(_ZIP):
+        return "zip"
+    return "tar" if beginning.startswith(_TAR, _TAR_STANDS_AT) else ""
 
 
 def _said(error: Exception) -> str:

@@ -1,6 +1,8 @@
 import bz2
 import gzip
 import lzma
+import tarfile
+import zipfile
 
 import pytest
 import zstandard
@@ -142,6 +144,20 @@ async def test_utf_16_that_nobody_spoke_of_is_refused_with_the_option_that_helps
     path.write_bytes("1\n2\n".encode("utf-16"))
     with pytest.raises(SourceRefused, match="--encoding utf-16"):
         await read(path)
+
+
+@pytest.mark.parametrize("name", ["ids.txt", "ids.csv", "ids.jsonl"])
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip"])
+async def test_an_archive_of_files_is_refused_and_not_read_as_a_list(tmp_path, name, kind):
+    (tmp_path / "inside").write_bytes(text(IDS[:9]))
+    if kind == "zip":
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.write(tmp_path / "inside", "ids.txt")
+    else:
+        with tarfile.open(tmp_path / name, "w:gz" if kind == "tar.gz" else "w") as archive:
+            archive.add(tmp_path / "inside", "ids.txt")
+    with pytest.raises(SourceRefused, match=f"a {kind[:3]} archive.*Nothing was sent.*Unpack it"):
+        await read(tmp_path / name)
 
 
 @pytest.mark.parametrize("encoding", ["no-such", "base64", "rot13", ""])
