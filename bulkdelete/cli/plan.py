@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulkdelete.cli import exits, loops, plan_files, reporting, talking
+from bulkdelete.cli import exits, invoking, loops, plan_files, reporting, talking
 from bulkdelete.cli.complaining import complain, message_of
 from bulkdelete.cli.confirming import default_ledger, said_of
 from bulkdelete.cli.options import require, setting_options, settings_from
@@ -182,4 +182,4 @@ def _forecast(plan: Plan, settings: Settings, quotas: Iterable[Quota], latency_s
 def _next(plan: Plan, output: str | None) -> Iterator[str]:
     yield _line("plan digest", plan.digest)
     if output is not None:
-        yield _line("to apply it", f"bulkdelete run --plan {output}")
+        yield _line("to apply it", invoking.command("run", "--plan", output))

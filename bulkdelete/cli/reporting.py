@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from bulkdelete.cli import invoking
 from bulkdelete.records import FATES, Ended, Fate
 from bulkdelete.terminal import harmless
 
@@ -152,7 +152,7 @@ def _later(report: Report, resume_command: str) -> str:
 
 def failures_command(ledger: str) -> str:
     """Return the command that lists the rows of *ledger* that are not acknowledged."""
-    return harmless(shlex.join(["bulkdelete", "failures", ledger]), most=4200)
+    return harmless(invoking.command("failures", ledger), most=4200)
 
 
 def totals_as_dict(totals: Any) -> dict[str, int]:  # noqa: ANN401 - a Totals or a Report: both have the fates

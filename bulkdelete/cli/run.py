@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import platform
-import shlex
 import sys
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkdelete.api import BulkDeleter
-from bulkdelete.cli import exits, loops, plan_files, reporting, talking
+from bulkdelete.cli import exits, invoking, loops, plan_files, reporting, talking
 from bulkdelete.cli.canary import check_of
 from bulkdelete.cli.complaining import complain, message_of
 from bulkdelete.cli.confirming import Foreseen, confirm, default_ledger, earlier_runs, summary
@@ -233,7 +232,7 @@ def _spare_the_collector() -> None:
 def _tell(ending: Ending, manner: _Manner) -> int:
     """Say how it ended; return the exit code."""
     code = ending.exit_code(allow_empty=manner.allow_empty)
-    resume = shlex.join(["bulkdelete", *sys.argv[1:]])
+    resume = invoking.command(*sys.argv[1:])
     if ending.error is not None:
         complain(ending.error)
     elif ending.report is not None and (manner.json or not sys.stdout.isatty()):
