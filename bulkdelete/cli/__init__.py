@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import importlib
 import io
-import json
 import logging
 import os
 import sys
@@ -18,7 +17,7 @@ from typing import Any, Final, TextIO
 import click
 
 from bulkdelete.cli import exits, talking
-from bulkdelete.cli.complaining import complain
+from bulkdelete.cli.complaining import complain, refusal_as_json, refuse
 from bulkdelete.errors import BulkDeleteError
 from bulkdelete.version import VERSION
 
@@ -56,8 +55,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BulkDeleteError as error:
-            complain(error)
-            ctx.exit(exits.of_error(error))
+            ctx.exit(refuse(error, as_json="--json" in sys.argv))
         except KeyboardInterrupt:
             if not talking.is_json():
                 click.echo(err=True)
@@ -104,7 +102,7 @@ def _main(*, passing: bool) -> object:
         else:
             error.show()
         if "--json" in sys.argv:
-            click.echo(json.dumps({"ended": "refused", "reason": error.format_message(), "exit_code": exits.REFUSED}))
+            click.echo(refusal_as_json(error.format_message(), exits.REFUSED))
         return exits.REFUSED
     except (click.Abort, KeyboardInterrupt):
         return exits.SIGINT_EXIT

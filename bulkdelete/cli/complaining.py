@@ -1,17 +1,34 @@
-"""What is said on stderr when something is refused or goes wrong."""
+"""What is said when something is refused or goes wrong: on stderr, and as JSON on stdout where that is asked for."""
 
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import traceback
 
-from bulkdelete.cli import talking
+import click
+
+from bulkdelete.cli import exits, talking
 from bulkdelete.errors import RAISE_THE_LIMIT, BulkDeleteError, LedgerError, SettingsError, is_out_of_files
 from bulkdelete.terminal import harmless
 
 _MOST_CHARACTERS = 2000
+
+
+def refuse(error: BulkDeleteError, *, as_json: bool) -> int:
+    """Say why nothing more is done, and where that is asked for as an object too; return the exit code."""
+    complain(error)
+    code = exits.of_error(error)
+    if as_json:
+        click.echo(refusal_as_json(message_of(error), code))
+    return code
+
+
+def refusal_as_json(reason: str, exit_code: int) -> str:
+    """Return the JSON object for a command that was refused before there was anything to print."""
+    return json.dumps({"ended": "refused", "reason": reason, "exit_code": exit_code})
 
 
 def complain(error: BaseException) -> None:

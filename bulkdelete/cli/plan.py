@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulkdelete.cli import exits, invoking, loops, plan_files, reporting, talking
-from bulkdelete.cli.complaining import complain, message_of
+from bulkdelete.cli import exits, invoking, loops, plan_files, talking
+from bulkdelete.cli.complaining import refuse
 from bulkdelete.cli.confirming import default_ledger, said_of
 from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.paths import anywhere
@@ -69,14 +68,12 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
     --latency is how long the API takes for one answer, at most an hour, for the forecast. Exit codes: 0 planned; 2
     refused; 3 a cap (max_records, expect) is passed, and run would send nothing.
     """
+    as_json = given["as_json"]
     with talking.logged(given.pop("log_format"), given.pop("log_level")):
         try:
             code = _plan(sources, config, given)
         except BulkDeleteError as error:
-            code = exits.of_error(error)
-            complain(error)
-            if "--json" in sys.argv:
-                click.echo(reporting.refusal_as_json(message_of(error), code))
+            code = refuse(error, as_json=as_json)
         ctx.exit(code)
 
 

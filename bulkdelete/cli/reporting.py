@@ -68,11 +68,6 @@ def as_json(report: Report, exit_code: int | None = None, resume_command: str = 
     return json.dumps(values if exit_code is None else {**values, "exit_code": exit_code})
 
 
-def refusal_as_json(reason: str, exit_code: int) -> str:
-    """Return the JSON object for a run that was refused before there was a report."""
-    return json.dumps({"ended": "refused", "reason": reason, "exit_code": exit_code})
-
-
 def when(unix_seconds: float, now_unix_seconds: float) -> str:
     """Return a moment in words and as local time: ``in 2 h 5 min (2026-11-24 18:00:00 CET)``."""
     local = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(unix_seconds)).strip()

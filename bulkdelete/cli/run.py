@@ -17,7 +17,7 @@ import click
 from bulkdelete.api import BulkDeleter
 from bulkdelete.cli import exits, invoking, loops, plan_files, reporting, talking
 from bulkdelete.cli.canary import check_of
-from bulkdelete.cli.complaining import complain, message_of
+from bulkdelete.cli.complaining import complain, message_of, refusal_as_json
 from bulkdelete.cli.confirming import Foreseen, confirm, default_ledger, earlier_runs, summary
 from bulkdelete.cli.ending import Ending, ending_of
 from bulkdelete.cli.options import require, setting_options, settings_from
@@ -263,5 +263,5 @@ def _printed(ending: Ending, manner: _Manner, resume: str, code: int) -> str:
     if report is not None:
         return f"{reporting.as_json(report, code, resume) if manner.json else reporting.as_text(report, resume)}\n"
     if manner.json and ending.error is not None:
-        return f"{reporting.refusal_as_json(message_of(ending.error), code)}\n"
+        return f"{refusal_as_json(message_of(ending.error), code)}\n"
     return ""

@@ -13,7 +13,7 @@ import click
 
 from bulkdelete.cli import exits, reporting
 from bulkdelete.cli.comparing import compare, names_of
-from bulkdelete.cli.complaining import complain, message_of
+from bulkdelete.cli.complaining import refuse
 from bulkdelete.cli.kept_reports import kept, problems_of
 from bulkdelete.cli.waiting import interruptible
 from bulkdelete.errors import BulkDeleteError, LedgerLocked, LedgerStorageError, SettingsError, SourceError
@@ -63,10 +63,7 @@ def command(ledger: Path, sources: tuple[str, ...], digest: str | None, report: 
     try:
         verified = _verify(ledger, sources, kept(digest, report))
     except BulkDeleteError as error:
-        complain(error)
-        code = exits.of_error(error)
-        if as_json:
-            click.echo(reporting.refusal_as_json(message_of(error), code))
+        code = refuse(error, as_json=as_json)
     else:
         code = verified.exit_code
         click.echo(json.dumps(_as_dict(verified)) if as_json else "\n".join(_lines(verified)))

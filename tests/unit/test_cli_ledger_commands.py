@@ -7,6 +7,8 @@ import csv
 import io
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -151,6 +153,18 @@ def test_what_was_no_record_cannot_be_deleted_by_running_its_excerpt(tmp_path, s
     (row,) = failures(tmp_path / "purge.db")[1]
     assert row["text"] == "541278230707963208"
     assert "record_id" not in row
+
+
+@pytest.mark.parametrize(
+    "words", [("status", "gone.db"), ("verify", "gone.db"), ("plan", "gone.csv", "--table-id", "t")]
+)
+def test_with_json_a_refusal_is_one_object_too(words, tmp_path):
+    command = [sys.executable, "-m", "bulkdelete", *words, "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    refusal = json.loads(done.stdout)
+    assert (refusal["ended"], refusal["exit_code"], done.returncode) == ("refused", 2, 2)
+    assert words[1] in refusal["reason"]
+    assert words[1] in done.stderr
 
 
 def test_status_tells_everything_as_text_and_as_json(ledger):
