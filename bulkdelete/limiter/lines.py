@@ -8,6 +8,7 @@ wait for two of its requests otherwise, that on the wire and the next. Nobody ca
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -30,7 +31,7 @@ class Waiter(Generic[T]):
 
 
 class Line(Generic[T]):
-    """A queue for each call; who has got an answer, or has gone away, waits no more."""
+    """A queue for each call; who has got an answer waits no more, and may still stand there until its turn comes."""
 
     def __init__(self) -> None:
         self._queues: dict[object, deque[Waiter[T]]] = {}  # in the order of their turns
@@ -71,6 +72,17 @@ class Line(Generic[T]):
                 self._queues[self._last] = self._queue_of_last
             self._last, self._queue_of_last = waiter.call, queue
         self._queue_of_last.remove(waiter)
+
+    def leave(self, waiter: Waiter[T]) -> None:
+        """Take out *waiter*, who has gone away, if it is still there; the turns of the others stay as they were."""
+        is_last = waiter.call is self._last
+        queue = self._queue_of_last if is_last else self._queues.get(waiter.call)
+        if queue is None:
+            return
+        with suppress(ValueError):
+            queue.remove(waiter)
+        if not (queue or is_last):
+            del self._queues[waiter.call]
 
     def clear(self) -> None:
         """Let nobody wait any more."""
@@ -119,6 +131,10 @@ class Lines(Generic[T]):
         """Take *waiter* out of its line."""
         self._smallest_is_next ^= as_probe
         self._line_of(waiter).take(waiter)
+
+    def leave(self, waiter: Waiter[T]) -> None:
+        """Take *waiter*, who has gone away without a permit, out of its line, if it is still there."""
+        self._line_of(waiter).leave(waiter)
 
     def refuse(self, problem: Exception) -> None:
         """Give *problem* to all who wait."""

@@ -8,7 +8,6 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from bulkdelete.errors import OutageTooLong, PauseTooLong
 from bulkdelete.forecasting import seconds_until_done
 from bulkdelete.hub import Hub
 from bulkdelete.limiter.adapting import Adaptive
@@ -16,9 +15,10 @@ from bulkdelete.limiter.changes import Changes
 from bulkdelete.limiter.fixed import Fixed
 from bulkdelete.limiter.kept import QuotaDoor, loaded, number
 from bulkdelete.limiter.lines import Lines, Waiter
+from bulkdelete.limiter.patience import Patience
 from bulkdelete.limiter.permits import Permit, Turns
 from bulkdelete.limiter.steering import Steering
-from bulkdelete.quotas import WHILE_SAVING_SECONDS, Quotas
+from bulkdelete.quotas import Quotas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,7 @@ class Limiter:
     ) -> None:
         self._settings = settings
         self._wall_clock = wall_clock
+        self._patience = Patience(settings, wall_clock)
         self._random = random_number
         self._quota = QuotaDoor(Quotas(settings.quotas, None), wall_clock)
         self._steering = self._steering_from(None)
@@ -111,19 +112,23 @@ class Limiter:
         if not self._lines and (permit := self._at_once(retry=retry)):
             return permit
         mine: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        if self._lines.add(Waiter(mine, stop.whose, size, retry)):  # else those before it could not go either
+        waiter = Waiter(mine, stop.whose, size, retry)
+        if self._lines.add(waiter):  # else those before it could not go either
             self._let_go()
         if not mine.done():
             stop.wake(mine)
         try:
             permit = await mine
-        except asyncio.CancelledError:
+        except BaseException:
             if mine.done() and not mine.cancelled() and mine.exception() is None:
                 self.abandon(mine.result())
+            else:
+                self._lines.leave(waiter)
             raise
         finally:
             stop.forget(mine)
             mine.cancel()
+            del mine, waiter  # or it and the traceback of what it raises would keep each other in memory
         try:
             stop.check()
         except Exception:  # it was asked after the permit was given
@@ -248,9 +253,11 @@ class Limiter:
         now = loop.time()
         wait = min(self._serve(now, self._lines.retries), self._serve(now, self._lines.firsts))
         if wait < math.inf:
-            self._refuse_if_too_long(now)
-            if self._lines and self._changes.hub:
-                self._changes.quota_wants(now, self._quota.wait_seconds(now))
+            quota_seconds = self._quota.wait_seconds(now)
+            if problem := self._patience.problem(now, self._steering, quota_seconds, self._last_failure):
+                self._lines.refuse(problem)
+            elif self._changes.hub:
+                self._changes.quota_wants(now, quota_seconds)
             self._timer = loop.call_later(max(wait, LEAST_WAIT_SECONDS), self._let_go)
 
     def _serve(self, now: float, line: Line[Permit]) -> float:
@@ -267,32 +274,3 @@ class Limiter:
             alone = self.in_flight == 1 and not self.waiting
             waiter.turn.set_result(Permit(now, self._quota.number, in_outage, alone))
         return math.inf
-
-    @property
-    def _named_failure(self) -> str:
-        return f"; the last failure: {self._last_failure}" if self._last_failure else ""
-
-    def _refuse_if_too_long(self, now: float) -> None:
-        if problem := self._too_long(now):
-            self._lines.refuse(problem)
-
-    def _too_long(self, now: float) -> Exception | None:
-        most = self._settings.max_pause_seconds
-        since = self._steering.refused_since
-        if self._steering.breaker.gave_up and not (self._settings.wait and since is not None):
-            what = "failures" if since is None else "refusals"
-            seconds = self._settings.max_outage_seconds
-            return OutageTooLong(
-                f"nothing but {what} came back for {seconds:.0f} s (max_outage_seconds){self._named_failure}"
-            )
-        if self._settings.wait:
-            return None
-        so_far = 0.0 if since is None else now - since
-        asked = max(self._steering.pause_seconds(now), self._quota.wait_seconds(now))
-        if asked <= WHILE_SAVING_SECONDS or so_far + asked <= most:
-            return None
-        who = "the API asks for" if self._steering.pause_seconds(now) >= asked else "the quota wants"
-        after = f", after {so_far:.0f} s of pauses in a row" if so_far >= 1 else ""
-        return PauseTooLong(
-            f"{who} a pause of {asked:.0f} s{after}; max_pause_seconds is {most:.0f}", self._wall_clock() + asked
-        )

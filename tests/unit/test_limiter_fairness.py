@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete.capping import BodyCap
+from bulkdelete.capping import BodyCap, Outgrown
 from bulkdelete.errors import PauseTooLong
 from bulkdelete.limiter import Limiter
 from bulkdelete.limiter.gauging import SampleKind
 from bulkdelete.settings import FlowSettings
-from bulkdelete.stopping import Stop
+from bulkdelete.stopping import Stop, StopAsked
 from tests.virtual_time import run
 
 pytestmark = pytest.mark.virtual_time
@@ -110,6 +110,82 @@ async def test_calls_that_have_ended_are_forgotten():
         await asyncio.gather(send(), send(), send())
     gc.collect()
     assert len(calls) <= 2
+
+
+@pytest.mark.parametrize("how", ["cancelled", "stopped", "outgrown"])
+@pytest.mark.parametrize("retry", [False, True])
+async def test_who_goes_away_is_forgotten_at_once_also_while_one_before_it_waits_on(how, retry):
+    limiter, cap, calls = Limiter(FlowSettings(concurrency=1)), BodyCap(1_000_000), weakref.WeakSet()
+    permit = await limiter.acquire(Stop())
+    limiter.heard(permit, None)
+    limiter.answered(permit, SampleKind.REFUSED, 600.0)
+    patient = asyncio.create_task(limiter.acquire(Stop(), retry=retry))
+    await asyncio.sleep(0)
+
+    async def wait_and_go_away() -> None:
+        stop = Stop()
+        calls.add(stop)
+        waiting = [
+            asyncio.create_task(limiter.acquire(cap.heeded_by(stop, 900_000), retry=retry)),
+            asyncio.create_task(limiter.acquire(stop, retry=retry)),
+        ]
+        await asyncio.sleep(0)
+        if how == "outgrown":
+            cap.refused(900_000, is_single=False)
+        if how == "stopped":
+            stop.ask()
+        else:
+            waiting[1].cancel()
+            if how == "cancelled":
+                waiting[0].cancel()
+        told = await asyncio.gather(*waiting, return_exceptions=True)
+        assert type(told[0]) is {"cancelled": asyncio.CancelledError, "stopped": StopAsked, "outgrown": Outgrown}[how]
+
+    gc.collect()
+    gc.disable()  # nothing waits for it
+    try:
+        for _ in range(3):
+            cap.most_bytes = 1_000_000
+            await asyncio.create_task(wait_and_go_away())
+        assert len(calls) == 0
+    finally:
+        gc.enable()
+    assert limiter.waiting == 1
+    assert (await patient).sent_at >= 600
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.booleans()), min_size=1, max_size=20))
+def test_who_goes_away_takes_nobody_s_turn_and_gives_up_its_own(comers):
+    async def crowd() -> list[int]:
+        limiter, order, stops = Limiter(FlowSettings(concurrency=1)), [], [Stop() for _ in range(4)]
+        permit = await limiter.acquire(Stop())
+
+        async def send(number: int, call: int, *, retry: bool) -> None:
+            given = await limiter.acquire(stops[call], retry=retry)
+            order.append(number)
+            limiter.heard(given, None)
+            limiter.answered(given, SampleKind.SUCCESS)
+
+        waiting = [
+            asyncio.create_task(send(number, call, retry=retry)) for number, (call, retry, _) in enumerate(comers)
+        ]
+        await asyncio.sleep(0)
+        for task, (_, _, goes_away) in zip(waiting, comers, strict=True):
+            if goes_away:
+                task.cancel()
+        await asyncio.sleep(0)
+        limiter.heard(permit, None)
+        limiter.answered(permit, SampleKind.SUCCESS)
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert limiter.in_flight == limiter.waiting == 0
+        return order
+
+    order = run(crowd())
+    assert sorted(order) == [number for number, (_, _, goes_away) in enumerate(comers) if not goes_away]
+    for call in range(4):
+        for retry in (False, True):
+            turns = [number for number in order if comers[number][:2] == (call, retry)]
+            assert turns == sorted(turns)
 
 
 async def test_who_goes_away_leaves_the_turns_of_the_others_as_they_were():
