@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 ReadKey: TypeAlias = Callable[[], str | Awaitable[str]]
 
 _COMMAND_SECONDS = 30.0
+_IN_VAIN_SECONDS = 5.0
+"""So long a key that was read again, and is still the refused one, is not read for each other refusal of a flight.
+
+No longer: the place that it is read from may be told of another key only after the API was.
+"""
 _END_WITHIN_SECONDS = 2.0
 """How long the end of a reading that nobody wants any more is awaited: it is a caller's function."""
 
@@ -48,7 +54,7 @@ class Credentials:
             with _nothing_sent_yet():
                 self._key = _checked(key if isinstance(key, str) else masked(key.get_secret_value()))
         self._reading: _Reading | None = None
-        self._read_again_in_vain = ""
+        self._read_in_vain, self._read_in_vain_at = "", -math.inf
 
     def __repr__(self) -> str:
         return f"<Credentials {'read on demand' if self._read else 'fixed'}>"
@@ -68,14 +74,18 @@ class Credentials:
     async def renew(self, refused: str) -> bool:
         """Read the key again after the API refused *refused*; return whether there is another one to try.
 
+        Where it was read again a few seconds ago, and was still the same, it is not read.
+
         Raises:
             CredentialsError: it can no longer be read.
 
         """
-        if self._read is None or refused == self._read_again_in_vain:
+        now = asyncio.get_running_loop().time
+        is_in_vain = refused == self._read_in_vain and now() - self._read_in_vain_at < _IN_VAIN_SECONDS
+        if self._read is None or is_in_vain:
             return False
         if self._key == refused and await self._read_once() == refused:
-            self._read_again_in_vain = refused
+            self._read_in_vain, self._read_in_vain_at = refused, now()
         return self._key != refused
 
     async def _read_once(self) -> str:

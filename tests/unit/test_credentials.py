@@ -341,6 +341,22 @@ async def test_a_key_that_was_read_again_in_vain_is_not_read_for_each_refusal_to
     assert keys.reads == 2
 
 
+@pytest.mark.virtual_time
+async def test_a_key_that_was_read_again_too_early_is_read_once_more_some_seconds_later():
+    keys = Keys("one", "one", "one", "two")  # where it is kept is told of the new one only after the API
+    credentials = Credentials(keys.read)
+    await credentials.key()
+    for reads in (2, 3):
+        assert await asyncio.gather(*(credentials.renew("one") for _ in range(20))) == [False] * 20
+        await asyncio.sleep(1)
+        assert not await credentials.renew("one")  # the last of what was in flight
+        assert keys.reads == reads
+        await asyncio.sleep(9)
+    assert await asyncio.gather(*(credentials.renew("one") for _ in range(20))) == [True] * 20
+    assert await credentials.key() == "two"
+    assert keys.reads == 4
+
+
 async def test_one_who_no_longer_wants_the_key_harms_nobody_else_who_waits_for_it():
     credentials = Credentials(Keys("one").read)
     waiting = [asyncio.create_task(credentials.key()) for _ in range(3)]
