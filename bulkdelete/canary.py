@@ -1,14 +1,15 @@
 """The canary of a job: how many records it still has to send, and what came of those that it sent.
 
 It may take several runs: what counts is every record that got its final answer since it began, as long as no run
-without a canary came between.
+without a canary came between. Once it is approved of, later runs need none, unless they ask for more.
 """
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Self
 
 from bulkdelete.errors import LedgerStorageError
 from bulkdelete.ledger.facts import CANARY, CANARY_BEGAN
@@ -19,14 +20,38 @@ if TYPE_CHECKING:
     from bulkdelete.tally import Tally
 
 
-class Canary:
-    """A canary of *records* that began when so many were *acknowledged* and *rejected*; *answered* are so now."""
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """That a canary which had *sent* so many records was approved of, and the digest of the *plan* it was under."""
 
-    def __init__(self, records: int, answered: int, acknowledged: int, rejected: int) -> None:
+    sent: int
+    plan: str = ""
+
+    @classmethod
+    def kept_as(cls, fact: str) -> Self | None:
+        """Return what a ledger keeps; before there were plans in it, that was the number alone."""
+        kept = json.loads(fact or "null")
+        return None if kept is None else cls(kept) if isinstance(kept, int) else cls(**kept)
+
+    def stands_for(self, records: int, plan: str) -> bool:
+        """Return whether a run need not ask again whose canary is of so many *records*, and whose *plan* is this."""
+        return self.sent >= records and plan in {"", self.plan}
+
+
+class Canary:
+    """A canary of *records* that began when so many were *acknowledged* and *rejected*.
+
+    *plan* is the digest of the plan that it is under, and *earlier* the approval of another one, which is not enough.
+    """
+
+    def __init__(
+        self, records: int, totals: Totals, began: tuple[int, int], plan: str, earlier: Approval | None
+    ) -> None:
         self._records = records
-        self._acknowledged = acknowledged
-        self._rejected = rejected
-        self.missing = max(0, records - (answered - acknowledged - rejected))
+        self._acknowledged, self._rejected = began
+        self._plan = plan
+        self._earlier = earlier
+        self.missing = max(0, records - (totals.answered - sum(began)))
         """How many records it still has to send; before none is missing, at least one batch was sent."""
 
     def came_of(self, sent: int, totals: Totals, tally: Tally) -> CanaryCounts:
@@ -39,32 +64,53 @@ class Canary:
     def told(self, came: CanaryCounts, totals: Totals) -> str:
         """Return in words what *came* of the canary, and what of *totals* is none of it."""
         counts = f"{came.acknowledged:,} acknowledged, {came.rejected:,} rejected, {came.unresolved:,} unresolved"
-        more = f"; that is more than {self._records:,}: an earlier canary, or a batch that an earlier run cut, is whole"
+        passed = "an earlier canary, and what was sent once that was approved" if self._earlier else "an earlier canary"
+        more = f"; that is more than {self._records:,}: {passed}, or a batch that an earlier run cut, is whole"
         others = totals.unresolved - came.unresolved
         before = f"; earlier runs had {self._acknowledged:,} acknowledged and {self._rejected:,} rejected before"
         return "".join(
             (
                 f"{came.sent:,} records were sent in the canary ({counts})",
                 more if came.sent > self._records else "",
+                self._why_again(),
                 before if self._acknowledged or self._rejected else "",
                 f"; another {others:,} are unresolved since earlier runs" if others else "",
             )
         )
 
+    async def keep(self, ledger: Ledger, came: CanaryCounts, *, approved: bool) -> None:
+        """Write to *ledger* whether what *came* of it was *approved*; where not, no earlier approval stands."""
+        await ledger.note("canary", approved=approved, **asdict(came))
+        if approved:
+            await ledger.remember(CANARY, json.dumps(asdict(Approval(came.sent, self._plan))))
+        elif self._earlier is not None:
+            await ledger.remember(CANARY, "")
 
-async def canary_of(ledger: Ledger, records: int | None) -> Canary | None:
-    """Return the canary that comes before the rest, of so many *records*; ``None`` where none does."""
+    def _why_again(self) -> str:
+        if self._earlier is None:
+            return ""
+        under = " under this plan" if self._earlier.sent >= self._records else ""
+        return f"; an earlier canary, of {self._earlier.sent:,}, was approved, but none of {self._records:,}{under}"
+
+
+async def canary_of(ledger: Ledger, records: int | None, plan: str) -> Canary | None:
+    """Return the canary that comes before the rest, of so many *records*; ``None`` where none does.
+
+    *plan* is the digest of the plan that the run has, and empty where it has none.
+    """
     began, totals = ledger.facts.get(CANARY_BEGAN), ledger.totals
-    if CANARY in ledger.facts:
-        return None
     if records is None:
         if began:
             await _remember(ledger, "")
         return None
+    approval = Approval.kept_as(ledger.facts.get(CANARY, ""))
+    if approval is not None and approval.stands_for(records, plan):
+        return None
     if not began:
         began = json.dumps([totals.acknowledged, totals.rejected])
         await _remember(ledger, began)
-    return Canary(records, totals.answered, *json.loads(began))
+    acknowledged, rejected = json.loads(began)
+    return Canary(records, totals, (acknowledged, rejected), plan, approval)
 
 
 async def _remember(ledger: Ledger, began: str) -> None:

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bulkdelete.accounting import Account, Ending
@@ -27,7 +27,7 @@ from bulkdelete.errors import (
 )
 from bulkdelete.head_start import head_start
 from bulkdelete.keeping import keeping
-from bulkdelete.ledger.facts import CANARY, COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
+from bulkdelete.ledger.facts import COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
 from bulkdelete.preparing import CapPassed, opened_ledger, prepare
 from bulkdelete.records import Ended
 from bulkdelete.resuming import stored_paths
@@ -225,7 +225,8 @@ class Job:
         deleter = Deleter(self._order.table_id, self._sweeps.head_start or self._attempts, Retry(settings.retry), state)
         means = Means(settings, prepared, ledger, state, deleter)
         limit = settings.stop.limit
-        canary = await canary_of(ledger, settings.canary.records)
+        approved = self._order.approved
+        canary = await canary_of(ledger, settings.canary.records, "" if approved is None else approved.digest)
         if canary is not None:
             first = await self._sweeps.run(Sweep(means, limit, Crew(lambda: 1, 1), enough=canary.missing))
             is_approved = False
@@ -260,9 +261,8 @@ class Job:
             said = await self._stop.unless_asked(check(report))
         except StopAsked:
             return False
-        await ledger.note("canary", approved=said is True, **asdict(came))
+        await canary.keep(ledger, came, approved=said is True)
         if said is True:
-            await ledger.remember(CANARY, str(came.sent))
             return True
         sweep.engine.halt(Ended.CANARY, f"the check did not approve: {told}")
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from operator import gt, lt
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bulkdelete.errors import SettingsError
@@ -112,13 +113,14 @@ def weakened(approved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return a line for each guard that is weaker than it was approved, with both values."""
     weaker = [
         name
-        for name in ("canary.records", "holds.max_age_seconds")
-        if approved.get(name) is not None and (now[name] is None or now[name] > approved[name])
+        for name, is_weaker in (("canary.records", lt), ("holds.max_age_seconds", gt))
+        if approved.get(name) is not None and (now[name] is None or is_weaker(now[name], approved[name]))
     ]
     command = "canary.check_command"
     if approved.get("canary.records") is not None and now[command] != approved.get(command):
         weaker.append(command)
-    return [f"{name}: is {_plain(now[name])}, was {_plain(approved.get(name))} in the plan" for name in weaker]
+    may = "it may become stricter, and not weaker"
+    return [f"{name}: is {_plain(now[name])}, was {_plain(approved.get(name))} in the plan; {may}" for name in weaker]
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - a guard's

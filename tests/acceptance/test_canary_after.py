@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -211,3 +213,60 @@ async def test_what_a_report_says_of_its_canary_is_verified_too(folder, emulator
     assert verified.code == 3
     assert verified.report["problem_count"] == 1
     assert "the report says canary" in verified.report["problems"][0]
+
+
+async def test_an_approval_of_fewer_records_than_a_later_run_wants_to_see_does_not_stand_for_it(folder, emulator):
+    assert (await purge(folder, "--canary", "5", "--limit", "10").run()).code == 75
+    configure(folder, emulator, REFUSES)
+    for why in ("an earlier canary, of 5, was approved, but none of 100", ""):
+        done = await purge(folder, "--canary", "100").run()
+        assert (done.code, done.report["ended"]) == (3, "canary"), done.stderr
+        assert seen(folder)["canary"] == {"sent": 100, "acknowledged": 100, "rejected": 0, "unresolved": 0}
+        assert why in seen(folder)["reason"]
+        assert emulator.count(TABLE_ID) == 3_400
+    configure(folder, emulator, APPROVES)
+    assert (await purge(folder, "--canary", "100", "--limit", "1").run()).code == 75
+    configure(folder, emulator, REFUSES)
+    done = await purge(folder, "--canary", "50").run()
+    assert done.code == 0, done.stderr
+    assert approvals(folder) == [True, False, False, True]
+
+
+async def test_what_was_sent_once_a_smaller_canary_was_approved_is_asked_about_before_anything_more_is(
+    folder, emulator
+):
+    assert (await purge(folder, "--canary", "5", "--limit", "700").run()).code == 75
+    configure(folder, emulator, REFUSES)
+    before = emulator.requests
+    done = await purge(folder, "--canary", "100").run()
+    assert done.code == 3, done.stderr
+    assert (seen(folder)["canary"]["sent"], emulator.requests) == (700, before)
+    assert "what was sent once that was approved" in seen(folder)["reason"]
+
+
+async def test_a_canary_that_was_refused_takes_a_smaller_one_s_approval_back(folder, emulator):
+    assert (await purge(folder, "--canary", "5", "--limit", "10").run()).code == 75
+    configure(folder, emulator, REFUSES)
+    assert (await purge(folder, "--canary", "100").run()).code == 3
+    done = await purge(folder, "--canary", "5").run()
+    assert (done.code, emulator.count(TABLE_ID)) == (3, 3_400), done.stderr
+
+
+async def test_after_a_run_without_a_canary_a_larger_one_than_was_approved_begins_anew(folder, emulator):
+    assert (await purge(folder, "--canary", "5", "--limit", "10").run()).code == 75
+    assert (await purge(folder, "--limit", "500").run()).code == 75
+    configure(folder, emulator, REFUSES)
+    done = await purge(folder, "--canary", "100").run()
+    assert (done.code, seen(folder)["canary"]["sent"]) == (3, 100), done.stderr
+    assert emulator.count(TABLE_ID) == 3_500 - 610
+
+
+@pytest.mark.parametrize(("records", "code", "asked"), [(200, 0, 1), (201, 3, 2)])
+async def test_an_approval_that_an_earlier_version_kept_counts_by_its_number(folder, emulator, records, code, asked):
+    assert (await purge(folder, "--canary", "200", "--limit", "210").run()).code == 75
+    with closing(sqlite3.connect(folder / "purge.db", isolation_level=None)) as ledger:
+        ledger.execute("UPDATE job SET value = '200' WHERE key = 'canary'")
+    configure(folder, emulator, REFUSES)
+    done = await purge(folder, "--canary", records).run()
+    assert done.code == code, done.stderr
+    assert len(approvals(folder)) == asked

@@ -255,7 +255,7 @@ async def test_a_plan_file_with_a_key_twice_is_refused(folder, emulator):
     ("guards", "told"),
     [
         ("", "canary.records: is none, was 1000 in the plan"),
-        ('[canary]\nrecords = 1001\ncheck_command = ["true"]\n', "canary.records: is 1001, was 1000 in the plan"),
+        ('[canary]\nrecords = 999\ncheck_command = ["true"]\n', "canary.records: is 999, was 1000 in the plan"),
         ('[canary]\nrecords = 1000\ncheck_command = ["true", "1"]\n', "canary.check_command: is ['true', '1'], was"),
         ("", "holds.max_age_seconds: is none, was 3600.0 in the plan"),
     ],
@@ -271,9 +271,52 @@ async def test_what_guards_a_job_may_become_stricter_than_approved_and_not_weake
     assert told in applied.stderr
     assert emulator.requests == 0
     (folder / "purge.db").unlink()
-    stricter = await apply(folder, "--canary", "10", "--holds-max-age", "3000")
+    stricter = await apply(folder, "--canary", "1200", "--holds-max-age", "3000")
     assert stricter.code == 1, stricter.stderr
-    assert len(emulator.log[0].entries) == 10
+    assert stricter.report["canary"]["sent"] == 1_200
+
+
+async def test_a_smaller_canary_than_the_plan_s_is_refused_and_nothing_is_sent(folder, emulator):
+    with (folder / "purge.toml").open("a") as file:
+        file.write('[canary]\nrecords = 100\ncheck_command = ["true"]\n')
+    await plan(folder, "-o", "plan.json")
+    applied = await apply(folder, "--canary", "1")
+    assert (applied.code, emulator.requests) == (2, 0)
+    assert "canary.records: is 1, was 100 in the plan; it may become stricter, and not weaker" in applied.stderr
+    larger = await apply(folder, "--canary", "101", "--limit", "200")
+    assert (larger.code, larger.report["canary"]["sent"]) == (75, 101), larger.stderr
+
+
+def with_canary(folder, check, records=50):
+    plain = (folder / "purge.toml").read_text().partition("[canary]")[0]
+    canary = f'[canary]\nrecords = {records}\ncheck_command = ["sh", "-c", {json.dumps(check)}]\n'
+    (folder / "purge.toml").write_text(plain + canary)
+
+
+async def test_what_was_approved_before_a_plan_does_not_stand_for_it_and_its_canary_is_asked_about(folder, emulator):
+    with_canary(folder, "true")
+    earlier = await Command(folder, "run", "-c", "purge.toml", "--yes", "--limit", "60").run()
+    assert earlier.code == 75, earlier.stderr
+    with_canary(folder, "cat > seen.json; false")
+    await plan(folder, "-o", "plan.json")
+    for _ in range(2):
+        refused = await apply(folder)
+        assert (refused.code, refused.report["ended"]) == (3, "canary"), refused.stderr
+        assert json.loads((folder / "seen.json").read_text())["canary"]["sent"] == 60
+    assert emulator.count(TABLE_ID) == 2_940
+
+
+async def test_what_was_approved_under_a_plan_stands_for_it_and_not_for_another(folder, emulator):
+    with_canary(folder, "echo asked >> asked")
+    await plan(folder, "-o", "plan.json")
+    for _ in range(2):
+        assert (await apply(folder, "--limit", "60")).code == 75
+    assert (folder / "asked").read_text() == "asked\n"
+    with_canary(folder, "echo asked >> asked; false")
+    await plan(folder, "-o", "plan.json")
+    other = await apply(folder)
+    assert (other.code, other.report["ended"]) == (3, "canary"), other.stderr
+    assert emulator.count(TABLE_ID) == 2_880
 
 
 @pytest.mark.parametrize("victim", ["ids.csv", "holds.txt", "purge.toml", "purge.db"])
