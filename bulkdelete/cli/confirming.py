@@ -17,7 +17,7 @@ import click
 
 from bulkdelete.cli.asking import bare, forget_typed
 from bulkdelete.cli.reporting import duration
-from bulkdelete.errors import LedgerMismatch, SettingsError
+from bulkdelete.errors import LedgerMismatch, SettingsError, SourceRefused
 from bulkdelete.forecasting import seconds_until_done
 from bulkdelete.ledger import read_ledger
 from bulkdelete.ledger.facts import SOURCE_ROWS, SPENT
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _MOST_FILES_NAMED: Final = 10
 _LONGEST_NAME_BYTES: Final = 160
+_STDIN: Final = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,29 @@ class Earlier:
         return bool(self.source_rows) and not self.remaining
 
 
+def ledger_of(settings: Settings) -> Path:
+    """Return the ledger that *settings* name, or the default one.
+
+    Raises:
+        SourceRefused: none is named, and the source's own name would be another one at the next run.
+
+    """
+    if settings.ledger.path:
+        return Path(settings.ledger.path)
+    source = settings.source.path[0]
+    is_there, lasts = map(os.path.exists, (source, os.path.realpath(source)))  # of a pattern, neither
+    if is_there and not lasts and source not in _STDIN:
+        raise SourceRefused(
+            f"{source} has no path that lasts, as a pipe of the shell has none: a ledger that is named after it would "
+            "have another name at the next run, which would begin anew. Nothing was sent. Name the ledger, with "
+            "--ledger FILE, or ledger.path in the configuration"
+        )
+    return default_ledger(source, settings.table_id)
+
+
 def default_ledger(source: str, table_id: str) -> Path:
     """Return the ledger of a job that names none: ``./<source>.<table_id>.bulkdelete.db``."""
-    name = "stdin" if source == "-" else re.sub(r"[*?\[\]]", "_", Path(os.path.realpath(source)).name)
+    name = "stdin" if source in _STDIN else re.sub(r"[*?\[\]]", "_", Path(os.path.realpath(source)).name)
     name = os.fsdecode(os.fsencode(name)[:_LONGEST_NAME_BYTES])
     return Path(f"{name}.{re.sub(r'[^A-Za-z0-9._-]', '_', table_id)}.bulkdelete.db")
 

@@ -9,7 +9,6 @@ import platform
 import sys
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +17,7 @@ from bulkdelete.api import BulkDeleter
 from bulkdelete.cli import exits, invoking, loops, plan_files, reporting, talking
 from bulkdelete.cli.canary import check_of
 from bulkdelete.cli.complaining import complain, message_of, refusal_as_json
-from bulkdelete.cli.confirming import Foreseen, confirm, default_ledger, earlier_runs, summary
+from bulkdelete.cli.confirming import Foreseen, confirm, earlier_runs, ledger_of, summary
 from bulkdelete.cli.ending import Ending, ending_of
 from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.serving import metrics_options, served
@@ -121,7 +120,7 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
     credentials = credentials_from(settings)
     source = open_source(settings.source.path, settings.source)
     shown = stamps(source)
-    ledger = Path(settings.ledger.path or default_ledger(settings.source.path[0], settings.table_id))
+    ledger = ledger_of(settings)
     progress = _progress(quiet=manner.quiet)
     check = check_of(settings.canary, progress)
     earlier = earlier_runs(ledger)

@@ -140,6 +140,56 @@ async def test_a_fifo_is_a_source_and_is_copied_before_it_is_sent(tmp_path, emul
     assert (tmp_path / "purge.db.spool").exists()
 
 
+def without_a_ledger(folder, emulator, *words) -> list[str]:
+    return [word for word in purge(folder, emulator, *words).words if word not in {"--ledger", "purge.db"}]
+
+
+async def in_bash(folder, script, words):
+    """Run *script*, in which "$@" is the command with *words*."""
+    bash = ("bash", "-c", script, "bash", sys.executable, "-m", "bulkdelete", *words)
+    pipes = {"stdin": asyncio.subprocess.DEVNULL, "stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
+    return await finished(await asyncio.create_subprocess_exec(*bash, cwd=folder, env=Command(folder).env, **pipes))
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
+async def test_standard_input_by_any_of_its_names_has_the_same_ledger_at_the_next_run(tmp_path, emulator, name):
+    write_csv(tmp_path / "ids.csv", ids(20))
+    for source, left, before in ((name, 4_992, 0), ("-", 4_984, 8)):
+        words = without_a_ledger(tmp_path, emulator, source, "--format", "csv", "--limit", 8)
+        done = await in_bash(tmp_path, 'cat ids.csv | "$@"', words)
+        assert (done.code, emulator.count(TABLE_ID)) == (75, left), done.stderr
+        assert done.report["settled_before"] == before
+        assert done.report["ledger"] == f"stdin.{TABLE_ID}.bulkdelete.db"
+
+
+@pytest.mark.parametrize(
+    "script", ['"$@" <(cat ids)', 'exec 7< <(cat ids); "$@" /dev/fd/7', '"$@" /proc/self/fd/7 7<<<1']
+)
+async def test_a_pipe_without_a_path_that_lasts_needs_a_ledger_that_is_named(tmp_path, emulator, script):
+    (tmp_path / "ids").write_text("\n".join(ids(20)))
+    refused = await in_bash(tmp_path, script, without_a_ledger(tmp_path, emulator))
+    assert (refused.code, emulator.requests) == (2, 0), refused.stderr
+    assert "has no path that lasts" in refused.stderr
+    assert "--ledger" in refused.stderr
+    assert "Nothing was sent" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["ids"]
+
+
+async def test_a_pipe_without_a_path_that_lasts_goes_on_where_it_was_by_the_ledger_that_is_named(tmp_path, emulator):
+    (tmp_path / "ids").write_text("\n".join(ids(20)))
+    for before in (0, 8):
+        words = purge(tmp_path, emulator, "--limit", 8).words
+        done = await in_bash(tmp_path, '"$@" <(cat ids)', words)
+        assert (done.code, done.report["settled_before"]) == (75, before), done.stderr
+
+
+async def test_a_fifo_that_is_named_needs_no_ledger_that_is(tmp_path, emulator):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "ids").write_text("\n".join(ids(20)))
+    done = await in_bash(tmp_path, 'cat ids > fifo & "$@" fifo', without_a_ledger(tmp_path, emulator))
+    assert (done.code, done.report["ledger"]) == (0, f"fifo.{TABLE_ID}.bulkdelete.db"), done.stderr
+
+
 async def test_encoding_delimiter_and_header_are_said_by_options(tmp_path, emulator):
     text = "".join(f"{one};\xe9t\xe9\r\n" for one in ids(20))
     (tmp_path / "ids.csv").write_bytes(text.encode("utf-16"))
@@ -157,12 +207,7 @@ async def test_encoding_delimiter_and_header_are_said_by_options(tmp_path, emula
 async def test_a_name_that_leaves_no_room_for_the_ledger_s_gets_a_shorter_one(tmp_path, emulator):
     name = "\u2603" * 80
     write_csv(tmp_path / name, ids(5))
-    words = [
-        word
-        for word in purge(tmp_path, emulator, name, "--format", "csv").words
-        if word not in {"--ledger", "purge.db"}
-    ]
-    done = await Command(tmp_path, *words).run()
+    done = await Command(tmp_path, *without_a_ledger(tmp_path, emulator, name, "--format", "csv")).run()
     assert done.code == 0, done.stderr
 
 

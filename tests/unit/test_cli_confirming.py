@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkdelete.cli.confirming import Earlier, Foreseen, confirm, default_ledger, earlier_runs, summary
+from bulkdelete.cli.confirming import Earlier, Foreseen, confirm, default_ledger, earlier_runs, ledger_of, summary
 from bulkdelete.errors import SettingsError
 from bulkdelete.ledger import Totals
 from bulkdelete.records import Defect, Filter
@@ -124,6 +124,12 @@ def test_what_is_not_there_or_no_ledger_has_no_earlier_runs(tmp_path):
     (tmp_path / "empty.db").touch()
     assert earlier_runs(tmp_path / "missing.db") is None
     assert earlier_runs(tmp_path / "empty.db") is None
+
+
+def test_a_pattern_that_is_too_long_for_a_name_has_a_ledger_too():
+    pattern = f"[{'a' * 300}]*.csv"
+    settings = Settings.from_mapping({"table_id": TABLE_ID, "source": {"path": pattern}})
+    assert ledger_of(settings) == default_ledger(pattern, TABLE_ID)
 
 
 def test_the_default_ledger_is_named_by_source_and_table():
