@@ -32,6 +32,7 @@ async def keeping(limiter: Limiter, cap: BodyCap, ledger: Ledger, *, heeds_told:
         return
     limiter.take_over(ledger.facts.get(LIMIT), ledger.facts.get(SPENT), heeds_told=heeds_told)
     cap.take_over(ledger.facts.get(BODY_CAP))
+    # without quotas nothing waits for what is kept, but it is on disk before the intent of the first batch
     keeper = asyncio.create_task(_keep_on(limiter, cap, ledger), name="bulkdelete limits")
     try:
         yield

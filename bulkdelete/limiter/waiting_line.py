@@ -190,7 +190,8 @@ class Limiter:
 
     def spent_so_far(self, *, clean: bool = False) -> dict[str, Any]:
         """Return what was spent of the quotas, to be kept; *clean*: whoever keeps it sends no more."""
-        return self._quota.quotas.snapshot(clean=clean and self._keepers == 1)
+        is_last = self._keepers == 1 or not self.has_quotas  # without any, each ledger answers for its own job
+        return self._quota.quotas.snapshot(clean=clean and is_last)
 
     def keep(self, snapshot: dict[str, Any]) -> None:
         """Take note that *snapshot* is durable."""

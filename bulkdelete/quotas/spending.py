@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.quotas import snapshots
 from bulkdelete.quotas.telling import Telling, Told
-from bulkdelete.quotas.windows import SECONDS, UNLIMITED, Moment, Window
+from bulkdelete.quotas.windows import BEYOND_EVERY_LIMIT, SECONDS, UNLIMITED, Moment, Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,10 @@ class Quotas:
 
     After a crash, what left since the last durable snapshot is unknown; at most *allowance* requests do, because
     none leaves before a first snapshot is durable (:meth:`saved`), nor while ``unsaved`` has reached *allowance*.
-    ``None``: nothing is kept for a later process, and nothing waits for a snapshot. Without *limits* neither.
+    ``None``: nothing is kept for a later process, and nothing waits for a snapshot.
+
+    Without *limits* nothing waits either, and what leaves is counted, for later processes, by the next snapshot and as
+    of then. After a crash every limit of a later process is used up, because any number may have left.
 
     Raises:
         ValueError: a window or a number that cannot be.
@@ -44,10 +47,10 @@ class Quotas:
             raise ValueError("without an allowance of at least 1 no request could ever leave")
         self._allowance = allowance
         self._most_unsaved = sys.maxsize if allowance is None or not limits else allowance
-        self._windows = {unit: Window(SECONDS[unit], limit) for unit, limit in limits.items()}
-        if limits:  # a limit that only a later run sets counts what this one spent
-            self._windows.setdefault(_LONGEST_DAY, Window(SECONDS[_LONGEST_DAY], UNLIMITED))
-        self._counting = tuple(self._windows.values())
+        counted = {**limits} or dict.fromkeys(SECONDS, UNLIMITED)
+        counted.setdefault(_LONGEST_DAY, UNLIMITED)  # a limit that only a later run sets counts what this one spent
+        self._windows = {unit: Window(SECONDS[unit], limit) for unit, limit in counted.items()}
+        self._counting = tuple(self._windows.values()) if limits else ()
         self._leaving: set[int] = set()
         self._telling = Telling()
         self._now = float("-inf")
@@ -55,6 +58,7 @@ class Quotas:
         self._origin = secrets.token_hex(8)
         self._taken: dict[str, tuple[int, int]] = {}
         self._requests = 0
+        self._counted = 0
         self._snapshots = 0
         self._void_snapshots = 0
         self.unsaved = allowance or 0
@@ -63,7 +67,7 @@ class Quotas:
     @property
     def left_so_far(self) -> int:
         """Requests that this process counted and that are not leaving any more: what a snapshot tells of."""
-        return self._requests - len(self._leaving)
+        return self._requests - len(self._leaving) if self._counting else self._counted
 
     @classmethod
     def restored(
@@ -152,9 +156,14 @@ class Quotas:
         self._telling.ended(number, told, self._look(now), left=left)
 
     def keep(self, allowance: int | None) -> None:
-        """Let only *allowance* requests leave that no durable snapshot holds; ``None``: nobody keeps any more."""
+        """Let only *allowance* requests leave that no durable snapshot holds; ``None``: nobody keeps any more.
+
+        Without limits, what left while nobody kept is not for later processes to know of.
+        """
+        if self._allowance is None:
+            self._counted = self._requests - self._telling.in_flight
         self._allowance = allowance
-        self._most_unsaved = sys.maxsize if allowance is None or not self._windows else allowance
+        self._most_unsaved = sys.maxsize if allowance is None or not self._counting else allowance
         self.unsaved = max(self.unsaved, allowance or 0)
 
     def snapshot(self, *, clean: bool = False) -> dict[str, Any]:
@@ -168,8 +177,10 @@ class Quotas:
         if clean:
             self._void_snapshots = self._snapshots
             self.unsaved = max(self.unsaved, self._allowance or 0)
+        if not self._counting:
+            self._count_without_limits(self._requests - (0 if clean else self._telling.in_flight))
         kept = snapshots.Kept(
-            self._allowance,
+            self._allowance if self._counting else BEYOND_EVERY_LIMIT,
             clean,
             {unit: self._parts(window) for unit, window in self._windows.items()},
             [
@@ -194,8 +205,7 @@ class Quotas:
         Of a window without a limit, what the day holds is returned, as far as it lies in the window.
         """
         at, seconds = self._look(now), SECONDS[unit]
-        window = self._windows.get(unit) or self._windows.get(_LONGEST_DAY)
-        parts = window.parts(at) if window else ()
+        parts = (self._windows.get(unit) or self._windows[_LONGEST_DAY]).parts(at)
         counting = [(left + seconds - at, requests) for left, requests in parts if left + seconds > at]
         return [*counting, (float(seconds), len(self._leaving))] if self._leaving else counting
 
@@ -221,9 +231,16 @@ class Quotas:
         return round(at + self._offset, 4)
 
     def _fill(self) -> None:
-        limits = [window.limit for window in self._counting if window.limit < UNLIMITED]
-        for window in self._counting:
-            window.add(self._now, self._offset, window.limit if window.limit < UNLIMITED else max(limits))
+        for window in self._windows.values():
+            limit = window.limit if window.limit < UNLIMITED else BEYOND_EVERY_LIMIT
+            window.add(self._now, self._offset, limit)
+
+    def _count_without_limits(self, requests: int) -> None:
+        """Count, of all *requests*, those that are not counted yet, as if they left now."""
+        if requests > self._counted:
+            for window in self._windows.values():
+                window.add(self._now, self._offset, requests - self._counted)
+            self._counted = requests
 
     def _take_in(self, kept: snapshots.Kept, *, heeds_told: bool) -> None:
         if kept.allowance is None and not kept.clean and kept.spent:
@@ -231,6 +248,8 @@ class Quotas:
             self._fill()
             return
         unknown = 0 if kept.clean else kept.allowance or 0
+        if self._counting and unknown >= BEYOND_EVERY_LIMIT:
+            _log.warning("a run without quotas was killed, and nobody knows what it sent; they count as used up")
         before, unknown_before = self._taken.get(kept.origin, (0, 0))
         news = kept.requests - before if kept.origin in self._taken else sys.maxsize
         added = max(0, unknown - unknown_before)
@@ -243,11 +262,13 @@ class Quotas:
             window.take_in([*dated, (self._now, added)] if added else dated, self._offset)
             window.forget(self._now)
             most = max(most, added + sum(requests for _, requests in dated))
+        self._counted += most
         self._requests += most  # of which a later process knows then that they are no news
         self.unsaved += most
+        untold = unknown if unknown < BEYOND_EVERY_LIMIT else self._allowance or 0  # the API counts, and refuses
         for reset, unix, left, limit in kept.told if heeds_told else ():
             ends = min(unix - self._offset, self._now + _LONGEST_TOLD_SECONDS)
-            told = Told(max(0, left - unknown), limit or None, reset, ends - self._now, dated=False)
+            told = Told(max(0, left - untold), limit or None, reset, ends - self._now, dated=False)
             self._telling.restore(told, ends)
 
 

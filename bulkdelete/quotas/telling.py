@@ -121,6 +121,11 @@ class Telling:
         if len(self.promises) > MOST_PROMISES:
             self._lay_two_together()
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that were sent and did not end yet."""
+        return len(self._in_flight)
+
     def left(self, promise: Promise) -> int:
         """Return how many more requests may certainly leave by *promise*."""
         return max(0, promise.remaining - promise.silent - len(self._in_flight))

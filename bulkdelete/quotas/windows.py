@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 """The length of each window in seconds."""
 UNLIMITED: Final = 2**63
+BEYOND_EVERY_LIMIT: Final = 10**12
+"""So many requests use any limit up."""
 SUB_WINDOWS: Final = 128
 """A window is counted in so many parts, which costs at most 1/128 of its length."""
 JITTER_SECONDS: Final = 0.009

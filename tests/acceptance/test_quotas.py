@@ -65,6 +65,43 @@ async def test_our_own_quota_holds_over_a_kill(tmp_path, emulator):
     assert emulator.requests <= 100
 
 
+async def test_a_run_without_a_quota_or_with_another_forgets_nothing_that_was_spent(tmp_path, emulator):
+    day, small = ("--requests-per-day", "40", "--max-pause", "0"), ("--batch-size", "10")
+    first = await purge(tmp_path, emulator, *small, *day, "--limit", "400").run()
+    assert first.code == 75, first.stderr
+    for between in (("--limit", "0"), ("--requests-per-hour", "1000", "--limit", "0"), ("--max-records", "1"), ()):
+        if between:
+            await purge(tmp_path, emulator, *small, *between).run()
+        again = await purge(tmp_path, emulator, *small, *day, "--json").run()
+        assert (again.code, again.report["ended"], again.report["requests"]) == (75, "quota", 0), between
+    assert emulator.requests == 40
+
+
+async def test_what_a_run_without_a_quota_sends_counts_for_a_later_one(tmp_path, emulator):
+    day, small = ("--requests-per-day", "40", "--max-pause", "0"), ("--batch-size", "10", "--json")
+    for limit in ("100", "200"):
+        assert (await purge(tmp_path, emulator, *small, "--limit", limit).run()).code == 75
+    assert emulator.requests == 30
+    done = await purge(tmp_path, emulator, *small, *day).run()
+    assert (done.code, done.report["ended"], done.report["requests"]) == (75, "quota", 10), done.stderr
+    assert emulator.requests == 40
+
+
+async def test_a_run_without_a_quota_that_is_killed_leaves_every_quota_used_up(tmp_path, emulator):
+    emulator.faults = Faults(latency_seconds=0.2)
+    async with purge(tmp_path, emulator, "--batch-size", "25", "--json").started() as process:
+        while not emulator.requests:
+            await asyncio.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    await asyncio.sleep(0.5)
+    before = emulator.requests
+    done = await purge(tmp_path, emulator, "--requests-per-day", "100000", "--max-pause", "0", "--json").run()
+    assert (done.code, done.report["ended"], done.report["requests"]) == (75, "quota", 0), done.stderr
+    assert "a run without quotas was killed" in done.stderr
+    assert emulator.requests == before
+
+
 async def test_wait_stays_through_a_pause_of_any_length_and_does_nothing_meanwhile(tmp_path, emulator):
     emulator.faults = Faults(script=["ok", "429"], retry_after_seconds=4)
     async with purge(tmp_path, emulator, "--json", "--max-pause", "1", "--wait").started() as process:

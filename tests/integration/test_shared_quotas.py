@@ -77,3 +77,16 @@ async def test_a_job_that_ends_keeps_no_other_from_going_on(emulator, tmp_path):
             shared.delete(TABLE_ID, ids(1000, 2000), ledger=tmp_path / "long.db"),
         )
     assert [report.ended for report in reports] == [Ended.COMPLETE, Ended.COMPLETE]
+
+
+async def test_without_a_quota_a_job_that_ended_is_known_to_have_ended_while_another_goes_on(emulator, tmp_path):
+    async with deleter(emulator, max_pause_seconds=0) as shared, deleter(emulator, requests_per_day=10_000) as second:
+        other = asyncio.create_task(shared.delete(TABLE_ID, ids(5000, 2000), ledger=tmp_path / "other.db"))
+        job = shared.job(TABLE_ID, ids(1000), ledger=tmp_path / "a.db")
+        asyncio.get_running_loop().call_later(0.2, job.stop, "enough for now")
+        first = await job.run()
+        assert first.ended is Ended.SIGNAL
+        again = await second.delete(TABLE_ID, ids(1000), ledger=tmp_path / "a.db")
+        assert not other.done()
+        assert again.ended is Ended.COMPLETE
+        await other

@@ -252,6 +252,76 @@ def test_without_limits_nothing_waits_and_nothing_need_be_saved():
         send(quotas, moment(0))
 
 
+def carried_on(snapshot: object, seconds: float, requests: int = 0) -> object:
+    """Return what a process without limits leaves behind, which ends cleanly after *requests*."""
+    quotas = restarted(snapshot, {}, seconds)
+    for _ in range(requests):
+        quotas.ended(quotas.spend(moment(seconds)), None, moment(seconds))
+    return json.loads(json.dumps(quotas.snapshot(clean=True)))
+
+
+def test_a_process_without_limits_forgets_nothing_that_was_spent():
+    snapshot: object = spent_ten().snapshot(clean=True)
+    for seconds in range(1, 30):
+        snapshot = carried_on(snapshot, seconds)
+    assert may_leave(restarted(snapshot, {"hour": 100}, 60), 60) == 100 - 10
+    assert may_leave(restarted(snapshot, {"day": 100}, 4000), 4000) == 100 - 10
+    assert may_leave(restarted(snapshot, {"hour": 100}, 3602), 3602) == 100
+    assert may_leave(restarted(carried_on(spent_ten().snapshot(), 60), {"hour": 100}, 3601), 3601) == 100 - 3
+
+
+def test_what_left_without_limits_counts_for_a_later_limit_as_if_it_had_left_when_it_was_kept():
+    quotas = Quotas({}, 3)
+    for seconds in range(5):
+        quotas.ended(quotas.spend(moment(seconds)), None, moment(seconds + 1))
+    quotas.snapshot()
+    quotas.spend(moment(50))
+    quotas.snapshot()
+    quotas.ended(1 + 5, None, moment(100))
+    snapshot = quotas.snapshot(clean=True)
+    for unit, requests in {"second": 1, "minute": 1, "hour": 6, "day": 6}.items():
+        assert may_leave(restarted(snapshot, {unit: 50}, 100), 100) == 50 - requests
+    assert may_leave(restarted(snapshot, {"hour": 50}, 3650), 3650) == 50 - 1
+    assert may_leave(restarted(carried_on(snapshot, 200, 4), {"hour": 50}, 3650), 3650) == 50 - 5
+
+
+def test_what_left_without_limits_before_anybody_kept_it_is_not_for_later_processes():
+    quotas = Quotas({}, None)
+    for _ in range(5):
+        quotas.ended(quotas.spend(moment(0)), None, moment(0))
+    quotas.spend(moment(0))
+    quotas.keep(3)
+    quotas.ended(6, None, moment(1))
+    assert may_leave(restarted(quotas.snapshot(clean=True), {"hour": 50}, 1), 1) == 50 - 1
+
+
+def test_a_process_without_limits_that_died_leaves_every_limit_used_up_from_then_on():
+    quotas = Quotas({}, 3)
+    snapshot = quotas.snapshot()
+    for limits in ({"hour": 10}, {"day": 10**9}):
+        again = restarted(snapshot, limits, 50_000)
+        (unit,) = limits
+        assert again.wait_seconds(moment(50_000)) == pytest.approx(SECONDS[unit] + 0.01, abs=0.005)
+    later = carried_on(snapshot, 60)
+    assert restarted(later, {"day": 10}, 100).wait_seconds(moment(100)) == pytest.approx(86_400 - 40, abs=0.02)
+    assert may_leave(restarted(later, {"hour": 10}, 3700), 3700) == 10
+
+
+def test_that_nobody_knows_what_was_spent_is_carried_on_too():
+    unknown = carried_on("damaged", 10)
+    assert restarted(unknown, {"day": 10**9}, 20).wait_seconds(moment(20)) == pytest.approx(86_390, abs=0.02)
+    known_to_hours = restarted("damaged", {"hour": 10}, 10).snapshot(clean=True)
+    assert restarted(known_to_hours, {"day": 10**9}, 20).wait_seconds(moment(20)) == pytest.approx(86_390, abs=0.02)
+
+
+def test_what_a_process_without_limits_leaves_behind_is_small():
+    snapshot: object = Quotas({}, 3).snapshot(clean=True)
+    for run in range(500):
+        snapshot = carried_on(snapshot, run * 300, 3)
+    assert len(json.dumps(snapshot)) < 8_000
+    assert may_leave(restarted(snapshot, {"day": 900}, 150_000), 150_000) == pytest.approx(900 - 288 * 3, abs=9)
+
+
 def test_nothing_leaves_before_a_snapshot_is_durable_nor_beyond_the_allowance_after_it():
     quotas = Quotas({"day": 1000}, 4)
     assert quotas.wait_seconds(moment(0)) == WHILE_SAVING_SECONDS
