@@ -92,7 +92,9 @@ class Settings(Section, frozen=True):
     """Other meanings for codes of the API: invalid, retry, unknown, pause, too_large, unauthorized or fatal."""
     identifiers: dict[str, IdentifierSettings] = Field(default_factory=dict)
     """What record ids look like, by table id: pattern (a regular expression for the whole id), lengths, prefixes; as
-    in [identifiers.673af861ed69656ac0895b07] and then lengths = [18]. Rows that do not fit are set aside."""
+    in [identifiers.673af861ed69656ac0895b07] and then lengths = [18]. Rows that do not fit are set aside,
+    also those that an earlier run left. A resume without the rules of the run before is refused; an empty section
+    drops them."""
     source: SourceSettings = SourceSettings()
     holds: HoldsSettings = HoldsSettings()
     batch: BatchSettings = BatchSettings()
