@@ -126,7 +126,7 @@ class Merge:
             if batch.open_records > self._bounds.limit:
                 self.limit_note = (
                     f"; the batch that comes next was cut by an earlier run and holds {batch.open_records} records: "
-                    "it is sent whole, by a run whose limit it fits into"
+                    f"it is sent whole, by a run with a limit of {batch.open_records} or more"
                 )
             return None
         self.sent += batch.open_records

@@ -1,9 +1,8 @@
 """The words of the project as values: frozen, and with their invariants.
 
-A *source* gives *rows*, numbered from 0 over the whole job. A row is a record (a ``str``, the ``record_id``,
-or a :class:`Filter`) or a :class:`Defect`. Records travel in a :class:`Batch`; one answer of the API is a
-:class:`Verdict`; what became of a batch, or of a part of it, is an :class:`Outcome`; a job ends in a
-:class:`~bulkdelete.reports.Report`.
+A *source* gives *rows*, numbered from 0 over the whole job. A row is a record (a ``str``, the ``record_id``, or a
+:class:`Filter`) or a :class:`Defect`. Records travel in a :class:`Batch`; one answer of the API is a :class:`Verdict`;
+what became of a batch, or of a part of it, is an :class:`Outcome`; a job ends in a :class:`~bulkdelete.reports.Report`.
 """
 
 from __future__ import annotations
@@ -47,6 +46,7 @@ class Ended(StrEnum):
     COMPLETE = "complete"  #: every row of the source was read and tried
     OUTAGE = "outage"  #: nothing but failures came back, for max_outage_seconds or to a whole canary
     LIMIT = "limit"  #: --limit records were sent in this run
+    LIMIT_TOO_SMALL = "limit_too_small"  #: the batch that comes next, cut by an earlier run, is more than --limit
     QUOTA = "quota"  #: the API asks for a pause longer than max_pause_seconds
     SIGNAL = "signal"  #: asked to stop (SIGINT, SIGTERM, or Job.stop())
     CANCELLED = "cancelled"  #: the awaiting task was cancelled

@@ -54,6 +54,7 @@ class Sweep:
 
     def __init__(self, means: Means, limit: int | None, crew: Crew, *, enough: int | None = None) -> None:
         self._stop_settings = stop = means.settings.stop
+        self._limit = limit
         self._prepared = means.prepared
         self._state = means.state
         rows = means.ledger.facts.get(SOURCE_ROWS)
@@ -80,6 +81,11 @@ class Sweep:
         """Whether it ended because enough records were sent, with others left, and for nothing else."""
         return self._merge.had_enough and self.engine.ended is Ended.COMPLETE
 
+    @property
+    def _limit_is_too_small(self) -> bool:
+        """Whether no run with this limit ever sends anything; a limit of 0 is meant so."""
+        return bool(self._merge.limit_note and not self._merge.sent and 0 != self._limit == self._stop_settings.limit)
+
     async def run(self, cancel_grace_seconds: float, begun: HeadStart | None = None) -> None:
         """Send what is open; afterwards the engine says how it ended, but for what :meth:`judge` adds."""
         await self.engine.run(self._merge.batches(self._prepared.source.blocks()), cancel_grace_seconds, begun)
@@ -92,6 +98,9 @@ class Sweep:
             engine.halt(Ended.UNEXPECTED, f"the source holds {more}, and nothing more was sent")
         elif merge.over_cap:
             engine.halt(Ended.MAX_RECORDS, f"max_records, {stop.max_records:,}, is reached, and nothing more was sent")
+        elif self._limit_is_too_small:
+            why = f"nothing was sent: the limit of {stop.limit} records is too small{merge.limit_note}"
+            engine.halt(Ended.LIMIT_TOO_SMALL, why)
         elif merge.limited:
             engine.halt(Ended.LIMIT, f"the limit of {stop.limit} records in this run was reached{merge.limit_note}")
         elif merge.read_to_end and not self._prepared.surveyed and stop.expect not in {None, merge.found}:

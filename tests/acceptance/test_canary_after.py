@@ -177,7 +177,7 @@ async def test_a_canary_that_the_api_rejects_is_told_of_as_rejected(folder, emul
 async def test_a_limit_binds_a_canary_too_and_its_batch_is_sent_by_a_run_whose_limit_it_fits_into(folder, emulator):
     before = await left_by_an_outage(folder, emulator)
     done = await purge(folder, "--canary", "10", "--limit", "500").run()
-    assert (done.code, done.report["ended"]) == (75, "limit"), done.stderr
+    assert (done.code, done.report["ended"]) == (3, "limit_too_small"), done.stderr
     assert "holds 1000 records" in done.report["reason"]
     assert emulator.requests == before
     done = await purge(folder, "--canary", "10", "--limit", "2000").run()

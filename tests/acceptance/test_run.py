@@ -108,6 +108,22 @@ async def test_the_csv_of_failures_is_for_people_and_refused_as_a_source(tmp_pat
     assert "failures" in refused.stderr
 
 
+async def test_a_limit_that_no_stored_batch_fits_into_needs_a_person_and_says_which_does(tmp_path, emulator):
+    emulator.load(TABLE_ID, ids(3_000))
+    source = write_csv(tmp_path / "ids.csv", ids(3_000))
+    emulator.faults = Faults(script=["403106"])
+    left = await purge(tmp_path, emulator, source, "--concurrency", 1).run()
+    assert (left.code, left.report["acknowledged"]) == (3, 0), left.stderr
+    for count in ((), ("--count",)):
+        done = await purge(tmp_path, emulator, source, "--limit", 500, *count).run()
+        assert (done.code, done.report["ended"]) == (3, "limit_too_small"), done.stderr
+        assert "nothing was sent: the limit of 500 records is too small" in done.report["reason"]
+        assert "with a limit of 1000 or more" in done.stderr
+        assert emulator.count(TABLE_ID) == 3_000
+    done = await purge(tmp_path, emulator, source, "--limit", 1_000).run()
+    assert (done.code, done.report["ended"], done.report["acknowledged"]) == (75, "limit", 1_000), done.stderr
+
+
 async def test_a_limit_ends_the_run_with_75_and_the_next_one_goes_on(tmp_path, emulator):
     emulator.load(TABLE_ID, ids(2_500))
     source = write_csv(tmp_path / "ids.csv", ids(2_500))

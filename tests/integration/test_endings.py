@@ -155,7 +155,9 @@ async def test_a_limit_smaller_than_a_stored_batch_sends_nothing_and_says_so(tmp
             with pytest.raises(FatalAnswer):
                 await purger.delete(TABLE_ID, ids(3_000), ledger=tmp_path / "purge.db")
             some = await purger.delete(TABLE_ID, ids(3_000), ledger=tmp_path / "purge.db", limit=10)
-            assert (some.ended, some.acknowledged, some.requests) == (Ended.LIMIT, 0, 0)
+            assert (some.ended, some.acknowledged, some.requests) == (Ended.LIMIT_TOO_SMALL, 0, 0)
             assert "holds 1000 records" in some.reason
+            none = await purger.delete(TABLE_ID, ids(3_000), ledger=tmp_path / "purge.db", limit=0)
+            assert (none.ended, none.requests) == (Ended.LIMIT, 0)
             rest = await purger.delete(TABLE_ID, ids(3_000), ledger=tmp_path / "purge.db")
         assert rest.acknowledged == 3_000

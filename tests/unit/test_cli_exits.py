@@ -35,6 +35,7 @@ def report(ended: Ended = Ended.COMPLETE, **fates: int) -> Report:
         (75, report(acknowledged=5, rejected=1, unresolved=1)),
         (75, report(acknowledged=5, pending=1)),
         (75, report(Ended.LIMIT, acknowledged=5, rejected=1)),
+        (3, report(Ended.LIMIT_TOO_SMALL, unresolved=5)),
         (75, report(Ended.QUOTA, pending=1)),
         (3, report(Ended.FATAL_ANSWER, pending=1)),
         (3, report(Ended.MAX_FAILURES, rejected=101)),
