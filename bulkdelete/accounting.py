@@ -187,4 +187,4 @@ class Account:
 
     def _counted(self, fact: str) -> int | None:
         counted = self._facts.get(fact)
-        return None if counted is None else int(counted)
+        return int(counted) if counted else None

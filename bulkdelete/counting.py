@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bulkdelete import protocol
 from bulkdelete.attempts import Post
 from bulkdelete.errors import CredentialsError, LedgerStorageError, PauseTooLong
+from bulkdelete.ledger.facts import COUNT_AFTER
 from bulkdelete.records import VerdictKind
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ async def keep_count(found: int | str, ledger: Ledger, fact: str, table_id: str)
         if isinstance(found, int):
             await ledger.remember(fact, str(found))
         await ledger.note(fact, found=found)
+
+
+async def forget_count(ledger: Ledger) -> str:
+    """Let *ledger*, before more is sent, not say any more how many records there are after it; return what it said."""
+    counted = ledger.facts.get(COUNT_AFTER, "")
+    if counted:
+        with suppress(LedgerStorageError):  # the engine sees it too, and says so
+            await ledger.remember(COUNT_AFTER, "")
+    return counted
 
 
 async def total_count(attempts: Attempts, retry: Retry, stop: Stop, tally: Tally, events: JobEvents) -> int | str:

@@ -15,16 +15,10 @@ from bulkdelete.calls import Calls
 from bulkdelete.canary import canary_of
 from bulkdelete.capping import BodyCap
 from bulkdelete.copying import NothingLeft, drop_spool
-from bulkdelete.counting import keep_count, total_count
+from bulkdelete.counting import forget_count, keep_count, total_count
 from bulkdelete.deleter import Deleter
 from bulkdelete.engine import Crew
-from bulkdelete.errors import (
-    LedgerStorageError,
-    OutageTooLong,
-    PauseTooLong,
-    SettingsError,
-    SourceError,
-)
+from bulkdelete.errors import LedgerStorageError, OutageTooLong, PauseTooLong, SettingsError, SourceError
 from bulkdelete.head_start import head_start
 from bulkdelete.keeping import keeping
 from bulkdelete.ledger.facts import COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
@@ -204,9 +198,10 @@ class Job:
                 return await self._account.closed(ledger, Ending(ended, reason))
             except (CapPassed, NothingLeft) as early:
                 return await self._account.closed(ledger, Ending(early.ended, str(early)))
+            counted = await forget_count(ledger)
             async with keeping(self._limiter, self._cap, ledger, heeds_told=self._order.heeds_resume_time):
                 sweep = await self._sweep(ledger, prepared)
-        return await self._conclude(ledger, sweep)
+        return await self._conclude(ledger, sweep, counted)
 
     async def _note_beginning(self, ledger: Ledger) -> None:
         for kind, detail in self._order.decisions:
@@ -274,11 +269,13 @@ class Job:
             found = await total_count(self._attempts, retry, stop, self._tally, self._events)
             await keep_count(found, ledger, fact, self._order.table_id)
 
-    async def _conclude(self, ledger: Ledger, sweep: Sweep) -> tuple[Report, Exception | None]:
+    async def _conclude(self, ledger: Ledger, sweep: Sweep, counted: str) -> tuple[Report, Exception | None]:
+        """Return the report of a job that sent what *sweep* did, after an earlier run had *counted* the table."""
         if sweep.read_to_end:
             await self._remember(ledger, SOURCE_ROWS, str(max(self._tally.rows_before, self._tally.rows)))
-        counts = self._tally.batches or COUNT_AFTER not in ledger.facts
-        if counts and sweep.engine.problem is None and sweep.engine.ended is not Ended.SIGNAL:
+        if counted and not self._tally.batches:
+            await self._remember(ledger, COUNT_AFTER, counted)
+        elif sweep.engine.problem is None and sweep.engine.ended is not Ended.SIGNAL:
             await self._count(ledger, COUNT_AFTER, Stop())
         report, problem = await self._account_for(ledger, sweep)
         if report.ended is Ended.COMPLETE and not report.remaining:

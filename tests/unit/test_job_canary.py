@@ -15,6 +15,7 @@ from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials
 from bulkdelete.job import Job
 from bulkdelete.ledger import read_ledger
+from bulkdelete.ledger.facts import COUNT_AFTER
 from bulkdelete.limiter import Limiter
 from bulkdelete.orders import Order
 from bulkdelete.records import Ended
@@ -230,6 +231,55 @@ async def test_the_table_is_counted_before_the_first_run_and_after_the_last(tmp_
     report = await job(api, plain_ids(30), tmp_path / "a.db", count=True).run()
     assert (report.total_count_before, report.total_count_after) == (1_000, 970)
     assert report.requests == 0
+
+
+async def test_what_was_counted_before_more_was_sent_is_not_called_a_count_after(tmp_path):
+    async def run(stop_after: int | None = None, **sections):
+        doing = job(api, plain_ids(30), tmp_path / "a.db", **sections)
+        if stop_after is not None:
+            api.stops = len(api.requests) + stop_after, doing
+        report = await doing.run()
+        return report.acknowledged, report.total_count_after
+
+    class Stopping(Counted):
+        stops: tuple[int, Job] | None = None
+
+        async def post(self, *arguments, **more):
+            reply = await super().post(*arguments, **more)
+            if self.stops is not None and len(self.requests) >= self.stops[0]:
+                self.stops[1].stop("enough for now")
+            return reply
+
+    api, one_by_one = Stopping(), {"batch": {"size": 2}, "flow": {"concurrency": 1}}
+    assert await run(count=True, stop={"limit": 4}, **one_by_one) == (4, 996)
+    assert await run(count=True, stop={"limit": 0}, **one_by_one) == (4, 996)
+    assert await run(stop={"max_records": 1}, **one_by_one) == (4, 996)
+    stopped, counted = await run(2, count=True, **one_by_one)
+    assert 8 <= stopped < 30
+    assert counted is None
+    assert await run(count=True, stop={"max_records": 1}, **one_by_one) == (stopped, None)
+    api.stops = None
+    assert await run(count=True, stop={"limit": 2}, **one_by_one) == (stopped + 2, 1_000 - stopped - 2)
+    assert await run(stop={"limit": 2}, **one_by_one) == (stopped + 4, None)
+    assert await run(count=True, stop={"limit": 0}, **one_by_one) == (stopped + 4, 1_000 - stopped - 4)
+    api.answer = Reply(404, {}, b"<html>")
+    assert await run(count=True, **one_by_one) == (30, None)
+
+
+async def test_a_run_that_dies_leaves_no_count_from_before_it_sent(tmp_path):
+    api = Counted()
+    await job(api, plain_ids(30), tmp_path / "a.db", count=True, stop={"limit": 10}).run()
+    api.hang_from = len(api.requests) + 1
+    dying = job(api, plain_ids(30), tmp_path / "a.db", count=True, flow={"cancel_grace_seconds": 0})
+    running = asyncio.create_task(dying.run())
+    while len(api.requests) < api.hang_from:
+        await asyncio.sleep(0.01)
+    with read_ledger(tmp_path / "a.db") as reader:
+        assert not reader.facts[COUNT_AFTER]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert dying.report is not None
+    assert dying.report.total_count_after is None
 
 
 async def test_what_is_counted_after_something_was_sent_is_not_called_a_count_before(tmp_path):
