@@ -92,7 +92,8 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     screen, held = await screen_of(order, settings)
     if order.holds:
         _refuse_to_release(held, settings, ledger)
-        await ledger.remember(HELD_RECORDS, str(len(held)))
+        most_held = max(len(held), int(ledger.facts.get(HELD_RECORDS, "0")))  # a run that is refused releases nothing
+        await ledger.remember(HELD_RECORDS, str(most_held))
         await ledger.remember(HOLDS, held.digest or "empty")
         await ledger.remember(HOLD_LISTS, str(len(order.holds)))
     if order.approved is not None:
@@ -112,6 +113,8 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
         check_caps(await _counted(prepared, settings, ledger, seen), caps)
     if rules is not None:
         await ledger.remember(RULES, rules.model_dump_json() if any(vars(rules).values()) else "")
+    if order.holds:
+        await ledger.remember(HELD_RECORDS, str(len(held)))
     return prepared
 
 

@@ -189,6 +189,8 @@ async def test_a_list_that_shrank_since_the_last_run_releases_nothing_unless_tha
         assert (refused.code, emulator.requests) == (2, 1)
         assert "held 100 records back in the run before, and hold 99 now" in refused.stderr
         assert "--holds-may-shrink" in refused.stderr
+        capped = await purge(tmp_path, emulator, *words, "--holds-may-shrink", "--max-records", 1).run()
+        assert (capped.report["ended"], emulator.requests) == ("max_records", 1)
     done = await purge(tmp_path, emulator, *words, "--holds-may-shrink").run()
     assert fates(done.report) == {"acknowledged": 2_901, "held": 99}
 

@@ -136,6 +136,31 @@ async def test_a_ledger_that_knows_of_holds_and_not_of_how_many_lists_still_need
         await prepare(order(source, []), settings(), Begun({HOLDS: "sha256:0"}))
 
 
+async def test_a_run_that_is_refused_lets_later_ones_hold_no_less_back_and_one_that_may_send_does(source):
+    ledger = Begun({})
+
+    async def held_back(count: int, *, lists: int = 1, **sections) -> None:
+        holds = [from_iterable(IDS[:count]) for _ in range(lists)]
+        await prepare(order(source, holds), settings(**sections), ledger)
+
+    shrinking = {"holds": {"may_shrink": True}}
+    await held_back(10)
+    with pytest.raises(CapPassed):
+        await held_back(5, **shrinking, stop={"max_records": 1})
+    with pytest.raises(CapPassed):
+        await held_back(5, **shrinking, stop={"expect": 1})
+    with pytest.raises(HoldsRefused, match="held 10 records back in the run before, and hold 5 now"):
+        await held_back(5)
+    await held_back(5, **shrinking)
+    await held_back(5)
+    with pytest.raises(CapPassed):
+        await held_back(7, lists=2, stop={"max_records": 1})
+    with pytest.raises(HoldsRefused, match="held 7 records back in the run before, and hold 5 now"):
+        await held_back(5, lists=2)
+    with pytest.raises(HoldsRefused, match="had 2 hold lists"):
+        await held_back(7)
+
+
 async def test_every_file_is_looked_at_before_the_first_batch(tmp_path):
     (tmp_path / "a.csv").write_text("record_id\n" + "\n".join(IDS))
     (tmp_path / "b.csv").write_text("why,record_id\n" + "\n".join(f",5412782307079{number}0000" for number in range(9)))
