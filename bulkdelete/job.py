@@ -266,14 +266,15 @@ class Job:
         """Ask the API how many records the table holds, and keep what it says; that it does not harms no job."""
         if self._order.count:
             retry = Retry(self._settings.retry)
-            found = await total_count(self._attempts, retry, stop, self._tally, self._events)
+            async with keeping(self._limiter, self._cap, ledger, heeds_told=self._order.heeds_resume_time):
+                found = await total_count(self._attempts, retry, stop, self._tally, self._events)
             await keep_count(found, ledger, fact, self._order.table_id)
 
     async def _conclude(self, ledger: Ledger, sweep: Sweep, counted: str) -> tuple[Report, Exception | None]:
         """Return the report of a job that sent what *sweep* did, after an earlier run had *counted* the table."""
         if sweep.read_to_end:
             await self._remember(ledger, SOURCE_ROWS, str(max(self._tally.rows_before, self._tally.rows)))
-        if counted and not self._tally.batches:
+        if counted and not self._tally.requests:
             await self._remember(ledger, COUNT_AFTER, counted)
         elif sweep.engine.problem is None and sweep.engine.ended is not Ended.SIGNAL:
             await self._count(ledger, COUNT_AFTER, Stop())

@@ -77,6 +77,16 @@ async def test_a_run_without_a_quota_or_with_another_forgets_nothing_that_was_sp
     assert emulator.requests == 40
 
 
+async def test_the_requests_that_count_the_table_count_too(tmp_path, emulator):
+    words = ("--requests-per-day", "40", "--max-pause", "0", "--batch-size", "10", "--count", "--json")
+    for limit, requests in (("100", 1 + 10 + 1), ("270", 27 + 1), ("100", 0)):
+        before = emulator.requests
+        done = await purge(tmp_path, emulator, *words, "--limit", limit).run()
+        assert done.code == 75, done.stderr
+        assert emulator.requests - before == requests
+    assert done.report["total_count_after"] == 5_000 - 370
+
+
 async def test_what_a_run_without_a_quota_sends_counts_for_a_later_one(tmp_path, emulator):
     day, small = ("--requests-per-day", "40", "--max-pause", "0"), ("--batch-size", "10", "--json")
     for limit in ("100", "200"):
