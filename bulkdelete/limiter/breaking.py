@@ -32,13 +32,14 @@ class Breaker:
         self._random = random
         self._in_a_row = 0
         self._first_failure_at = 0.0
+        self._open_while_asked_since = 0.0
         self._probe_at = 0.0
         self.open_since: float | None = None
         """When it opened; ``None`` while it is closed."""
         self.is_probing = False
         """Whether a probe is on the wire."""
         self.gave_up = False
-        """Whether the outage has become longer than ``max_outage_seconds``; the caller stops the job."""
+        """Whether the outage, idle time left out, is longer than ``max_outage_seconds``; the caller stops the job."""
 
     @property
     def is_open(self) -> bool:
@@ -56,7 +57,7 @@ class Breaker:
             self.open_since = None
             self.gave_up = False
         elif self.open_since is not None:
-            self.gave_up = now - self.open_since > self._max_outage_seconds
+            self.gave_up = now - self._open_while_asked_since > self._max_outage_seconds
         else:
             self._count(now, 1 if is_told else max(FEWEST_IN_A_ROW, min(2 * limit, MOST_IN_A_ROW)))
 
@@ -75,12 +76,21 @@ class Breaker:
         """Take note that the probe ended without telling anything: another may leave."""
         self.is_probing = False
 
+    def was_idle(self, now: float, seconds: float) -> None:
+        """Take note that for *seconds*, up to *now*, nobody wanted to send: nothing failed meanwhile.
+
+        Nor did anything succeed, and so it does not shorten the silence that opens it.
+        """
+        self._open_while_asked_since += seconds
+        latest = max(self._first_failure_at, now - SILENCE_SECONDS)
+        self._first_failure_at = min(self._first_failure_at + seconds, latest)
+
     def _count(self, now: float, enough: int) -> None:
         if not self._in_a_row:
             self._first_failure_at = now
         self._in_a_row += 1
         if self._in_a_row >= enough and now - self._first_failure_at >= SILENCE_SECONDS:
-            self.open_since = now
+            self.open_since = self._open_while_asked_since = now
             self._pause(now)
 
     def _pause(self, now: float) -> None:

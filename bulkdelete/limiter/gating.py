@@ -28,7 +28,7 @@ class Gate:
         self.is_wary = False
         """Whether the server was down, or a pause of unknown length was too short: then one goes first."""
         self.refused_since: float | None = None
-        """Since when nothing but refusals came back; ``None`` where something else came last."""
+        """Since when nothing but refusals came back, idle time left out; ``None`` where something else came last."""
 
     def wait_seconds(self, now: float) -> float:
         """Return how long nobody sends, from *now* on; 0 without a pause."""
@@ -55,6 +55,11 @@ class Gate:
         self._next_seconds = 2 * seconds
         self._began = now
         self._until = max(self._until, self._end_of(now, seconds))
+
+    def was_idle(self, seconds: float) -> None:
+        """Take note that for *seconds*, up to now, nobody wanted to send: nothing was refused meanwhile."""
+        if self.refused_since is not None:
+            self.refused_since += seconds
 
     def _end_of(self, now: float, seconds: float) -> float:
         return now + seconds + min(SPREAD * seconds, MOST_SPREAD_SECONDS) * self._random()

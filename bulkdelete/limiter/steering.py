@@ -98,7 +98,7 @@ class Steering:
 
     @property
     def refused_since(self) -> float | None:
-        """Since when nothing but refusals came back, pauses included; ``None`` without any."""
+        """Since when nothing but refusals came back, pauses included, idle time left out; ``None`` without any."""
         return self._gate.refused_since
 
     def may_send(self, now: float, *, retry: bool) -> float:
@@ -157,6 +157,14 @@ class Steering:
         """Take note that the attempt sent at *sent_at* ended without telling anything: it was cancelled."""
         self.in_flight -= 1
         self._end_probe(sent_at)
+
+    def was_idle(self, now: float, seconds: float) -> None:
+        """Take note that for *seconds*, up to *now*, nobody wanted to send, and nothing was in flight.
+
+        A pause or an outage that nobody lived through says nothing of how long to wait for its end.
+        """
+        self._gate.was_idle(seconds)
+        self.breaker.was_idle(now, seconds)
 
     def pause_seconds(self, now: float) -> float:
         """Return how long nobody sends because the server asked for it, from *now* on; 0 without a pause."""

@@ -59,6 +59,8 @@ class Limiter:
         self._turns = Turns(self._let_go)
         self._timer: asyncio.TimerHandle | None = None
         self._spent = asyncio.Event()
+        self._left_at = 0.0
+        """When somebody gave a permit back, or left without one, last."""
         self._last_failure = ""
         self._is_fresh = True
         self._keepers = 0
@@ -124,6 +126,7 @@ class Limiter:
                 self.abandon(mine.result())
             else:
                 self._lines.leave(waiter)
+                self._left_at = asyncio.get_running_loop().time()
             raise
         finally:
             stop.forget(mine)
@@ -143,7 +146,7 @@ class Limiter:
 
         *failure* says in words, which name no ids, what went wrong, if anything did.
         """
-        now = asyncio.get_running_loop().time()
+        self._left_at = now = asyncio.get_running_loop().time()
         self._last_failure = failure or self._last_failure
         self._steering.answered(now, permit.sent_at, kind, pause_seconds)
         self._changes.answered(now, self._steering, self._last_failure)
@@ -169,6 +172,7 @@ class Limiter:
         """Give *permit* back: its attempt was cancelled, and tells nothing; or it certainly never *left*."""
         self.heard(permit, None, left=left)
         self._steering.abandoned(permit.sent_at)
+        self._left_at = asyncio.get_running_loop().time()
         self._let_go()
 
     def take_over(self, limit: str | None, spent: str | None, *, heeds_told: bool = True) -> None:
@@ -238,6 +242,8 @@ class Limiter:
     def _at_once(self, *, retry: bool) -> Permit | None:
         """Return a permit where nobody need wait for one, or ``None``."""
         now = asyncio.get_running_loop().time()
+        if not (self._steering.in_flight or retry):  # a retry was waiting for its time
+            self._steering.was_idle(now, now - self._left_at)
         if self._turns.are_given or self._steering.breaker.is_open or self._steering.may_send(now, retry=retry) > 0:
             return None
         self._turns.give()

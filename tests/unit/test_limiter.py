@@ -234,6 +234,57 @@ async def test_pauses_between_which_the_api_answers_do_not_count_together():
     assert now() > 6000
 
 
+async def give_up_waiting(limiter: Limiter, after: float) -> None:
+    """Wait for a permit, and be cancelled."""
+    waiting = asyncio.create_task(limiter.acquire(Stop()))
+    await asyncio.sleep(after)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+
+
+@pytest.mark.parametrize("last", ["refused", "left the line", "abandoned"])
+async def test_time_in_which_nobody_waits_or_sends_is_no_pause_in_a_row(last):
+    limiter = limiter_with(max_pause_seconds=900)
+    await refuse(limiter, 1)
+    if last == "left the line":
+        await give_up_waiting(limiter, 0.5)
+    elif last == "abandoned":
+        await asyncio.sleep(2)
+        limiter.abandon(await limiter.acquire(Stop()))
+    await asyncio.sleep(86_400)
+    await refuse(limiter, 600)
+    assert await enter(limiter) == now() >= 87_000
+
+
+async def test_time_in_which_somebody_waits_or_sends_counts_among_pauses_in_a_row_also_around_idle_time():
+    limiter = limiter_with(max_pause_seconds=900)
+    await refuse(limiter, 100)
+    await give_up_waiting(limiter, 50)
+    await asyncio.sleep(3600)
+    permit = await limiter.acquire(Stop())
+    await asyncio.sleep(150)
+    limiter.abandon(permit)
+    await asyncio.sleep(3600)
+    permit, other = await limiter.acquire(Stop()), await limiter.acquire(Stop())
+    await asyncio.sleep(200)
+    limiter.abandon(other)
+    give_back(limiter, permit, SampleKind.REFUSED, 600)
+    with pytest.raises(PauseTooLong, match="600 s, after 400 s of pauses in a row"):
+        await enter(limiter)
+
+
+async def test_time_in_which_nobody_waited_is_left_out_once_also_where_two_come_back_at_once():
+    limiter = limiter_with(max_pause_seconds=900)
+    await refuse(limiter, 300)
+    await enter(limiter, kind=SampleKind.REFUSED)
+    await refuse(limiter, 5000)
+    await asyncio.sleep(1000)
+    told = await asyncio.gather(enter(limiter), enter(limiter), return_exceptions=True)
+    assert [str(one) for one in told] == [
+        "the API asks for a pause of 4000 s, after 300 s of pauses in a row; max_pause_seconds is 900"
+    ] * 2
+
+
 async def test_everybody_learns_of_a_pause_that_is_too_long_also_those_in_line():
     limiter = limiter_with(concurrency=2, max_pause_seconds=10)
     await refuse(limiter, 3600)
@@ -287,9 +338,9 @@ async def test_a_cancelled_waiter_leaves_its_permit_to_others():
 # --- outages
 
 
-async def fail(limiter: Limiter) -> bool:
+async def fail(limiter: Limiter, *, retry: bool = False) -> bool:
     """Send, and get nothing but a failure; return whether the attempt counts against its batch."""
-    permit = await limiter.acquire(Stop())
+    permit = await limiter.acquire(Stop(), retry=retry)
     await asyncio.sleep(0.3)
     give_back(limiter, permit, SampleKind.FAILED)
     return not permit.in_outage
@@ -329,6 +380,56 @@ async def test_an_outage_that_is_too_long_ends_with_an_error_for_everybody():
     assert 600 < now() < 800
     with pytest.raises(OutageTooLong):
         await enter(limiter)
+
+
+async def test_time_in_which_nobody_waits_or_sends_is_no_outage():
+    limiter = limiter_with(concurrency=2, max_outage_seconds=600)
+    while limiter.state != "outage":
+        await fail(limiter)
+    for hour in range(1, 25):  # a hiccup each, and nothing else
+        await asyncio.sleep(3600 * hour - now())
+        await fail(limiter)
+    began = now()
+    await enter(limiter)
+    assert now() - began < 10
+    assert limiter.state != "outage"
+
+
+async def test_an_outage_is_too_long_when_those_who_tried_did_so_for_so_long_in_all():
+    limiter = limiter_with(concurrency=2, max_outage_seconds=60)
+
+    async def fail_for_ten_seconds_of_each_hour() -> None:
+        for hour in range(24):
+            await asyncio.sleep(3600 * hour - now())
+            while now() < 3600 * hour + 10:
+                await fail(limiter)
+
+    with pytest.raises(OutageTooLong, match="60 s"):
+        await fail_for_ten_seconds_of_each_hour()
+    assert 5 * 3600 < now() < 8 * 3600
+
+
+async def test_a_backoff_is_no_time_in_which_nobody_wants_to_send():
+    limiter = limiter_with(concurrency=2, max_outage_seconds=600)
+
+    async def fail_and_back_off() -> None:
+        while now() < 3600:
+            await fail(limiter, retry=now() > 0)
+            await asyncio.sleep(30)
+
+    with pytest.raises(OutageTooLong):
+        await fail_and_back_off()
+    assert 600 < now() < 900
+
+
+async def test_failures_of_which_each_comes_long_after_the_last_one_are_an_outage_too():
+    limiter = limiter_with(concurrency=2)
+    for _ in range(5):
+        assert limiter.state != "outage"
+        await asyncio.sleep(60)
+        await fail(limiter)
+    assert limiter.state == "outage"
+    assert await enter(limiter) - now() <= 2
 
 
 # --- quotas
