@@ -1,6 +1,6 @@
 """What happens while jobs run: one stream of small typed events, to which everything outside subscribes.
 
-``deleter.subscribe`` and ``job.subscribe`` take a function that is called with each.
+``deleter.subscribe`` and ``job.subscribe`` take a function that is called with each; that of a job up to its end.
 
 An event of a job carries its short id, ``job``, so that calls which share a deleter can be told apart; pauses, outages
 and the limit are common to all of them. No event holds the key, and none names a record but for the

@@ -17,16 +17,16 @@ _log = logging.getLogger(__name__)
 class _Subscriber:
     """A callback that is told of events, of one *job* and of what is common, or of all."""
 
-    __slots__ = ("_callback", "_has_failed", "_job", "is_told")
+    __slots__ = ("_callback", "_has_failed", "is_told", "job")
 
     def __init__(self, callback: Callable[[Event], object], job: str) -> None:
         self._callback = callback
-        self._job = job
+        self.job = job
         self._has_failed = False
         self.is_told = True
 
     def tell(self, event: Event) -> None:
-        if not self.is_told or (self._job and getattr(event, "job", self._job) != self._job):
+        if not self.is_told or (self.job and getattr(event, "job", self.job) != self.job):
             return
         try:
             came = self._callback(event)
@@ -78,7 +78,8 @@ class Hub:
         """Call *callback* with every event from now on, or with those of one *job* and what is common.
 
         It is called in the event loop, which waits for it: it should do little. What it raises is logged once and
-        harms no job. It may subscribe and unsubscribe others, and itself.
+        harms no job. It may subscribe and unsubscribe others, and itself. Who is told of one *job* is so until
+        :meth:`forget`.
 
         Returns:
             A function that ends it; calling that again changes nothing.
@@ -100,6 +101,10 @@ class Hub:
             self._subscribers = tuple(other for other in self._subscribers if other is not subscriber)
 
         return unsubscribe
+
+    def forget(self, job: str) -> None:
+        """Let go of whoever has subscribed to this one *job*, which has ended."""
+        self._subscribers = tuple(other for other in self._subscribers if other.job != job)
 
     def tell(self, event: Event) -> None:
         """Tell everybody who is subscribed now of *event*."""

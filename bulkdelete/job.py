@@ -91,7 +91,7 @@ class Job:
         return self._events.job
 
     def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
-        """Call *callback* with the job's events and what is common; see :meth:`bulkdelete.BulkDeleter.subscribe`."""
+        """Call *callback* with the job's events, and what is common, to its end; see :meth:`BulkDeleter.subscribe`."""
         return self._events.hub.subscribe(callback, job=self.id)
 
     def stop(self, reason: str, ended: Ended = Ended.SIGNAL) -> None:

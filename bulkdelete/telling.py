@@ -54,7 +54,10 @@ class JobEvents:
         return bool(self.hub)
 
     async def around(self, source: str, run: Callable[[], Awaitable[Report]]) -> Report:
-        """Tell that the job, on the *source* of this name, begins; *run* it, and tell how it ended."""
+        """Tell that the job, on the *source* of this name, begins; *run* it, and tell how it ended.
+
+        Whoever has subscribed to this job alone is forgotten then.
+        """
         self._began = time.monotonic()
         _log.info("a job on table %s begins: %s", self.table_id, source)
         if self:
@@ -80,7 +83,10 @@ class JobEvents:
         if self:
             seconds, kind = time.monotonic() - self._began, "" if error is None else type(error).__name__
             ended = ended_by(error) if report is None else report.ended
-            self.hub.tell(JobEnded(self.job, self.table_id, ended, seconds, report, kind))
+            try:
+                self.hub.tell(JobEnded(self.job, self.table_id, ended, seconds, report, kind))
+            finally:
+                self.hub.forget(self.job)
 
 
 def ended_by(error: BaseException | None) -> Ended:

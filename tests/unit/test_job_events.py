@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from hypothesis import example, given, settings
@@ -229,6 +232,42 @@ async def test_two_jobs_can_be_told_apart_and_who_listens_to_one_hears_nothing_o
     assert sent == {one.id: 40, other.id: 70}
     assert heard == [event for event in service.events if getattr(event, "job", one.id) == one.id]
     assert any(isinstance(event, PauseBegan) for event in heard)
+
+
+@pytest.mark.parametrize("script", [OK, NO_TABLE])
+async def test_a_service_forgets_who_listened_to_a_job_when_that_has_ended(script):
+    service, heard = Service(lambda _: script, listens=False), []
+
+    class Listener:
+        def hear(self, event) -> None:
+            heard.append(type(event))
+
+    async def one_call() -> weakref.ref:
+        job, listener = service.job(ids(15)), Listener()
+        job.subscribe(listener.hear)
+        with suppress(FatalAnswer):
+            await job.run()
+        return weakref.ref(listener)
+
+    forgotten = await one_call()
+    gc.collect()
+    assert forgotten() is None
+    assert not service.hub
+    assert heard[0] is JobBegan
+    assert heard[-1] is JobEnded
+
+
+async def test_who_listened_to_a_job_that_has_ended_may_leave_still_and_those_of_another_hear_that_to_its_end():
+    service, heard = Service(one_after_another(), listens=False), []
+    one, other = service.job(ids(15)), service.job(ids(15))
+    leave = one.subscribe(heard.append)
+    other.subscribe(heard.append)
+    await one.run()
+    leave()
+    await other.run()
+    of_other = [event for event in heard if getattr(event, "job", "") == other.id]
+    assert [type(of_other[0]), type(of_other[-1])] == [JobBegan, JobEnded]
+    assert not service.hub
 
 
 async def test_no_event_but_an_outcome_and_a_report_names_a_record_or_what_the_api_says_and_none_the_key():
