@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bulkdelete.accounting import Snapshot
     from bulkdelete.attempts import Attempts
     from bulkdelete.canary import Canary
+    from bulkdelete.errors import LedgerError
     from bulkdelete.events import Event
     from bulkdelete.ledger import Ledger
     from bulkdelete.limiter import Limiter
@@ -175,7 +176,8 @@ class Job:
         if self._order.done and not ledger.totals.remaining:
             drop_spool(ledger)
             return self._account.report(ledger.totals, Ended.COMPLETE, ""), None
-        resume_at = float(ledger.facts.get(RESUME_AT, 0)) if self._order.heeds_resume_time else 0.0
+        heeds = self._order.heeds_resume_time
+        resume_at = float(ledger.facts.get(RESUME_AT, 0)) if heeds else 0.0
         if resume_at > time.time() and not self._settings.flow.wait:
             why = "the API, or a quota, wants nothing before the time given"
             return self._account.report(ledger.totals, Ended.QUOTA, why, resume_at), None
@@ -190,7 +192,7 @@ class Job:
                     await self._stop.sleep(seconds)
                 prepared = await self._stop.unless_asked(prepare(self._order, self._settings, ledger, content))
                 if COUNT_BEFORE not in ledger.facts and not ledger.totals.sent:
-                    await self._count(ledger, COUNT_BEFORE, self._stop)
+                    await self._count(ledger, COUNT_BEFORE, self._stop, self._sweeps.fail)
             except StopAsked:
                 ended, reason = self._sweeps.ended_early or (Ended.SIGNAL, "")
                 if ended is Ended.DURATION:
@@ -199,7 +201,7 @@ class Job:
             except (CapPassed, NothingLeft) as early:
                 return await self._account.closed(ledger, Ending(early.ended, str(early)))
             counted = await forget_count(ledger)
-            async with keeping(self._limiter, self._cap, ledger, heeds_told=self._order.heeds_resume_time):
+            async with keeping(self._limiter, self._cap, ledger, self._sweeps.fail, heeds_told=heeds):
                 sweep = await self._sweep(ledger, prepared)
         return await self._conclude(ledger, sweep, counted)
 
@@ -262,12 +264,11 @@ class Job:
         sweep.engine.halt(Ended.CANARY, f"the check did not approve: {told}")
         return False
 
-    async def _count(self, ledger: Ledger, fact: str, stop: Stop) -> None:
+    async def _count(self, ledger: Ledger, fact: str, stop: Stop, failed: Callable[[LedgerError], object]) -> None:
         """Ask the API how many records the table holds, and keep what it says; that it does not harms no job."""
         if self._order.count:
-            retry = Retry(self._settings.retry)
-            async with keeping(self._limiter, self._cap, ledger, heeds_told=self._order.heeds_resume_time):
-                found = await total_count(self._attempts, retry, stop, self._tally, self._events)
+            async with keeping(self._limiter, self._cap, ledger, failed, heeds_told=self._order.heeds_resume_time):
+                found = await total_count(self._attempts, Retry(self._settings.retry), stop, self._tally, self._events)
             await keep_count(found, ledger, fact, self._order.table_id)
 
     async def _conclude(self, ledger: Ledger, sweep: Sweep, counted: str) -> tuple[Report, Exception | None]:
@@ -277,7 +278,8 @@ class Job:
         if counted and not self._tally.requests:
             await self._remember(ledger, COUNT_AFTER, counted)
         elif sweep.engine.problem is None and sweep.engine.ended is not Ended.SIGNAL:
-            await self._count(ledger, COUNT_AFTER, Stop())
+            with suppress(StopAsked):
+                await self._count(ledger, COUNT_AFTER, after := Stop(), lambda _: after.ask())
         report, problem = await self._account_for(ledger, sweep)
         if report.ended is Ended.COMPLETE and not report.remaining:
             drop_spool(ledger)

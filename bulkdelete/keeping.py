@@ -11,7 +11,7 @@ from bulkdelete.errors import LedgerError
 from bulkdelete.ledger.facts import BODY_CAP, LIMIT, SPENT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from bulkdelete.capping import BodyCap
     from bulkdelete.ledger import Ledger
@@ -22,10 +22,13 @@ KEEP_SECONDS: Final = 5.0
 
 
 @asynccontextmanager
-async def keeping(limiter: Limiter, cap: BodyCap, ledger: Ledger, *, heeds_told: bool) -> AsyncIterator[None]:
+async def keeping(
+    limiter: Limiter, cap: BodyCap, ledger: Ledger, failed: Callable[[LedgerError], object], *, heeds_told: bool
+) -> AsyncIterator[None]:
     """While entered, *ledger* keeps where *limiter* and *cap* are, so that a later process goes on there.
 
-    Without *heeds_told* what the API told earlier processes of its limits is forgotten.
+    *failed* is told where it can no longer: who waits for what is kept would do so for ever. Without *heeds_told* what
+    the API told earlier processes of its limits is forgotten.
     """
     if ledger.path is None:
         yield
@@ -33,7 +36,7 @@ async def keeping(limiter: Limiter, cap: BodyCap, ledger: Ledger, *, heeds_told:
     limiter.take_over(ledger.facts.get(LIMIT), ledger.facts.get(SPENT), heeds_told=heeds_told)
     cap.take_over(ledger.facts.get(BODY_CAP))
     # without quotas nothing waits for what is kept, but it is on disk before the intent of the first batch
-    keeper = asyncio.create_task(_keep_on(limiter, cap, ledger), name="bulkdelete limits")
+    keeper = asyncio.create_task(_keep_on(limiter, cap, ledger, failed), name="bulkdelete limits")
     try:
         yield
     finally:
@@ -46,9 +49,13 @@ async def keeping(limiter: Limiter, cap: BodyCap, ledger: Ledger, *, heeds_told:
             limiter.keep_no_more()
 
 
-async def _keep_on(limiter: Limiter, cap: BodyCap, ledger: Ledger) -> None:
+async def _keep_on(limiter: Limiter, cap: BodyCap, ledger: Ledger, failed: Callable[[LedgerError], object]) -> None:
     while True:
-        spent = await _keep(limiter, cap, ledger)
+        try:
+            spent = await _keep(limiter, cap, ledger)
+        except LedgerError as error:
+            failed(error)
+            return
         await (limiter.until_spent(spent) if limiter.has_quotas else asyncio.sleep(KEEP_SECONDS))
 
 

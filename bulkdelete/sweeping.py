@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bulkdelete.deleter import Deleter
+    from bulkdelete.errors import LedgerError
     from bulkdelete.head_start import HeadStart
     from bulkdelete.ledger import Ledger
     from bulkdelete.limiter import Limiter
@@ -137,15 +138,19 @@ class Sweeps:
         await sweep.run(self._grace_seconds, self.head_start)
         return sweep
 
-    def halt(self, ended: Ended, reason: str) -> None:
+    def halt(self, ended: Ended, reason: str, problem: Exception | None = None) -> None:
         """Let the job end soon: what is in flight finishes. The first reason given stays."""
         if self.head_start is not None:
             self.head_start.halt(ended, reason)
         if self._engine is not None:
-            self._engine.halt(ended, reason)
+            self._engine.halt(ended, reason, problem)
         elif self.head_start is None and self.ended_early is None:
             self.ended_early = (ended, reason)
             self._stop.ask()
+
+    def fail(self, error: LedgerError) -> None:
+        """Let the job end soon, because its ledger can be written no more."""
+        self.halt(Ended.STORAGE, str(error), error)
 
     @contextmanager
     def for_at_most(self, seconds: float | None) -> Iterator[None]:

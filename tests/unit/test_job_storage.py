@@ -17,6 +17,8 @@ from bulkdelete.records import Ended
 from bulkdelete.sources import from_iterable, open_source
 from tests.api_model import OK
 from tests.unit.test_engine import fates, job
+from tests.unit.test_job_canary import Counted
+from tests.unit.test_job_canary import job as counting_job
 from tests.unit.test_job_waiting import Answers
 
 IDS = [f"{number + 10**17}" for number in range(20)]
@@ -103,6 +105,25 @@ async def test_a_disk_that_fails_while_somebody_looks_at_the_canary_is_told_with
         await running.run()
     report = raised.value.report
     assert (report.ended, fates(report)) == (Ended.STORAGE, {"acknowledged": 5, "invalid": 1})
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("quotas", [{}, {"requests_per_hour": 1000}])
+async def test_a_disk_that_fails_before_the_table_is_counted_ends_the_job_and_keeps_nobody_waiting(
+    tmp_path, disk, when, quotas
+):
+    (tmp_path / "ids.txt").write_text("\n".join(IDS))
+    running = counting_job(Counted(), IDS, tmp_path / "purge.db", count=True, flow=quotas)
+
+    def look(event):
+        if when == "before" or (isinstance(event, OutcomeReached) and running.snapshot().acknowledged == len(IDS)):
+            disk.is_broken = True
+
+    running.subscribe(look)
+    async with asyncio.timeout(10):
+        with pytest.raises(LedgerStorageError, match="disk I/O error"):
+            await running.run()
+    assert running.report is None or running.report.ended is Ended.STORAGE
 
 
 async def test_a_job_that_is_done_is_complete_also_where_its_copy_cannot_be_removed(tmp_path, caplog):
