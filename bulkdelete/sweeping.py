@@ -84,8 +84,8 @@ class Sweep:
 
     @property
     def _limit_is_too_small(self) -> bool:
-        """Whether no run with this limit ever sends anything; a limit of 0 is meant so."""
-        return bool(self._merge.limit_note and not self._merge.sent and 0 != self._limit == self._stop_settings.limit)
+        """Whether no run with this limit ever goes on beyond what this one sent; a limit of 0 is meant so."""
+        return bool(self._merge.limit_note and 0 != self._limit == self._stop_settings.limit)
 
     async def run(self, cancel_grace_seconds: float, begun: HeadStart | None = None) -> None:
         """Send what is open; afterwards the engine says how it ended, but for what :meth:`judge` adds."""
@@ -100,7 +100,8 @@ class Sweep:
         elif merge.over_cap:
             engine.halt(Ended.MAX_RECORDS, f"max_records, {stop.max_records:,}, is reached, and nothing more was sent")
         elif self._limit_is_too_small:
-            why = f"nothing was sent: the limit of {stop.limit} records is too small{merge.limit_note}"
+            nothing = "" if merge.sent else "nothing was sent: "
+            why = f"{nothing}the limit of {stop.limit} records is too small{merge.limit_note}"
             engine.halt(Ended.LIMIT_TOO_SMALL, why)
         elif merge.limited:
             engine.halt(Ended.LIMIT, f"the limit of {stop.limit} records in this run was reached{merge.limit_note}")

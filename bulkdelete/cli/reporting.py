@@ -28,7 +28,7 @@ _MEANINGS: Final = {
 _ENDINGS: Final = {
     Ended.COMPLETE: "every row of the source was read and tried",
     Ended.LIMIT: "the limit of records for this run was reached",
-    Ended.LIMIT_TOO_SMALL: "nothing was sent: the batch that comes next does not fit into the limit",
+    Ended.LIMIT_TOO_SMALL: "the batch that comes next does not fit into the limit of a run",
     Ended.QUOTA: "the API asks to come back later",
     Ended.OUTAGE: "nothing but failures came back",
     Ended.DURATION: "max_duration_seconds is over",

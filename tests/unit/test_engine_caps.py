@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from bulkdelete.records import Ended
 from bulkdelete.sources import from_iterable
-from tests.api_model import ApiModel
+from tests.api_model import INTERNAL, ApiModel
 from tests.unit.test_engine_holds import IDS, INVALID, ROWS, fates, job
 from tests.unit.test_job_canary import job as canary_job
+from tests.unit.test_job_waiting import Answers
 
 SMALL = {"batch": {"size": 3}}
 TEN = [f"{number + 10**17}" for number in range(10)]
@@ -168,3 +169,21 @@ async def test_a_hold_list_that_never_ends_is_not_waited_for(tmp_path, ended, sa
         report = await task
     assert (report.ended, report.rows, api.requests) == (ended, 0, [])
     assert report.reason == said
+
+
+async def test_a_limit_that_a_later_stored_batch_never_fits_into_needs_a_person_also_where_something_is_sent_again(
+    tmp_path,
+):
+    """What an outage leaves unresolved is sent in each run, and the batch behind it in none."""
+    records = [f"{number + 10**17}" for number in range(50)]
+
+    async def run(**sections):
+        quick = {"flow": {"concurrency": 1}, "retry": {"max_attempts": 1}}
+        return await job(Answers(INTERNAL), records, tmp_path / "purge.db", **{**quick, **sections}).run()
+
+    for size, limit in ((10, 10), (40, 50)):
+        assert (await run(batch={"size": size}, stop={"limit": limit})).remaining
+    report = await run(batch={"size": 10}, stop={"limit": 20})
+    assert (report.ended, report.requests > 0) == (Ended.LIMIT_TOO_SMALL, True)
+    assert "with a limit of 40 or more" in report.reason
+    assert "nothing was sent" not in report.reason
