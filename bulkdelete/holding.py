@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.errors import HoldsRefused, SourceError, SourceRefused
 from bulkdelete.holds import Holds
 from bulkdelete.ids import Ids
-from bulkdelete.records import Defect
+from bulkdelete.records import Defect, Filter
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, QUOTES, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import open_source, passed_over, source_of
@@ -58,7 +58,7 @@ async def read_holds(
         first: list[Item] = []
         for part in source.parts:
             _check_age(part, settings.max_age_seconds, wall_clock())
-            reading = _Reading(part, holds, identifiers)
+            reading = _Reading(part, holds, identifiers, looks_closely=settings.sanity_check)
             try:
                 async with aclosing(part.blocks()) as blocks:
                     async for rows in blocks:
@@ -108,8 +108,11 @@ def unreadable(error: SourceError) -> HoldsRefused:
 class _Reading:
     """The reading of one hold list into *holds*; ``first`` are its first rows."""
 
-    def __init__(self, source: Source, holds: Holds, identifiers: IdentifierSettings | None) -> None:
+    def __init__(
+        self, source: Source, holds: Holds, identifiers: IdentifierSettings | None, *, looks_closely: bool
+    ) -> None:
         self._name = source.name
+        self._looks_closely = looks_closely
         self._lines_are_ids = source.identity.get("kind") == "text"
         self._holds = holds
         self._screen = Screen(_LONGEST_ID_CHARACTERS)
@@ -157,7 +160,8 @@ class _Reading:
             raise self._unclear(item.reason, rows, index)
         if never := self._screen.fate(item):
             raise self._unclear(never[1], rows, index)
-        if isinstance(item, str) and (why := self._unlike_ids(item)):
+        named = item.value if isinstance(item, Filter) else item
+        if isinstance(named, str) and (why := self._unlike_ids(named)):
             raise self._unclear(why, rows, index)
         return item
 
@@ -169,8 +173,9 @@ class _Reading:
         if self._lines_are_ids and _NOT_IN_A_LINE.search(ids):
             cut = "it holds a quote, or what stands between fields, and a line of text is one id"
             return f"{cut}; if it is a csv, say so with --holds-format csv"
-        if _OF_A_WRAPPING.search(ids) and _WRAPPED.search(ids):
-            return "it stands in quotes, or begins with =, as spreadsheets write cells, and an id is held as it stands"
+        if self._looks_closely and _OF_A_WRAPPING.search(ids) and _WRAPPED.search(ids):
+            wrapped = "it stands in quotes, or begins with =, as spreadsheets write cells, and is held as it stands"
+            return f"{wrapped}; if that is what you mean, say so with --no-holds-sanity-check"
         return ""
 
     def _unclear(self, fault: str, rows: Rows, index: int) -> HoldsRefused:

@@ -32,7 +32,7 @@ _FEWEST_ROUNDED: Final = 3
 _FEWEST_EQUAL: Final = 3
 _FEWEST_NUMBERS: Final = 10
 _SHARE: Final = 0.5
-QUOTES: Final = "\"'`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
+QUOTES: Final = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\uff02\uff07"
 _DELIMITERS: Final = ",;\t|"
 _OF_ANOTHER_FORMAT: Final = re.compile(rf"[\[{{{QUOTES}{_DELIMITERS}]")
 _QUOTED: Final = re.compile(rf"=?[{QUOTES}][^{QUOTES}]*[{QUOTES}]?[,;]?")

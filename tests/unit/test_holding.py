@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import os
 
 import pytest
@@ -57,8 +58,22 @@ async def test_lists_of_every_kind_are_held_together(at, tmp_path):
 
 async def test_an_id_may_hold_a_quote_or_an_equals_sign_where_it_is_no_wrapping(at):
     odd = ["o'neill", "a=b", "x;y"]
-    holds = await read(at("h.csv", "record_id\n" + lines(odd)), sanity_check=False)
-    assert all(holds.fate(one) for one in odd)
+    assert len(await read(at("h.csv", "record_id\n" + lines([*odd, *IDS])))) == 53
+
+
+async def test_a_wrapping_that_is_meant_can_be_said_to_be(at):
+    meant = ["'t-hooft", "=1", 'inches"']
+    for one in meant:
+        with pytest.raises(HoldsRefused, match="--no-holds-sanity-check"):
+            await read(at("h.jsonl", json.dumps({"record_id": one})))
+    holds = await read(at("h.jsonl", lines(json.dumps({"record_id": one}) for one in meant)), sanity_check=False)
+    assert all(holds.fate(one) for one in meant)
+
+
+@pytest.mark.parametrize("cell", ['="0012"', "'0012", '"""0012"""'])
+async def test_a_filter_in_quotes_is_refused_too(at, cell):
+    with pytest.raises(HoldsRefused, match="line 2: it stands in quotes"):
+        await read(at("h.csv", f"code\n{cell}\n"), filter_column="code")
 
 
 async def test_a_list_that_another_one_holds_already_is_not_empty(at):
