@@ -29,9 +29,17 @@ class Approval:
 
     @classmethod
     def kept_as(cls, fact: str) -> Self | None:
-        """Return what a ledger keeps; before there were plans in it, that was the number alone."""
-        kept = json.loads(fact or "null")
-        return None if kept is None else cls(kept) if isinstance(kept, int) else cls(**kept)
+        """Return what a ledger keeps; before there were plans in it, that was the number alone.
+
+        What cannot be read approves of nothing.
+        """
+        try:
+            kept = json.loads(fact)
+        except (ValueError, RecursionError):
+            return None
+        kept = kept if isinstance(kept, dict) else {"sent": kept}
+        sent, plan = kept.get("sent"), kept.get("plan", "")
+        return cls(sent, plan) if type(sent) is int and isinstance(plan, str) else None
 
     def stands_for(self, records: int, plan: str) -> bool:
         """Return whether a run need not ask again whose canary is of so many *records*, and whose *plan* is this."""

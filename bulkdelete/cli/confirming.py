@@ -90,7 +90,8 @@ def ledger_of(settings: Settings) -> Path:
 
 def default_ledger(source: str, table_id: str) -> Path:
     """Return the ledger of a job that names none: ``./<source>.<table_id>.bulkdelete.db``."""
-    name = "stdin" if source in _STDIN else re.sub(r"[*?\[\]]", "_", Path(os.path.realpath(source)).name)
+    is_stdin = source == "-" or (source in _STDIN and not Path(os.path.realpath(source)).exists())
+    name = "stdin" if is_stdin else re.sub(r"[*?\[\]]", "_", Path(os.path.realpath(source)).name)
     name = os.fsdecode(os.fsencode(name)[:_LONGEST_NAME_BYTES])
     return Path(f"{name}.{re.sub(r'[^A-Za-z0-9._-]', '_', table_id)}.bulkdelete.db")
 

@@ -12,7 +12,7 @@ _NAME: Final = "bulkdelete"
 
 
 def command(*words: str) -> str:
-    """Return ``bulkdelete`` with *words* as a shell takes it, by its path where it is not found by its name."""
+    """Return ``bulkdelete`` with *words* for a shell; by its path where it was begun so, and its name finds no such."""
     return shlex.join([_program(), *words])
 
 

@@ -111,6 +111,11 @@ class Lines(Generic[T]):
     def __bool__(self) -> bool:
         return bool(self.firsts or self.retries)
 
+    @property
+    def has_any(self) -> bool:
+        """Whether anybody waits who has got no answer yet."""
+        return any(next(iter(line), None) is not None for line in (self.firsts, self.retries))
+
     def add(self, waiter: Waiter[T]) -> bool:
         """Put *waiter* into its line; return whether it is the first one there."""
         line = self._line_of(waiter)

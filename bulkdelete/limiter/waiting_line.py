@@ -263,6 +263,7 @@ class Limiter:
             quota_seconds = self._quota.wait_seconds(now)
             if problem := self._patience.problem(now, self._steering, quota_seconds, self._last_failure):
                 self._lines.refuse(problem)
+                self._left_at = now
             elif self._changes.hub:
                 self._changes.quota_wants(now, quota_seconds)
             self._timer = loop.call_later(max(wait, LEAST_WAIT_SECONDS), self._let_go)
@@ -278,6 +279,6 @@ class Limiter:
                 return wait
             self._turns.give()
             self._lines.take(waiter, as_probe=in_outage)
-            alone = self.in_flight == 1 and not self.waiting
+            alone = self.in_flight == 1 and not self._lines.has_any
             waiter.turn.set_result(Permit(now, self._quota.number, in_outage, alone))
         return math.inf

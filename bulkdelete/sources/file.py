@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MADE_HARMLESS = "record (made harmless for spreadsheets)"
 """A column of the report for people, whose cells are changed and must not be read back."""
-_ZIP, _TAR, _TAR_STANDS_AT = "PK\x03\x04", "ustar", 257
+_ZIP, _TAR, _TAR_STANDS_AT = b"PK\x03\x04", b"ustar", 257
 _READ_AT_ONCE_BYTES = 256 * 1024
 _HASHED_AT_ONCE_BYTES = 4 * 1024 * 1024
 
@@ -193,9 +193,10 @@ class FileSource:
 
 def _archive(beginning: str) -> str:
     """Return what kind of archive begins so, if one does; a spreadsheet's file is a zip archive, too."""
-    if beginning.startswith(_ZIP):
+    raw = beginning[: _TAR_STANDS_AT + len(_TAR)].encode("utf-8", "surrogateescape")
+    if raw.startswith(_ZIP):
         return "zip"
-    return "tar" if beginning.startswith(_TAR, _TAR_STANDS_AT) else ""
+    return "tar" if raw.startswith(_TAR, _TAR_STANDS_AT) else ""
 
 
 def _said(error: Exception) -> str:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from bulkdelete import BulkDeleter, SettingsError
 from bulkdelete.attempts import Attempts
+from bulkdelete.canary import Approval, canary_of
 from bulkdelete.credentials import Credentials
 from bulkdelete.job import Job
-from bulkdelete.ledger import read_ledger
-from bulkdelete.ledger.facts import COUNT_AFTER
+from bulkdelete.ledger import open_ledger, read_ledger
+from bulkdelete.ledger.facts import CANARY, COUNT_AFTER
 from bulkdelete.limiter import Limiter
 from bulkdelete.orders import Order
 from bulkdelete.records import Ended
@@ -206,6 +207,22 @@ async def test_a_canary_without_a_ledger_or_a_check_is_refused(tmp_path):
         with pytest.raises(SettingsError, match="and a check"):
             await deleter.delete(TABLE_ID, plain_ids(3), ledger=tmp_path / "a.db")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("fact", "approval"),
+    [
+        ("7", Approval(7)),
+        ('{"sent": 7, "plan": "sha256:1", "of a later version": 1}', Approval(7, "sha256:1")),
+        *((damaged, None) for damaged in ("", "x", "true", "null", "[7]", '{"sent": "7"}', '{"sent": 7, "plan": 1}')),
+    ],
+)
+async def test_an_approval_that_cannot_be_read_is_none_and_the_check_is_asked_again(fact, approval, tmp_path):
+    assert Approval.kept_as(fact) == approval
+    ledger = await open_ledger(tmp_path / "a.db", {"table_id": TABLE_ID}, version="0")
+    await ledger.remember(CANARY, fact)
+    assert (await canary_of(ledger, 5, "") is None) == (approval is not None)
+    await ledger.close(Ended.COMPLETE)
 
 
 class Counted(ApiModel):

@@ -154,8 +154,8 @@ async def test_an_archive_of_files_is_refused_and_not_read_as_a_list(tmp_path, n
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             archive.write(tmp_path / "inside", "ids.txt")
     else:
-        with tarfile.open(tmp_path / name, "w:gz" if kind == "tar.gz" else "w") as archive:
-            archive.add(tmp_path / "inside", "ids.txt")
+        with tarfile.open(tmp_path / name, "w:gz" if kind == "tar.gz" else "w", format=tarfile.GNU_FORMAT) as archive:
+            archive.add(tmp_path / "inside", "ann\u00e9es.txt")
     with pytest.raises(SourceRefused, match=f"a {kind[:3]} archive.*Nothing was sent.*Unpack it"):
         await read(tmp_path / name)
 
