@@ -24,7 +24,7 @@ class Holds:
     """Hold lists, one after another: record ids and filters. Without any it holds nothing back.
 
     The client cannot know which record a filter names. So while holds are active, a row is sent only if every list that
-    names records at all names them in the same way: by id, or by the same column.
+    names records at all names each of them in the same way: by id, or by the same column.
     """
 
     def __init__(self) -> None:
@@ -79,15 +79,16 @@ class Holds:
         if not len(self):
             return None
         if isinstance(record, Filter):
-            if not self._all_name_by(record.column):
-                return (
-                    Fate.INVALID,
-                    f"the hold list names no {record.column!r}: what this filter spares is not provable",
-                )
-            return (Fate.HELD, ON_HOLD) if _named(record) in self._filters else None
-        if not self._all_name_by(_BY_ID):
-            return Fate.INVALID, "the hold list names no record ids: that this one is not on hold is not provable"
-        return (Fate.HELD, ON_HOLD) if record.encode("utf-8", "surrogatepass") in self._ids else None
+            way, is_held = record.column, _named(record) in self._filters
+            no, unproven = repr(way), "what this filter spares"
+        else:
+            way, is_held = _BY_ID, record.encode("utf-8", "surrogatepass") in self._ids
+            no, unproven = "record ids", "that this one is not on hold"
+        if is_held:
+            return Fate.HELD, ON_HOLD
+        if self._all_name_by(way):
+            return None
+        return Fate.INVALID, f"the hold list names no {no} for some of its records: {unproven} is not provable"
 
     def spare_none_of(self, joined: bytes) -> bool:
         """Return whether all of the ids *joined* by line breaks may be sent."""
@@ -110,7 +111,7 @@ class Holds:
                 )
 
     def _all_name_by(self, way: str) -> bool:
-        return all(way in ways for ways in self._ways if ways)
+        return all(ways == {way} for ways in self._ways if ways)
 
 
 def _named(record: Filter) -> tuple[str, str]:

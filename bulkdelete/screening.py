@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from bulkdelete.records import Item, Record
     from bulkdelete.settings import IdentifierSettings
 
-_NOT_IN_AN_ID: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_NEVER_SEEN: Final = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    r"\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""What Unicode lets programs show as nothing (Default_Ignorable_Code_Point), and marks of annotations."""
+_NOT_IN_AN_ID: Final = re.compile(rf"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff{_NEVER_SEEN}]")
 _NOT_IN_A_VALUE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]|^\s|\s\Z")
 _LOST_DIGITS: Final = re.compile(r"[+-]?\d+(?:[.,]\d*(?:[eE][+-]?\d+)?|[eE][+-]\d+)")
 _LOST_DIGITS_IN_A_VALUE: Final = re.compile(r"[+-]?(?:\d{16,}[.,]0*|\d(?:[.,]\d*)?[eE][+-]?\d{2,})")
@@ -121,7 +126,7 @@ def _id_fault(record_id: str, most_characters: int) -> str:
     if len(record_id) > most_characters:
         return f"longer than {most_characters} characters"
     if _NOT_IN_AN_ID.search(record_id):
-        return "holds a space, a control character or a lone surrogate"
+        return "holds a space, a control or invisible character, or a lone surrogate"
     if record_id.lower() in _NO_VALUES:
         return f"{record_id!r} is no id"
     if _LOST_DIGITS.fullmatch(record_id):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from bulkdelete.sources.cells import ParsedRows
 
 RECORD_ID: Final = "record_id"
-_DIGITS_OF_AN_ID: Final = 6
+_A_RECORD: Final = re.compile(
+    r"""\s*=?["'`]?(?:\d{5,}|(?=.*\d)[0-9a-fA-F-]{16,}|[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+)["'`]?\s*"""
+)
+"""What is no column's name but an id: a number, a hex one, or what a spreadsheet has made of one."""
 _MOST_COLUMNS_NAMED: Final = 40
 _MOST_DIGITS_OF_A_COLUMN: Final = 9
 _MOST_NAME_CHARACTERS: Final = 60
@@ -156,12 +160,19 @@ def _position(where: str, header: list[str], column: str) -> int:
             f"{where}: {times} columns are called {column!r}. Nothing was sent. Rename all but one, or give the "
             "column's name to a file that has it once"
         )
-    if times == 1:
-        return header.index(column)
     number = _number(column)
-    if 1 <= number <= len(header):
+    is_number = 1 <= number <= len(header)
+    if times == 1:
+        at = header.index(column)
+        if is_number and at != number - 1:
+            raise SourceRefused(
+                f"{where}: {column!r} is the number of column {number}, and the first line has it in column {at + 1}. "
+                "Nothing was sent. If the file has no header, say so with --no-header; else rename that column"
+            )
+        return at
+    if is_number:
         named = header[number - 1]
-        if len(named) >= _DIGITS_OF_AN_ID and named.isdecimal():
+        if _A_RECORD.fullmatch(named):
             raise SourceRefused(
                 f"{where}: the first line holds {named!r} where a column's name would stand: it looks like a record. "
                 "Nothing was sent. If the file has no header, say so with --no-header"

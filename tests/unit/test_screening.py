@@ -23,7 +23,9 @@ def all_plain(items, most_characters):
 
 SPACES = "\t\n\v\f\r \x1c\x1d\x1e\x1f\x85\xa0\u1680\u2003\u2028\u2029\u202f\u205f\u3000"
 CONTROLS = "\x00\x01\x07\x08\x1b\x7f\x80\x9b\x9f"
-INVISIBLE = "\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff"
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u180e\u206f\u3164\ufe0f\U000e0020\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff"
+)
 LONE = "\ud800\udbff\udc00\udfff"
 NO_VALUES = ["nan", "NaN", "NAN", "null", "NULL", "Null", "none", "None", "undefined", "Undefined"]
 LOST = ["5.41e+17", "5.41E+17", "5.41278230707963e+17", "541278230707963208.0", "541278230707963208.", "-1.5", "+1.0"]
@@ -40,7 +42,7 @@ def test_what_may_be_an_id_is_sent(record_id):
 @pytest.mark.parametrize("character", [*SPACES, *CONTROLS, *INVISIBLE, *LONE])
 def test_an_id_with_a_space_a_control_or_a_lone_surrogate_anywhere_is_invalid(character):
     for record_id in (character, f"{character}1", f"1{character}", f"1{character}2", f"1\n{character}"):
-        assert "holds a space, a control character or a lone surrogate" in fault(record_id, MOST)
+        assert "holds a space, a control or invisible character, or a lone surrogate" in fault(record_id, MOST)
         assert not all_plain([record_id], MOST)
 
 

@@ -44,7 +44,6 @@ def fingerprint(raw):
         ("name,record_id,x\n,,\na,1,2\n", {}, ["", "1"], [2, 3]),
         ("a,b\n1,2\n3,4\n", {"column": "b"}, ["2", "4"], [2, 3]),
         ("a,b\n1,2\n3,4\n", {"column": "2"}, ["2", "4"], [2, 3]),
-        ("2,b\n1,2\n3,4\n", {"column": "2"}, ["1", "3"], [2, 3]),
         ("1,2\n3,4\n", {"column": "2", "header": False}, ["2", "4"], [1, 2]),
         ("a;b\n1;2\n", {"column": "b", "delimiter": ";"}, ["2"], [2]),
         ("a\tb\n1\t2,5\n", {"column": "b", "format": "tsv"}, ["2,5"], [2]),
@@ -273,3 +272,31 @@ async def test_the_first_records_are_those_after_the_header(tmp_path):
 async def test_a_delimiter_that_may_stand_in_an_id_is_refused(read, delimiter):
     with pytest.raises(SourceRefused, match="may stand in an id, which would be cut in two"):
         await read("record_id\n1\n", delimiter=delimiter)
+
+
+@pytest.mark.parametrize(
+    ("first", "column", "said"),
+    [
+        ("541278230707963208,1", "1", "'1' is the number of column 1, and the first line has it in column 2"),
+        ("0,1", "1", "'1' is the number of column 1"),
+        ("673af861ed69656ac0895b07,x", "1", "looks like a record"),
+        ("3f2504e0-4f89-11d3-9a0c-0305e82c3301,x", "1", "looks like a record"),
+        ("54127,x", "1", "looks like a record"),
+        ("541278230707963208 ,x", "1", "looks like a record"),
+        ('="541278230707963208",x', "1", "looks like a record"),
+        ("5.41E+17,x", "1", "looks like a record"),
+    ],
+)
+async def test_a_column_by_its_number_is_no_cell_of_a_file_without_a_header(tmp_path, first, column, said):
+    path = tmp_path / "ids.csv"
+    path.write_text(f"{first}\n541278230707963215,2\n")
+    with pytest.raises(SourceRefused, match=f"{said}.*Nothing was sent.*--no-header"):
+        [rows async for rows in open_source(path, SourceSettings(column=column)).blocks()]
+
+
+@pytest.mark.parametrize("header", ["id", "column1", "1", "2024", "face", "deadbeef", "a-b"])
+async def test_a_header_is_none_the_less_one(tmp_path, header):
+    path = tmp_path / "ids.csv"
+    path.write_text(f"{header},x\n541278230707963215,2\n")
+    source = open_source(path, SourceSettings(column="1"))
+    assert [item async for rows in source.blocks() for item in rows.items] == ["541278230707963215"]
