@@ -100,7 +100,7 @@ def resumed(
     decisions = ((RESUMES, {"source": source.name}),)
     order = Order(table_id, source, ledger, holds, decisions, check=check, known=True, done=known.is_done)
     if known.stop.get("limit") == 0:  # that run was only to keep the records
-        known.stop["limit"] = None
+        del known.stop["limit"]
     return order, known.stop
 
 

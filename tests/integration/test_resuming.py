@@ -87,6 +87,15 @@ async def breaking(records: list[str]):
     raise OSError("the database is gone")
 
 
+async def test_a_resume_of_what_was_only_kept_has_the_limit_of_its_deleter(emulator, ledger):
+    limited = Settings.from_mapping({"stop": {"limit": 5}})
+    async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key, settings=limited) as careful:
+        await careful.delete(TABLE_ID, iter(ids(20)), ledger=ledger, limit=0)
+        report = await careful.resume(ledger)
+        assert (report.ended.value, report.acknowledged) == ("limit", 5)
+        assert (await careful.resume(ledger, limit=None)).acknowledged == 20
+
+
 async def test_a_limit_of_0_keeps_the_records_and_a_resume_needs_nothing_else(emulator, deleter, ledger):
     kept = await deleter.delete(TABLE_ID, iter(ids(20)), ledger=ledger, limit=0)
     assert (kept.ended.value, kept.rows, emulator.requests) == ("limit", 0, 0)
