@@ -135,6 +135,7 @@ def look_at(path: Path) -> KeptLedger | None:
         try:
             known = without_a_trace(path, known_of)
         except BulkDeleteError as error:
+            path.stat()  # perhaps it was pruned meanwhile
             return KeptLedger(path, name_of(path), LedgerState.DAMAGED, str(error), changed)
         return _told(known, path, changed, is_running=is_running)
     except FileNotFoundError:

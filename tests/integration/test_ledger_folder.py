@@ -425,3 +425,35 @@ async def test_a_new_call_at_a_name_that_is_just_pruned_has_a_lock_of_its_own(de
         )
         assert (report.rows, report.acknowledged) == (3, 3)
         assert await states(folder) in ({"a": "complete"}, {})
+
+
+async def test_a_check_that_is_cancelled_by_somebody_else_stops_no_other_job(tmp_path):
+    async def check(_):
+        raise asyncio.CancelledError
+
+    folder = LedgerFolder(tmp_path)
+    careful = SETTINGS.model_copy(update={"canary": SETTINGS.canary.model_copy(update={"records": 2})})
+    async with Emulator() as emulator:
+        emulator.load(TABLE_ID, ids(30))
+        how = {"base_url": emulator.base_url, "api_key": emulator.api_key}
+        async with BulkDeleter(**how, settings=SETTINGS) as deleter:
+            for name in "ab":
+                await deleter.delete(TABLE_ID, ids(30), ledger=folder.path_for(name), limit=0)
+        async with BulkDeleter(**how, settings=careful) as deleter:
+            came = await folder.resume_all(deleter, at_once=1, check=check)
+    assert [str(error) for error in came.values()] == [
+        "something that it awaited, such as its check, was cancelled"
+    ] * 2
+
+
+async def test_a_ledger_that_is_pruned_while_it_is_looked_at_is_not_damaged(tmp_path, monkeypatch):
+    folder = LedgerFolder(tmp_path)
+    path = folder.path_for("a")
+    await (await open_ledger(path, {"table_id": TABLE_ID}, version="0")).close(Ended.COMPLETE)
+
+    def gone(*_, **__):
+        path.unlink(missing_ok=True)
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr("sqlite3.connect", gone)
+    assert await folder.ledgers() == []
