@@ -158,7 +158,7 @@ class BulkDeleter:
             SourceError: the records could not be read to their end.
             SourceChanged: they are not those that the ledger knows.
             LedgerError: the ledger is locked, belongs to another job, or cannot be written.
-            SettingsError: *stop* holds what is no setting, or a hold list cannot be used (``HoldsRefused``).
+            SettingsError: *stop* is no setting, a hold list cannot be used, or rules for ids are forgotten.
 
         Each has ``report``, the account so far, where the job had begun. Cancelling stops the reading, gives what is
         in flight ``flow.cancel_grace_seconds``, writes the ledger, and raises ``CancelledError``.
