@@ -27,6 +27,8 @@ _LONGEST_ID_CHARACTERS: Final = 4096
 _NOT_IN_A_LINE: Final = re.compile(r"""[,;|"']""")
 _OF_A_WRAPPING: Final = re.compile(rf"[={QUOTES}]")
 _WRAPPED: Final = re.compile(rf"^=|^[{QUOTES}]|[{QUOTES}]$", re.MULTILINE)
+_BETWEEN_IDS: Final = re.compile(r"[,;|]")
+_SEVERAL: Final = re.compile(r"^(?:\d+(?:[,;|]\d+)+|[^,;|\n]{6,}(?:[,;|][^,;|\n]{6,})+)$", re.MULTILINE)
 _OPTIONS: Final = (
     (re.compile(r"--(column|filter-column|format)\b"), r"--holds-\1"),
     (re.compile(r"--encoding (\S+)"), r"encoding = \1 in [holds] of the configuration"),
@@ -161,14 +163,15 @@ class _Reading:
         if never := self._screen.fate(item):
             raise self._unclear(never[1], rows, index)
         named = item.value if isinstance(item, Filter) else item
-        if isinstance(named, str) and (why := self._unlike_ids(named)):
+        if isinstance(named, str) and (why := self._unlike_ids(named, are_ids=named is item)):
             raise self._unclear(why, rows, index)
         return item
 
-    def _unlike_ids(self, ids: str) -> str:
+    def _unlike_ids(self, ids: str, *, are_ids: bool = True) -> str:
         """Return why what *ids*, joined by line breaks, should hold back is not clear; an empty string where it is.
 
-        They are compared as they stand, and what a spreadsheet wraps around an id holds back nothing.
+        They are compared as they stand: what a spreadsheet wraps around an id, or several ids in one cell, hold back
+        nothing.
         """
         if self._lines_are_ids and _NOT_IN_A_LINE.search(ids):
             cut = "it holds a quote, or what stands between fields, and a line of text is one id"
@@ -176,6 +179,9 @@ class _Reading:
         if self._looks_closely and _OF_A_WRAPPING.search(ids) and _WRAPPED.search(ids):
             wrapped = "it stands in quotes, or begins with =, as spreadsheets write cells, and is held as it stands"
             return f"{wrapped}; if that is what you mean, say so with --no-holds-sanity-check"
+        if self._looks_closely and are_ids and _BETWEEN_IDS.search(ids) and _SEVERAL.search(ids):
+            several = "it looks like several ids in one cell, and is held as one: give each a row of its own"
+            return f"{several}; if it is one id, say so with --no-holds-sanity-check"
         return ""
 
     def _unclear(self, fault: str, rows: Rows, index: int) -> HoldsRefused:

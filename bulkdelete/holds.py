@@ -71,7 +71,7 @@ class Holds:
                 plain = b"\0" + json.dumps([record.column, record.value]).encode()  # as no id begins
             else:
                 plain = record.encode("utf-8", "surrogatepass")
-                self._ids.add(plain)
+                self._ids.add(_plain(record))
             self._digests[-1].update(plain + b"\n")
 
     def fate(self, record: Record) -> tuple[Fate, str] | None:
@@ -82,7 +82,7 @@ class Holds:
             way, is_held = record.column, _named(record) in self._filters
             no, unproven = repr(way), "what this filter spares"
         else:
-            way, is_held = _BY_ID, record.encode("utf-8", "surrogatepass") in self._ids
+            way, is_held = _BY_ID, _plain(record) in self._ids
             no, unproven = "record ids", "that this one is not on hold"
         if is_held:
             return Fate.HELD, ON_HOLD
@@ -112,6 +112,12 @@ class Holds:
 
     def _all_name_by(self, way: str) -> bool:
         return all(ways == {way} for ways in self._ways if ways)
+
+
+def _plain(record_id: str) -> bytes:
+    """Return what ids share that Unicode calls compatible: whether the API tells them apart, nobody knows."""
+    form = record_id if record_id.isascii() else unicodedata.normalize("NFKC", record_id)
+    return form.encode("utf-8", "surrogatepass")
 
 
 def _named(record: Filter) -> tuple[str, str]:

@@ -70,6 +70,16 @@ async def test_a_wrapping_that_is_meant_can_be_said_to_be(at):
     assert all(holds.fate(one) for one in meant)
 
 
+async def test_several_ids_in_one_cell_that_are_one_can_be_said_to_be(at):
+    one = f"{IDS[0]};{IDS[1]}"
+    holds = await read(at("h.csv", f"record_id\n{one}\n"), sanity_check=False)
+    assert [holds.fate(each) is not None for each in (one, IDS[0])] == [True, False]
+
+
+async def test_a_value_of_a_filter_may_hold_a_comma(at):
+    assert len(await read(at("h.csv", 'name\n"Anderson,Michael"\n'), filter_column="name")) == 1
+
+
 @pytest.mark.parametrize("cell", ['="0012"', "'0012", '"""0012"""'])
 async def test_a_filter_in_quotes_is_refused_too(at, cell):
     with pytest.raises(HoldsRefused, match="line 2: it stands in quotes"):
@@ -115,6 +125,10 @@ async def test_filters_are_held_by_the_column_that_the_settings_name(at):
         ("h.csv", f"record_id\n\u201c{IDS[0]}\u201d\n", "line 2: it stands in quotes"),
         ("h.tsv", f"record_id\n{IDS[0]}`\n", "line 2: it stands in quotes"),
         ("h.jsonl", lines([f'"{IDS[0]}"', f'"\'{IDS[1]}"']), "line 2: it stands in quotes"),
+        ("h.csv", f"record_id\n{IDS[0]};{IDS[1]}\n", "line 2: it looks like several ids in one cell.*a row of its own"),
+        ("h.csv", f'record_id\n{IDS[0]}\n"{IDS[1]},{IDS[2]},{IDS[3]}"\n', "line 3: it looks like several ids"),
+        ("h.jsonl", '"12|7"', "line 1: it looks like several ids in one cell.*--no-holds-sanity-check"),
+        ("h.jsonl", '"ab-cd-ef;ab-cd-e0"', "line 1: it looks like several ids in one cell"),
         ("h.jsonl", "541278230707963208\n", "a JSON number; quote it"),
         ("h.jsonl", '{"id": "1"}\n', "'record_id' is missing"),
         ("h.txt", "1\n2\n".encode("utf-16"), "encoded in UTF-16.*encoding = utf-16 in .holds. of the configuration"),

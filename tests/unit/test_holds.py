@@ -138,3 +138,26 @@ def test_the_digest_knows_which_list_holds_what_and_how_each_names_records():
             holds.add(records)
         digests.add(holds.digest)
     assert len(digests) == len(splits)
+
+
+@pytest.mark.parametrize(
+    ("held", "sent"),
+    [
+        ("caf\u00e9", "cafe\u0301"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("\uff11\uff12", "12"),
+        ("12", "\uff11\uff12"),
+        ("\u212b", "\u00c5"),
+    ],
+)
+def test_an_id_is_held_in_whatever_form_of_unicode_it_is_written(held, sent):
+    holds = holds_of([held])
+    assert holds.fate(sent) == HELD
+    with pytest.raises(HoldViolated):
+        holds.check_free([sent])
+    if sent.isascii():
+        assert not holds.spare_none_of(sent.encode())
+
+
+def test_the_case_of_an_id_counts():
+    assert holds_of(["\u00c9a"]).fate("\u00e9a") is None
