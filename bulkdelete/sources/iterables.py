@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterable, Collection, Iterable
+from heapq import merge
 from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,7 @@ from bulkdelete.sources.given import are_strings, as_items
 from bulkdelete.sources.threads import from_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Mapping
+    from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 
     from bulkdelete.records import Filter
 
@@ -28,9 +29,10 @@ _IN_MEMORY: Final = frozenset({list, tuple, set, frozenset})
 def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter]) -> IterableSource:
     """Return *records* as a source; nothing is taken from it yet.
 
-    A list, tuple, set or other collection is read in place, in the event loop. Any other iterable, such as a
-    generator or a database cursor, is iterated in a thread of its own, so that it may block without blocking the loop;
-    it is read at most one block ahead. An async iterable is awaited in the loop. Generators are closed when the
+    A list, tuple or other collection is read in place, in the event loop. Any other iterable, such as a generator or a
+    database cursor, is iterated in a thread of its own, so that it may block without blocking the loop; it is read at
+    most one block ahead. So is a set, in ascending order: its own is another one in each process, and the same call
+    after a crash would give other rows. An async iterable is awaited in the loop. Generators are closed when the
     reading ends.
 
     Raises:
@@ -79,6 +81,8 @@ class IterableSource:
         records = self._records
         if isinstance(records, AsyncIterable):
             return _awaited(records)
+        if isinstance(records, set | frozenset):
+            return from_thread(lambda stop: _cut(_ascending(records), stop, MOST_ITEMS))
         if isinstance(records, Collection):
             return _in_place(records)
         return from_thread(lambda stop: _cut(records, stop, 1))
@@ -99,6 +103,20 @@ class IterableSource:
     async def fingerprint(self) -> str:
         """Return nothing: what can be read once has no fingerprint."""
         return ""
+
+
+def _ascending(records: set[Any] | frozenset[Any]) -> Iterator[Any]:
+    """Yield *records* in order; sorted in pieces, as one long sort would keep the event loop waiting."""
+    iterator = iter(records)
+    pieces = list(iter(lambda: list(islice(iterator, MOST_ITEMS)), []))
+    place = None if all(map(are_strings, pieces)) else _place
+    for piece in pieces:
+        piece.sort(key=place)
+    yield from merge(*pieces, key=place)
+
+
+def _place(given: object) -> str:
+    return repr(as_items([given])[0])
 
 
 async def _in_place(records: Collection[Any]) -> AsyncGenerator[Rows, None]:

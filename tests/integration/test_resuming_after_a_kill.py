@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from itertools import chain
@@ -51,3 +52,32 @@ async def test_a_killed_service_goes_on_with_an_iterable_and_a_file_and_sends_ex
     assert not {*chain.from_iterable(request.applied for request in emulator.log)} & set(others)
     assert [one.state for one in await LedgerFolder(tmp_path).ledgers()] == ["complete"] * 2
     assert not [*tmp_path.glob("*.spool*")]
+
+
+CALL_WITH_A_SET = """
+import asyncio, sys
+from bulkdelete import BulkDeleter, Settings
+async def main(base_url, api_key, ledger, *ids):
+    settings = Settings.from_mapping({"batch": {"size": 5}})
+    async with BulkDeleter(base_url=base_url, api_key=api_key, settings=settings) as deleter:
+        report = await deleter.delete("%s", set(ids), ledger=ledger, limit=10)
+        print(report.ended, report.acknowledged)
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_the_same_call_with_a_set_in_another_process_goes_on_with_it(tmp_path):
+    said = []
+    async with Emulator(record_requests=True) as emulator:
+        emulator.load(TABLE_ID, ids(0)[:20])
+        for seed in "1", "2", "3":  # each has an order of its own for a set of texts
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", CALL_WITH_A_SET % TABLE_ID, emulator.base_url, emulator.api_key),
+                *(tmp_path / "erase.db", *ids(0)[:20]),
+                env={**os.environ, "PYTHONHASHSEED": seed},
+                stdout=asyncio.subprocess.PIPE,
+            )
+            said.append((await process.communicate())[0].decode().split())
+        sent = [entry["record_id"] for request in emulator.log for entry in request.entries]
+    assert said == [["limit", "10"], ["complete", "20"], ["complete", "20"]]
+    assert sorted(sent) == sorted(ids(0)[:20])

@@ -37,8 +37,20 @@ async def test_every_kind_of_iterable_gives_its_rows_in_order(kind):
     assert await read(kind(str, []) if kind is map else kind([])) == []
 
 
-async def test_a_set_gives_each_of_its_records():
-    assert sorted(await read(set(IDS))) == sorted(IDS)
+@pytest.mark.parametrize("kind", [set, frozenset])
+async def test_a_set_gives_its_records_in_the_order_that_every_process_has(kind):
+    assert await read(kind(IDS)) == sorted(IDS)
+    assert await read(kind()) == []
+
+
+async def test_a_set_of_ids_and_filters_and_other_things_has_one_order_too():
+    given = [*IDS[:5000], Filter("name", 1), Filter("name", "1"), Filter("name", 0.5), 7, None, ("a",)]
+    backwards = given[::-1]
+    items = await read(set(given))
+    assert items == await read(set(backwards))
+    assert [item for item in items if isinstance(item, str)] == sorted(IDS[:5000])
+    assert sum(isinstance(item, Filter) for item in items) == 3
+    assert sum(isinstance(item, Defect) for item in items) == 3
 
 
 async def test_collections_come_in_blocks_of_thousands_without_a_thread():
