@@ -29,6 +29,9 @@ _OF_A_WRAPPING: Final = re.compile(rf"[={QUOTES}]")
 _WRAPPED: Final = re.compile(rf"^=|^[{QUOTES}]|[{QUOTES}]$", re.MULTILINE)
 _BETWEEN_IDS: Final = re.compile(r"[,;|]")
 _SEVERAL: Final = re.compile(r"^(?:\d+(?:[,;|]\d+)+|[^,;|\n]{6,}(?:[,;|][^,;|\n]{6,})+)$", re.MULTILINE)
+_SPELLED: Final = re.compile(
+    r"^(?=(?:[^\d\n]*\d){15})(?!\d+$)(?:\d|_|[^\w\n])+[LlNn]?$|^\w*[(<\[][^\n]*[)>\]]$", re.MULTILINE
+)
 _OPTIONS: Final = (
     (re.compile(r"--(column|filter-column|format)\b"), r"--holds-\1"),
     (re.compile(r"--encoding (\S+)"), r"encoding = \1 in [holds] of the configuration"),
@@ -182,6 +185,9 @@ class _Reading:
         if self._looks_closely and are_ids and _BETWEEN_IDS.search(ids) and _SEVERAL.search(ids):
             several = "it looks like several ids in one cell, and is held as one: give each a row of its own"
             return f"{several}; if it is one id, say so with --no-holds-sanity-check"
+        if self._looks_closely and are_ids and _SPELLED.search(ids):
+            spelled = "it is a number with other characters between its digits or around it, and is held as it stands"
+            return f"{spelled}: write ids as the API does; if it is one, say so with --no-holds-sanity-check"
         return ""
 
     def _unclear(self, fault: str, rows: Rows, index: int) -> HoldsRefused:

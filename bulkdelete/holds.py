@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import HoldViolated
 from bulkdelete.ids import Ids
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from bulkdelete.records import Record
 
 ON_HOLD = "on a hold list"
+UNSEEN: Final = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    r"\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""What Unicode lets programs show as nothing (Default_Ignorable_Code_Point), and marks of annotations."""
+_UNSEEN: Final = re.compile(rf"[{UNSEEN}]")
 _BY_ID = ""  # as columns are never called
 
 
@@ -94,6 +101,10 @@ class Holds:
         """Return whether all of the ids *joined* by line breaks may be sent."""
         return not len(self) or (self._all_name_by(_BY_ID) and self._ids.isdisjoint(joined.split(b"\n")))
 
+    def may_hold_digits(self, length: int) -> bool:
+        """Return whether ids of so many digits may be on hold: one is, or no ids are."""
+        return not self._ids or any(len(one) == length and one.isdigit() for one in self._ids)
+
     def check_free(self, records: Sequence[Record], joined: bytes = b"") -> None:
         """Return if every one of *records*, the exact records of a request, may be sent; *joined* as for a body.
 
@@ -123,9 +134,11 @@ def _plain(record_id: str) -> bytes:
 def _named(record: Filter) -> tuple[str, str]:
     """Return what two filters share that might name one record: whether the API tells 5 from "5" nobody knows.
 
-    Nor whether it tells "É" from "e" with an accent behind it, or small letters from large ones.
+    Nor whether it tells "É" from "e" with an accent behind it, or small letters from large ones, or sees what is shown
+    as nothing.
     """
     value = record.value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return record.column, unicodedata.normalize("NFKC", str(value).casefold())
+    text = str(value).casefold()
+    return record.column, text if text.isascii() else unicodedata.normalize("NFKC", _UNSEEN.sub("", text))

@@ -118,7 +118,7 @@ async def make_plan(order: Order, settings: Settings) -> Plan:
         )
     content = await order.source.fingerprint()
     screen, held = await screen_of(order, settings)
-    await look(order.source, settings)
+    await look(order.source, settings, held)
     found = await survey(order.table_id, order.source, settings.batch, screen)
     return Plan(
         made_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

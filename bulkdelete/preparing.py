@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bulkdelete.surveying import Survey
 
 _MOST_FILES_NAMED: Final = 10
+_FEWEST_ALIKE: Final = 10
 
 
 class CapPassed(Exception):
@@ -104,7 +105,7 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     if not source.replayable and ledger.path is not None:
         source = await (kept_copy if order.known else copied)(source, ledger, spool_of(ledger.path))
     if source.replayable and not ledger.totals.acknowledged:
-        await look(source, settings)
+        await look(source, settings, held)
     caps = settings.stop
     surveyed = source.replayable and not (caps.max_records is None and caps.expect is None)
     prepared = Prepared(order.table_id, source, held, screen, surveyed)
@@ -221,22 +222,40 @@ def _refuse_to_release(held: Holds, settings: Settings, ledger: Ledger) -> None:
         )
 
 
-async def look(source: Source, settings: Settings) -> None:
-    """Return if every file of *source* has its column, and the first ids look like ids.
+async def look(source: Source, settings: Settings, held: Holds) -> None:
+    """Return if every file of *source* has its column, and the first ids look like ids, as some of those *held* do.
 
     Raises:
+        HoldsRefused: none of the ids on hold looks like those of the source.
         SourceRefused: they do not, or a file cannot be read as it should: before anything of another one is sent.
 
     """
     looked_at = settings.source.sanity_check
+    compared = settings.holds.sanity_check and len(held) > 0
     first: list[Item] = []
     for part in source.parts:
-        of_part = await first_records(part, ROWS_LOOKED_AT if looked_at else 1)
+        of_part = await first_records(part, ROWS_LOOKED_AT if looked_at or compared else 1)
         first += of_part[: ROWS_LOOKED_AT - len(first)]
         if looked_at and len(source.parts) > 1:
             _refuse_if(await _looks_wrong(of_part, MOST_ROUNDED_SHARE_OF_A_FILE, part), part.name)
     if looked_at:
         _refuse_if(await _looks_wrong(first, MOST_ROUNDED_SHARE, source.parts[0]), source.name)
+    if compared:
+        _refuse_unlike(held, [item for item in first if isinstance(item, str)])
+
+
+def _refuse_unlike(held: Holds, ids: list[str]) -> None:
+    """Raise :class:`HoldsRefused` where all *ids* are numbers of one length, and none on hold is: none can be held."""
+    lengths = {len(one) for one in ids}
+    if len(ids) < _FEWEST_ALIKE or len(lengths) > 1 or not "".join(ids).isdecimal():
+        return
+    length = lengths.pop()
+    if not held.may_hold_digits(length):
+        raise HoldsRefused(
+            f"none of the ids on hold has {length} digits, as all of the first {len(ids):,} ids of the source have: "
+            "nothing would be held back. Nothing was sent. Write the ids on hold as those of the source are; if it is "
+            "what you mean, say so with --no-holds-sanity-check"
+        )
 
 
 async def _looks_wrong(items: list[Item], most_rounded: float, source: Source) -> str:

@@ -1,4 +1,4 @@
-"""A look at the first ids of a source: whether they look like another column, another format, or a spreadsheet's rest.
+"""A look at the first records of a source: whether they look like another column or format, or lost their digits.
 
 A wrong column is the commonest way to delete what nobody meant, and a wrong format one to delete nothing: an API that
 acknowledges ids it does not know acknowledges quotes and commas too. Each of these patterns was seen in files of ids.
@@ -13,6 +13,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete.records import Filter
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -24,6 +26,7 @@ _IN_DATES: Final = "-/."
 _E_MAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _IN_E_MAILS: Final = "@"
 _LONG_ID: Final = re.compile(r"\d{16,}")
+_MAYBE_A_FLOAT: Final = re.compile(r"\d{16,40}")
 _ROUNDED: Final = "000"
 MOST_ROUNDED_SHARE: Final = 0.01
 MOST_ROUNDED_SHARE_OF_A_FILE: Final = 0.5
@@ -31,6 +34,10 @@ MOST_ROUNDED_SHARE_OF_A_FILE: Final = 0.5
 _FEWEST_ROUNDED: Final = 3
 _FEWEST_EQUAL: Final = 3
 _FEWEST_NUMBERS: Final = 10
+_MANTISSA_BITS: Final = 53
+_FLOATS_LOOKED_AT: Final = 1000
+_ENOUGH_BITS: Final = 24
+_MORE_BITS: Final = 4
 _SHARE: Final = 0.5
 QUOTES: Final = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\uff02\uff07"
 _DELIMITERS: Final = ",;\t|"
@@ -52,17 +59,40 @@ def looks_wrong(
     *most_rounded* is the share of long ids that may end as rounded ones do; *read_as* is the source's identity, by
     which another format is named that reads it right.
     """
-    ids = [item for item in items if isinstance(item, str)]
+    if wrong := _ids_look_wrong([item for item in items if isinstance(item, str)], most_rounded, read_as):
+        return wrong
+    columns: dict[str, list[str]] = {}
+    for item in items:
+        if isinstance(item, Filter):
+            columns.setdefault(item.column, []).append(str(item.value))
+    found = ((column, _values_look_wrong(values, most_rounded)) for column, values in columns.items())
+    return next((f"in the filters by {column!r}, {wrong}" for column, wrong in found if wrong), "")
+
+
+def _ids_look_wrong(ids: Sequence[str], most_rounded: float, read_as: Mapping[str, str]) -> str:
     if not ids:
         return ""
     text = "\n".join(ids) + "\n"
     return (
         another_format(ids, read_as)
-        or _equal(ids)
+        or _equal(ids, "ids")
         or _numbers(ids)
-        or (_dates(ids) if any(sign in text for sign in _IN_DATES) else "")
+        or (_dates(ids, "ids") if any(sign in text for sign in _IN_DATES) else "")
         or (_addresses(ids) if _IN_E_MAILS in text else "")
         or (_rounded(ids, most_rounded) if _may_be_rounded(ids, text, most_rounded) else "")
+        or _floats(ids, "ids")
+    )
+
+
+def _values_look_wrong(values: Sequence[str], most_rounded: float) -> str:
+    """Look at the values of one column's filters, which may be numbers, addresses and names with commas."""
+    return (
+        _json(values, NOT_KNOWN)
+        or _quoted(values, NOT_KNOWN, "values")
+        or _equal(values, "values")
+        or _dates(values, "values")
+        or _rounded(values, most_rounded, "values")
+        or _floats(values, "values")
     )
 
 
@@ -86,8 +116,8 @@ def _json(ids: Sequence[str], read_as: Mapping[str, str]) -> str:
     return pieces and f"{pieces}: write one record a line, as with jq -c '.[]', and read that with --format jsonl"
 
 
-def _quoted(ids: Sequence[str], read_as: Mapping[str, str]) -> str:
-    quoted = _mostly(ids, "stand in quotes", (one for one in ids if _QUOTED.fullmatch(one)))
+def _quoted(ids: Sequence[str], read_as: Mapping[str, str], name: str = "ids") -> str:
+    quoted = _mostly(ids, "stand in quotes", (one for one in ids if _QUOTED.fullmatch(one)), name)
     if not quoted:
         return ""
     strings = _mostly(ids, "are JSON strings", (one for one in ids if _JSON_STRING.fullmatch(one)))
@@ -115,10 +145,10 @@ def _option(words: str, read_as: Mapping[str, str]) -> str:
     return f": read the source with {words}" if read_as.get("kind") == "text" else ""
 
 
-def _equal(ids: Sequence[str]) -> str:
+def _equal(ids: Sequence[str], name: str) -> str:
     if len(ids) < _FEWEST_EQUAL or ids[0] != ids[-1] or len(set(ids)) > 1:
         return ""
-    return f"all of the first {len(ids):,} ids are {_excerpt(ids[0])}"
+    return f"all of the first {len(ids):,} {name} are {_excerpt(ids[0])}"
 
 
 def _numbers(ids: Sequence[str]) -> str:
@@ -128,19 +158,19 @@ def _numbers(ids: Sequence[str]) -> str:
     return ""
 
 
-def _dates(ids: Sequence[str]) -> str:
-    return _mostly(ids, "look like dates", (one for one in ids if _DATE.fullmatch(one)))
+def _dates(ids: Sequence[str], name: str) -> str:
+    return _mostly(ids, "look like dates", (one for one in ids if _DATE.fullmatch(one)), name)
 
 
 def _addresses(ids: Sequence[str]) -> str:
     return _mostly(ids, "look like e-mail addresses", (one for one in ids if _E_MAIL.fullmatch(one)))
 
 
-def _mostly(ids: Sequence[str], what: str, those: Iterable[str]) -> str:
+def _mostly(ids: Sequence[str], what: str, those: Iterable[str], name: str = "ids") -> str:
     found = list(those)
     if len(found) <= _SHARE * len(ids):
         return ""
-    return f"{len(found):,} of the first {len(ids):,} ids {what}, such as {_excerpt(found[0])}"
+    return f"{len(found):,} of the first {len(ids):,} {name} {what}, such as {_excerpt(found[0])}"
 
 
 def _excerpt(one: str) -> str:
@@ -157,7 +187,7 @@ def _may_be_rounded(ids: Sequence[str], text: str, most: float) -> bool:
     return ends > 1 and sum(1 for _ in islice(filter(_LONG_ID.fullmatch, ids), enough)) < enough
 
 
-def _rounded(ids: Sequence[str], most: float) -> str:
+def _rounded(ids: Sequence[str], most: float, name: str = "ids") -> str:
     """A spreadsheet keeps 15 digits and writes zeros for the rest; of untouched ids one in a thousand ends so."""
     long_ids = [one for one in ids if _LONG_ID.fullmatch(one)]
     rounded = [one for one in long_ids if one.endswith(_ROUNDED)]
@@ -165,6 +195,35 @@ def _rounded(ids: Sequence[str], most: float) -> str:
     if len(rounded) <= most * len(long_ids) or (len(rounded) < _FEWEST_ROUNDED and not all_of_few):
         return ""
     return (
-        f"{len(rounded):,} of the first {len(long_ids):,} long ids end in {_ROUNDED}, such as "
+        f"{len(rounded):,} of the first {len(long_ids):,} long {name} end in {_ROUNDED}, such as "
         f"{rounded[0]}, as a spreadsheet leaves them: they may name other records"
     )
+
+
+def _floats(ids: Sequence[str], name: str) -> str:
+    """Tell ids that went through a floating-point number of 53 bits, as pandas, JavaScript and jq keep numbers.
+
+    Of longer numbers it keeps one in so many; how improbable it is that all of these were among those is counted in
+    bits. Ids that end in many more zero bits, as those with a sequence do of which the first is made mostly, are meant.
+    """
+    long_ids = [*dict.fromkeys(islice(filter(_MAYBE_A_FLOAT.fullmatch, ids), _FLOATS_LOOKED_AT))]
+    lost = {one: bits for one in long_ids if (bits := _bits_lost(one))}
+    evidence = sum(bits - 1 for bits in lost.values()) - len(long_ids)
+    if 2 * len(lost) <= len(long_ids) or evidence < _ENOUGH_BITS:
+        return ""
+    return (
+        f"{len(lost):,} of the first {len(long_ids):,} long {name} are what a floating-point number leaves of one, "
+        f"such as {next(iter(lost))}, as pandas, JavaScript and spreadsheets make them: they may name other records"
+    )
+
+
+def _bits_lost(one: str) -> int:
+    """Return how many bits of a number were lost if it went through a float; 0 where it did not."""
+    number, as_float = int(one), float(one)
+    bits = number.bit_length() - _MANTISSA_BITS
+    if bits <= 0 or not math.isfinite(as_float):
+        return 0
+    if number == int(as_float):
+        return bits if number % 2 ** (bits + _MORE_BITS) else 0
+    shortest = repr(as_float).partition("e")[0].replace(".", "").rstrip("0")
+    return bits if one.strip("0") == shortest else 0

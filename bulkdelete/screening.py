@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.holds import Holds
+from bulkdelete.holds import UNSEEN, Holds
 from bulkdelete.ids import Ids
 from bulkdelete.records import Fate, Filter
 
@@ -16,12 +16,7 @@ if TYPE_CHECKING:
     from bulkdelete.records import Item, Record
     from bulkdelete.settings import IdentifierSettings
 
-_NEVER_SEEN: Final = (
-    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    r"\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-)
-"""What Unicode lets programs show as nothing (Default_Ignorable_Code_Point), and marks of annotations."""
-_NOT_IN_AN_ID: Final = re.compile(rf"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff{_NEVER_SEEN}]")
+_NOT_IN_AN_ID: Final = re.compile(rf"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff{UNSEEN}]")
 _NOT_IN_A_VALUE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]|^\s|\s\Z")
 _LOST_DIGITS: Final = re.compile(r"[+-]?\d+(?:[.,]\d*(?:[eE][+-]?\d+)?|[eE][+-]\d+)")
 _LOST_DIGITS_IN_A_VALUE: Final = re.compile(r"[+-]?(?:\d{16,}[.,]0*|\d(?:[.,]\d*)?[eE][+-]?\d{2,})")

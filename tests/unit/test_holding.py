@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import os
+from uuid import UUID
 
 import pytest
 
@@ -76,6 +77,19 @@ async def test_several_ids_in_one_cell_that_are_one_can_be_said_to_be(at):
     assert [holds.fate(each) is not None for each in (one, IDS[0])] == [True, False]
 
 
+@pytest.mark.parametrize(
+    "ids",
+    [
+        IDS,
+        [str(UUID(int=int(one) ** 2)) for one in IDS],
+        [f"{{{UUID(int=int(one) ** 2)}}}" for one in IDS],
+        ["12-3456", "AB-1001", "541278230707963208-x", "user_541278230707963208", "a[1]b", "\xe9"],
+    ],
+)
+async def test_ids_that_may_be_meant_are_not_taken_for_numbers_with_other_characters(at, ids):
+    assert len(await read(at("h.csv", lines(["record_id", *ids])))) == len(ids)
+
+
 async def test_a_value_of_a_filter_may_hold_a_comma(at):
     assert len(await read(at("h.csv", 'name\n"Anderson,Michael"\n'), filter_column="name")) == 1
 
@@ -129,6 +143,17 @@ async def test_filters_are_held_by_the_column_that_the_settings_name(at):
         ("h.csv", f'record_id\n{IDS[0]}\n"{IDS[1]},{IDS[2]},{IDS[3]}"\n', "line 3: it looks like several ids"),
         ("h.jsonl", '"12|7"', "line 1: it looks like several ids in one cell.*--no-holds-sanity-check"),
         ("h.jsonl", '"ab-cd-ef;ab-cd-e0"', "line 1: it looks like several ids in one cell"),
+        ("h.csv", "record_id\n541'278'230'707'963'208\n", "line 2: it is a number with other characters.*as the API"),
+        ("h.txt", "541.278.230.707.963.208\n", "line 1: it is a number with other characters"),
+        ("h.txt", "541_278_230_707_963_208\n", "line 1: it is a number with other characters"),
+        ("h.csv", "record_id\n541\u2019278\u2019230\u2019707\u2019963\u2019208\n", "line 2: it is a number with other"),
+        ("h.txt", "+541278230707963208\n", "line 1: it is a number with other characters"),
+        ("h.txt", "#541278230707963208\n", "line 1: it is a number with other characters"),
+        ("h.txt", "541278230707963208L\n", "line 1: it is a number with other characters"),
+        ("h.txt", "541278230707963208n\n", "line 1: it is a number with other characters"),
+        ("h.txt", "(541278230707963208)\n", "line 1: it is a number with other characters"),
+        ("h.jsonl", '"ObjectId(541278230707963208)"', "line 1: it is a number with other characters"),
+        ("h.txt", "<TD>ab</TD>\n", "line 1: it is a number with other characters.*--no-holds-sanity-check"),
         ("h.jsonl", "541278230707963208\n", "a JSON number; quote it"),
         ("h.jsonl", '{"id": "1"}\n', "'record_id' is missing"),
         ("h.txt", "1\n2\n".encode("utf-16"), "encoded in UTF-16.*encoding = utf-16 in .holds. of the configuration"),

@@ -90,6 +90,8 @@ def test_the_digest_knows_what_is_held():
         ("A@Example.com", "a@example.COM"),
         ("\xe9", "e\u0301"),
         ("stra\xdfe", "STRASSE"),
+        ("a@x.org\u200b", "a@x.org"),
+        ("a@x.org", "\ufeffa@x\xad.org\u200e"),
     ],
 )
 def test_values_that_the_api_might_take_for_one_are_one(held, sent):

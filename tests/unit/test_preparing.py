@@ -8,6 +8,7 @@ import re
 import pytest
 
 from bulkdelete.errors import HoldsRefused, SourceRefused
+from bulkdelete.holds import Holds
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
 from bulkdelete.ledger.facts import HOLDS, RULES, SURVEYED
 from bulkdelete.orders import Order
@@ -165,18 +166,43 @@ async def test_every_file_is_looked_at_before_the_first_batch(tmp_path):
     (tmp_path / "a.csv").write_text("record_id\n" + "\n".join(IDS))
     (tmp_path / "b.csv").write_text("why,record_id\n" + "\n".join(f",5412782307079{number}0000" for number in range(9)))
     with pytest.raises(SourceRefused, match=r"b\.csv: 9 of the first 9 long ids end in 000.*--no-sanity-check"):
-        await look(open_source(tmp_path), settings())
-    await look(open_source(tmp_path), settings(source={"sanity_check": False}))
+        await look(open_source(tmp_path), settings(), Holds())
+    await look(open_source(tmp_path), settings(source={"sanity_check": False}), Holds())
     (tmp_path / "b.csv").write_text("id\n1\n")
     with pytest.raises(SourceRefused, match=r"b\.csv: there is no column 'record_id'.*Nothing was sent"):
-        await look(open_source(tmp_path), settings(source={"sanity_check": False}))
+        await look(open_source(tmp_path), settings(source={"sanity_check": False}), Holds())
 
 
 async def test_what_small_files_have_in_common_is_seen_too(tmp_path):
     for number in range(1, 12):
         (tmp_path / f"{number:02}.txt").write_text(f"{number}\n")
     with pytest.raises(SourceRefused, match=r"11 files\): the ids are the row numbers 1 to 11"):
-        await look(open_source(tmp_path), settings())
+        await look(open_source(tmp_path), settings(), Holds())
+
+
+@pytest.mark.parametrize("spelled", ["00{}", "x{}", "{}0"])
+async def test_a_hold_list_of_which_no_id_looks_like_those_of_the_source_is_refused(source, spelled):
+    lists = [from_iterable([spelled.format(one) for one in IDS])]
+    for chosen in settings(), settings(source={"sanity_check": False}):
+        with pytest.raises(HoldsRefused, match="none of the ids on hold has 18 digits, as all of the first 40"):
+            await prepare(order(source, lists), chosen, UnrecordedLedger())
+        lists = [from_iterable([spelled.format(one) for one in IDS])]
+    chosen = settings(holds={"sanity_check": False})
+    assert (await prepare(order(source, lists), chosen, UnrecordedLedger())).source is source
+
+
+@pytest.mark.parametrize("held", [["7", IDS[0]], ["541278230707963111"], []])
+async def test_one_id_on_hold_that_looks_like_the_source_is_enough(source, held):
+    chosen = settings(holds={"allow_empty": True})
+    assert await prepare(order(source, [from_iterable(held)]), chosen, UnrecordedLedger())
+
+
+@pytest.mark.parametrize("ids", [[*IDS, "x"], [*IDS, "7"], IDS[:9]])
+async def test_ids_of_the_source_that_are_not_alike_say_nothing_of_those_on_hold(tmp_path, ids):
+    (tmp_path / "ids.txt").write_text("\n".join(ids))
+    assert await prepare(
+        order(open_source(tmp_path / "ids.txt"), [from_iterable(["7"])]), settings(), UnrecordedLedger()
+    )
 
 
 async def test_a_source_of_which_something_is_acknowledged_is_not_looked_at_again(tmp_path):
