@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged, SourceRefused
-from bulkdelete.ledger.facts import SOURCE_ROWS, SPOOL, SPOOL_BEGUN, SPOOL_RUN
+from bulkdelete.ledger.facts import ACCEPTED, SOURCE_ROWS, SPOOL, SPOOL_BEGUN, SPOOL_RUN
 from bulkdelete.records import Ended
 from bulkdelete.sources import put_in_place, spooled
 
@@ -52,8 +52,8 @@ def _is_ours(facts: Mapping[str, str]) -> bool:
 async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
     """Return a source that can be read again: *source*, or its copy at *path*, which *ledger* knows by its content.
 
-    Where an earlier run made the copy, *source* must give the same records once more, or none at all; before the first
-    batch of the job, others are taken in place of them.
+    Where an earlier run made the copy, *source* must give the same records once more, or none at all; others are taken
+    in place of them as long as the ledger is not :func:`bound`.
 
     Raises:
         SourceChanged: it gives others; the copy is left as it was.
@@ -68,6 +68,14 @@ async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
     copy = await _copied(source, ledger, path)
     await ledger.remember(SPOOL_RUN, str(ledger.run))
     return copy
+
+
+def bound(ledger: Ledger) -> bool:
+    """Return whether *ledger* holds to its records: a batch of them was cut, or they were accepted.
+
+    Before that its job was refused at most, and may be corrected.
+    """
+    return bool(ledger.totals.rows) or ACCEPTED in ledger.facts
 
 
 async def kept_copy(source: Source, ledger: Ledger, path: Path) -> Source:
@@ -127,7 +135,7 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
     if not copy.size_bytes and path.exists():  # noqa: ASYNC240 - one look at the disk
         await asyncio.to_thread(fresh.unlink)
         return await spooled(source, path)
-    if not ledger.totals.rows:
+    if not bound(ledger):
         await asyncio.to_thread(put_in_place, fresh, path)
         await ledger.remember(SPOOL, content)
         return await spooled(source, path)
@@ -137,15 +145,17 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
             raise NothingLeft
         raise gone(path)
     there = await asyncio.to_thread(path.exists)
-    none = ", or none at all to go on with the copy that was made of them" if there else ""
+    none = ", or none at all (in Python: resume) to go on with the copy that was made of them" if there else ""
     raise SourceChanged(
         f"{source.name} does not hold the records that the first run with this ledger was given ({content}, was "
-        f"{known}). Nothing was sent, and the ledger is as it was. Give the same records{none}, or another ledger"
+        f"{known}). Nothing was sent, and the ledger is as it was. Give the same records in the same order"
+        f"{none}, or another ledger"
     )
 
 
 def _is_complete(ledger: Ledger) -> bool:
-    return ledger.facts.get(SOURCE_ROWS) == str(ledger.totals.rows) and not ledger.totals.remaining
+    rows = ledger.totals.rows
+    return bool(rows) and ledger.facts.get(SOURCE_ROWS) == str(rows) and not ledger.totals.remaining
 
 
 def drop_spool(ledger: Ledger) -> None:

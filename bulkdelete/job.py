@@ -21,10 +21,10 @@ from bulkdelete.engine import Crew
 from bulkdelete.errors import LedgerStorageError, OutageTooLong, PauseTooLong, SettingsError, SourceError
 from bulkdelete.head_start import head_start
 from bulkdelete.keeping import keeping
-from bulkdelete.ledger.facts import COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_PATH, SOURCE_ROWS
+from bulkdelete.ledger.facts import COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_ROWS
 from bulkdelete.preparing import CapPassed, opened_ledger, prepare
 from bulkdelete.records import Ended
-from bulkdelete.resuming import stored_paths
+from bulkdelete.resuming import accept, note_beginning
 from bulkdelete.retry import Retry
 from bulkdelete.splitting import Suspicion
 from bulkdelete.state import State
@@ -184,7 +184,7 @@ class Job:
         if self._tally.settled_before:
             _log.info("%d of its rows were settled before", self._tally.settled_before)
         if ledger.path is not None:
-            await self._note_beginning(ledger)
+            await note_beginning(self._order, self._settings, ledger)
         with self._sweeps.for_at_most(self._settings.stop.max_duration_seconds):
             try:
                 self._account.resume_at_unix_seconds = resume_at
@@ -204,13 +204,6 @@ class Job:
             async with keeping(self._limiter, self._cap, ledger, self._sweeps.fail, heeds_told=heeds):
                 sweep = await self._sweep(ledger, prepared)
         return await self._conclude(ledger, sweep, counted)
-
-    async def _note_beginning(self, ledger: Ledger) -> None:
-        for kind, detail in self._order.decisions:
-            await ledger.note(kind, **detail)
-        await ledger.note("settings", **self._settings.without_places_of_the_key())
-        if self._order.source.replayable and self._order.source.paths:
-            await self._remember(ledger, SOURCE_PATH, stored_paths(self._order.source.paths))
 
     async def _sweep(self, ledger: Ledger, prepared: Prepared) -> Sweep:
         """Send the canary, where one is asked for, and the rest; return the sweep that ended it."""
@@ -275,6 +268,9 @@ class Job:
         """Return the report of a job that sent what *sweep* did, after an earlier run had *counted* the table."""
         if sweep.read_to_end:
             await self._remember(ledger, SOURCE_ROWS, str(max(self._tally.rows_before, self._tally.rows)))
+        if sweep.engine.ended is Ended.LIMIT and self._sends_nothing:
+            with suppress(LedgerStorageError):  # it is told below that the ledger failed, and not that this is kept
+                await accept(ledger)
         if counted and not self._tally.requests:
             await self._remember(ledger, COUNT_AFTER, counted)
         elif sweep.engine.problem is None and sweep.engine.ended is not Ended.SIGNAL:
@@ -294,6 +290,10 @@ class Job:
         if resume_at is not None or (report.ended is Ended.COMPLETE and RESUME_AT in ledger.facts):
             await self._remember(ledger, RESUME_AT, repr(resume_at or 0.0))
         return report, problem
+
+    @property
+    def _sends_nothing(self) -> bool:
+        return self._settings.stop.limit == 0
 
     async def _remember(self, ledger: Ledger, key: str, value: str) -> None:
         with suppress(LedgerStorageError):  # the engine has seen it too, and says so

@@ -1,4 +1,4 @@
-"""What a ledger knows of its job: whether anything is left of it, its source opened again, the order to go on with."""
+"""What a ledger is told of its job, and knows: whether anything is left, its source, the order to go on with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bulkdelete.copying import gone, spool_of
 from bulkdelete.errors import LedgerMismatch, SourceError, SourceRefused
 from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import without_a_trace
-from bulkdelete.ledger.facts import SOURCE_PATH, SOURCE_ROWS, SPOOL, SPOOL_RUN
+from bulkdelete.ledger.facts import ACCEPTED, SOURCE_PATH, SOURCE_ROWS, SPOOL, SPOOL_RUN
 from bulkdelete.orders import Order
 from bulkdelete.records import Ended
 from bulkdelete.settings import Settings, SourceSettings, StopOptions, StopSettings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
-    from bulkdelete.ledger import LedgerReader, RunRow, Totals
+    from bulkdelete.ledger import Ledger, LedgerReader, RunRow, Totals
     from bulkdelete.orders import Check
     from bulkdelete.records import Rows
     from bulkdelete.sources import Source
@@ -116,7 +116,8 @@ def source_left(known: Known, max_expansion: float | None = None) -> Source:
         if SOURCE_PATH in facts:
             return open_again(facts, max_expansion=max_expansion)
         _refuse_what_is_not_kept(facts)
-        if known.totals.rows or (SPOOL in facts and facts.get(SPOOL_RUN) == str(known.given)):
+        was_given_them = SPOOL in facts and facts.get(SPOOL_RUN) == str(known.given)
+        if known.totals.rows or ACCEPTED in facts or was_given_them:
             if not spool_of(known.path).exists():
                 raise gone(spool_of(known.path))
             return read_once(facts)
@@ -132,8 +133,12 @@ def source_left(known: Known, max_expansion: float | None = None) -> Source:
 
 
 def _refuse_what_is_not_kept(facts: Mapping[str, str]) -> None:
-    if facts.get(f"{_OF_SOURCE}kind") not in {*_FORMATS, _COPIED}:
+    if not _is_kept(facts):
         raise SourceError("the records came from a function, or a source, of Python's, which no ledger keeps")
+
+
+def _is_kept(facts: Mapping[str, str]) -> bool:
+    return is_of_files(facts) or facts.get(f"{_OF_SOURCE}kind") == _COPIED
 
 
 def is_of_files(facts: Mapping[str, str]) -> bool:
@@ -159,8 +164,22 @@ def read_once(facts: Mapping[str, str]) -> Source:
     return open_source("-", _settings(facts)) if is_of_files(facts) else from_iterable(())
 
 
-def stored_paths(paths: tuple[str, ...]) -> str:
-    """Return *paths* for ``source_path``: absolute; as JSON where there are several."""
+async def note_beginning(order: Order, settings: Settings, ledger: Ledger) -> None:
+    """Write down what a run of *order* began with, and where its files are."""
+    for kind, detail in order.decisions:
+        await ledger.note(kind, **detail)
+    await ledger.note("settings", **settings.without_places_of_the_key())
+    if order.source.replayable and order.source.paths:
+        await ledger.remember(SOURCE_PATH, _stored(order.source.paths))
+
+
+async def accept(ledger: Ledger) -> None:
+    """Let *ledger* hold to its records, which were to be kept and not sent; of a function none are kept."""
+    if _is_kept(ledger.facts):
+        await ledger.remember(ACCEPTED, "yes")
+
+
+def _stored(paths: tuple[str, ...]) -> str:
     absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - asks no disk
     return absolute[0] if len(absolute) == 1 else json.dumps(absolute)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
 from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import leavings, runs, schema, texts, writes
-from bulkdelete.ledger.facts import SPOOL, SPOOL_BEGUN
+from bulkdelete.ledger.facts import ACCEPTED, SPOOL, SPOOL_BEGUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -127,13 +127,14 @@ def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping
     """Store *identity* in a new ledger; raise :class:`LedgerMismatch` where an old one has another.
 
     A ledger without batches is new: its job was refused before the first one, and was corrected since. It is not where
-    the job is *known* from nothing but the ledger.
+    its records were accepted, nor where the job is *known* from nothing but the ledger.
     """
     facts = writes.facts(connection)
     stored = {key.removeprefix(_IDENTITY): value for key, value in facts.items() if key.startswith(_IDENTITY)}
     stored = with_default_column(stored, "source ")
     differing = [key for key in sorted({*stored, *identity}) if stored.get(key) != identity.get(key)]
-    is_new = connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone() is None
+    is_unsent = connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone() is None
+    is_new = is_unsent and ACCEPTED not in facts
     if differing and is_new and not known:
         connection.execute("DELETE FROM job")
         for key, value in identity.items():
@@ -147,8 +148,9 @@ def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping
             raise LedgerMismatch(
                 f"{told}, neither now nor before. Make the call again with this ledger and the records as they are now"
             )
+        waits = " Its records were accepted, and a resume sends them." if is_unsent and not known else ""
         raise LedgerMismatch(
-            f"{told}, and the ledger is as it was. Give the job as it was, or another ledger, such as "
+            f"{told}, and the ledger is as it was.{waits} Give the job as it was, or another ledger, such as "
             "--ledger purge-$(date +%F).db"
         )
 

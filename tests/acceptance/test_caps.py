@@ -139,6 +139,26 @@ async def test_standard_input_is_counted_before_anything_is_sent_and_may_be_corr
     assert (right.code, right.report["acknowledged"]) == (0, 6), right.stderr
 
 
+async def test_standard_input_that_a_limit_of_0_has_kept_is_not_replaced(tmp_path, emulator):
+    kept = await purge(tmp_path, emulator, "-", "--limit", 0).run(stdin="\n".join(ids(5)).encode())
+    assert (kept.code, kept.report["ended"]) == (75, "limit"), kept.stderr
+    other = await purge(tmp_path, emulator, "-").run(stdin="\n".join(ids(6)).encode())
+    assert (other.code, emulator.requests) == (2, 0)
+    assert "Give the same records in the same order, or none at all" in other.stderr
+    right = await purge(tmp_path, emulator, "-").run(stdin=b"")
+    assert (right.code, right.report["acknowledged"]) == (0, 5), right.stderr
+
+
+async def test_a_file_that_a_limit_of_0_has_accepted_may_not_be_changed(tmp_path, emulator):
+    source = write(tmp_path / "ids.txt", ids(5))
+    assert (await purge(tmp_path, emulator, source, "--limit", 0).run()).code == 75
+    other = await purge(tmp_path, emulator, write(tmp_path / "ids.txt", ids(6))).run()
+    assert (other.code, emulator.requests) == (2, 0)
+    assert "Its records were accepted, and a resume sends them. Give the job as it was" in other.stderr
+    right = await purge(tmp_path, emulator, write(tmp_path / "ids.txt", ids(5))).run()
+    assert (right.code, right.report["acknowledged"]) == (0, 5), right.stderr
+
+
 async def test_an_empty_standard_input_may_be_corrected(tmp_path, emulator):
     assert (await purge(tmp_path, emulator, "-").run(stdin=b"")).code == 2
     right = await purge(tmp_path, emulator, "-").run(stdin="\n".join(ids(6)).encode())

@@ -72,10 +72,10 @@ async def test_a_copy_that_takes_the_place_of_another_is_there_durably_before_th
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", watched)
-    await deleter.delete(TABLE_ID, iter(ids(3)), ledger=ledger, limit=0)
+    await deleter.delete(TABLE_ID, iter(ids(3)), ledger=ledger, max_records=2)
     before = spool.read_bytes()
     assert seen[-1] == (ledger.parent, before)
-    await deleter.delete(TABLE_ID, iter(ids(20)[10:]), ledger=ledger, limit=0)  # nothing was sent: these count
+    await deleter.delete(TABLE_ID, iter(ids(20)[10:]), ledger=ledger, max_records=2)  # the first was refused
     assert before != spool.read_bytes()
     assert seen[-1] == (ledger.parent, spool.read_bytes())
     assert (spool.with_name("erase.db.spool.new.partial"), b"") in [(what, said) for what, said in seen]

@@ -26,15 +26,15 @@ IDS = [f"{number + 10**17}" for number in range(20)]
 
 @pytest.fixture
 def disk(monkeypatch):
-    """Give the disk that ledgers lie on, which fails while ``is_broken``."""
+    """Give the disk that ledgers lie on, which fails while ``is_broken``, and at a value, ``breaks_at``."""
 
     class Connection(sqlite3.Connection):
         def execute(self, sql, *values):
-            if disk.is_broken:
+            if disk.is_broken or any(disk.breaks_at in some for some in values):
                 raise sqlite3.OperationalError("disk I/O error")
             return super().execute(sql, *values)
 
-    disk = SimpleNamespace(is_broken=False)
+    disk = SimpleNamespace(is_broken=False, breaks_at=object())
     monkeypatch.setattr("sqlite3.connect", partial(sqlite3.connect, factory=Connection))
     return disk
 
@@ -54,6 +54,16 @@ async def test_a_disk_that_fails_after_the_last_result_is_told_and_the_next_run_
     disk.is_broken = False
     report = await job(*given, batch={"size": 21}).run()
     assert (report.ended, report.acknowledged, report.duplicate, report.requests) == (Ended.COMPLETE, 20, 1, 0)
+
+
+async def test_a_disk_that_fails_while_records_are_accepted_is_told_and_they_are_not(tmp_path, disk):
+    disk.breaks_at = "accepted"
+    with pytest.raises(LedgerStorageError, match="disk I/O error") as raised:
+        await job(Answers(OK), iter(IDS), tmp_path / "purge.db", stop={"limit": 0}).run()
+    assert raised.value.report.ended is Ended.STORAGE
+    disk.breaks_at = object()
+    report = await job(Answers(OK), iter(IDS[1:]), tmp_path / "purge.db").run()
+    assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 19)
 
 
 @pytest.mark.parametrize("stops", [False, True])
