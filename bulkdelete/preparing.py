@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.copying import copied, kept_copy, spool_of
+from bulkdelete.copying import bound, copied, kept_copy, spool_of
 from bulkdelete.errors import HoldsRefused, PlanRefused, SettingsError, SourceChanged, SourceRefused
 from bulkdelete.holding import read_holds
 from bulkdelete.identities import with_default_column
@@ -214,7 +214,7 @@ def _refuse_to_release(held: Holds, settings: Settings, ledger: Ledger) -> None:
     It is the number of different records that is compared: one lost and another gained is not seen.
     """
     before = int(ledger.facts.get(HELD_RECORDS, "0"))
-    if ledger.totals.rows and len(held) < before and not settings.holds.may_shrink:
+    if bound(ledger) and len(held) < before and not settings.holds.may_shrink:
         raise HoldsRefused(
             f"the hold lists held {before:,} records back in the run before, and hold {len(held):,} now: what is gone "
             "from them would be sent. Nothing was sent. Give the lists as they were, or longer; if it is what you "

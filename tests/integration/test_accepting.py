@@ -251,12 +251,18 @@ async def test_a_ledger_of_an_earlier_version_does_not_say_what_was_accepted(emu
     await assert_sent(emulator, deleter, ledger)
 
 
-async def test_hold_lists_of_a_later_call_count_and_none_is_forgotten(emulator, deleter, ledger):
+async def test_hold_lists_of_a_later_call_count_and_none_is_forgotten_or_may_shrink(emulator, deleter, ledger):
     held = ACCEPTED[:3]
     await accept(deleter, ledger)
     await accept(deleter, ledger, holds=held[:1])
     await accept(deleter, ledger, holds=held)
     with pytest.raises(HoldsRefused, match=r"holds="):
         await deleter.delete(TABLE_ID, ACCEPTED, ledger=ledger, limit=0)
+    for call in (
+        deleter.resume(ledger, holds=held[:2]),
+        deleter.delete(TABLE_ID, ACCEPTED, ledger=ledger, holds=held[1:]),
+    ):
+        with pytest.raises(HoldsRefused, match="held 3 records back in the run before, and hold 2 now"):
+            await call
     report = await deleter.resume(ledger, holds=[*held, OTHERS[0]])
     assert (report.ended, report.acknowledged, report.held) == (Ended.COMPLETE, 17, 3)
