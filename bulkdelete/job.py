@@ -177,7 +177,7 @@ class Job:
             drop_spool(ledger)
             return self._account.report(ledger.totals, Ended.COMPLETE, ""), None
         heeds = self._order.heeds_resume_time
-        resume_at = float(ledger.facts.get(RESUME_AT, 0)) if heeds else 0.0
+        resume_at = float(ledger.facts.get(RESUME_AT, 0)) if heeds and not self._sends_nothing else 0.0
         if resume_at > time.time() and not self._settings.flow.wait:
             why = "the API, or a quota, wants nothing before the time given"
             return self._account.report(ledger.totals, Ended.QUOTA, why, resume_at), None

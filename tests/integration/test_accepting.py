@@ -22,7 +22,7 @@ from bulkdelete import (
     SourceRefused,
     open_source,
 )
-from bulkdelete.emulator import Emulator
+from bulkdelete.emulator import Emulator, Faults
 from tests.integration.accepting import STEPS
 from tests.integration.test_resuming import SETTINGS, TABLE_ID, breaking, ids, image
 
@@ -266,3 +266,15 @@ async def test_hold_lists_of_a_later_call_count_and_none_is_forgotten_or_may_shr
             await call
     report = await deleter.resume(ledger, holds=[*held, OTHERS[0]])
     assert (report.ended, report.acknowledged, report.held) == (Ended.COMPLETE, 17, 3)
+
+
+async def test_what_is_accepted_waits_for_no_time_that_the_api_has_named(emulator, deleter, ledger):
+    emulator.faults = Faults(script=("429",), retry_after_seconds=3600)
+    await accept(deleter, ledger)
+    assert (await deleter.resume(ledger)).ended is Ended.QUOTA
+    with pytest.raises(SourceChanged):
+        await deleter.delete(TABLE_ID, OTHERS, ledger=ledger, limit=0)
+    again = await deleter.delete(TABLE_ID, ACCEPTED, ledger=ledger, limit=0)
+    assert (again.ended, again.requests) == (Ended.LIMIT, 0)
+    assert (await deleter.resume(ledger)).ended is Ended.QUOTA
+    assert emulator.requests == 1
