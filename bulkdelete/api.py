@@ -142,6 +142,8 @@ class BulkDeleter:
             ledger: a file that makes the call durable: the same call after a crash, or :meth:`resume`, goes on where
                 it was. What cannot be read twice, every plain iterable, is first written whole to ``<ledger>.spool``;
                 a function is called again instead, must give the same records, and :meth:`resume` cannot call it.
+                With ``limit=0`` nothing is sent: once the report says ``Ended.LIMIT``, the records are accepted, but
+                for a function's: :meth:`resume` sends them, and the ledger takes no others, nor another table.
             holds: records that must not be deleted, whatever *records* say, beside those in the files that
                 ``settings.holds`` names. They are read whole, and anew for each call, before anything is sent.
             check: where ``settings.canary.records`` is set: an async function that is called with the report once so
@@ -253,8 +255,8 @@ class BulkDeleter:
 
         Raises:
             SourceRefused: what is left cannot be read again: a file is gone or changed (``SourceChanged``), a function
-                gave the records, or the call ended before they were copied whole, and then nothing was ever sent. The
-                message says so: call :meth:`delete` again with the records and this ledger.
+                gave the records, or the call ended before they were copied whole, and then nothing was ever sent, nor
+                accepted. The message says so: call :meth:`delete` again with the records and this ledger.
             LedgerLocked: another process, or another job of this one, goes on with it already.
             LedgerMismatch: it is no ledger, or of another base URL, or its files are not as they were.
             BulkDeleteError: whatever else :meth:`delete` raises.
@@ -291,10 +293,5 @@ class BulkDeleter:
         return self.job_of(order, **caps)
 
     def job_of(self, order: Order, **stop: Unpack[StopOptions]) -> Job:
-        """Return the job of an order that is made out already, as the command line does.
-
-        Raises:
-            SettingsError: *stop* holds what is no setting, or a canary is wanted and there is nobody to ask about it.
-
-        """
+        """Return the job of an order that is made out already, as the command line does; raises as :meth:`job` does."""
         return self._shared.job_of(order, stop)

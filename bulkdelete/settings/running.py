@@ -163,7 +163,8 @@ class StopSettings(Section, frozen=True):
 
     limit: int | None = Field(default=None, ge=0)
     """Send at most so many records in this run, then stop with exit code 75. 0 sends none: what can be read only once
-    is copied beside the ledger, and a later run goes on with it. Unset: no limit."""
+    is copied beside the ledger, which takes no other records from then on, and a later run sends them. Unset: no
+    limit."""
     max_failures: int | None = Field(default=None, ge=0)
     """Stop when more rows than this are rejected or unresolved. Unset: the larger of 100 and 0.1 % of those sent.
     Rows that earlier runs found rejected count: while they are more than this, a run sends nothing."""

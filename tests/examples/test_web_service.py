@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from bulkdelete import LedgerFolder
+from bulkdelete import BulkDeleteError, BulkDeleter, LedgerFolder, Settings
 from bulkdelete.emulator import Emulator, Faults
 from tests.examples.processes import KEY, TABLE_ID, ids, script, until_requests
+from tests.examples.web_service import Erasures, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -132,3 +133,11 @@ async def test_the_same_request_is_the_same_erasure_other_records_are_another_an
     assert emulator.requests == 3
     assert list(emulator.remaining(TABLE_ID)) == OTHERS
     assert all(path.parent == tmp_path and path.name[64:67] == ".db" for path in tmp_path.rglob("*"))
+
+
+async def test_an_erasure_whose_call_ended_otherwise_is_not_accepted(emulator, tmp_path):
+    capped = Settings.from_mapping({"stop": {"max_records": 1}})
+    async with BulkDeleter(base_url=emulator.base_url, api_key=KEY, settings=capped) as deleter:
+        with pytest.raises(BulkDeleteError, match="max_records"):
+            await Erasures(deleter, LedgerFolder(tmp_path)).accept(Request(table_id=TABLE_ID, record_ids=ids(2)))
+    assert emulator.requests == 0

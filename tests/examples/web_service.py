@@ -31,6 +31,7 @@ RETRY_SECONDS: Final = 3600.0
 KEEP_SECONDS: Final = 90 * 86_400.0
 COUNTS: Final = ("rows", "acknowledged", "rejected", "invalid", "held", "duplicate", "unresolved", "pending")
 
+KEPT: Final = {Ended.LIMIT, Ended.COMPLETE}
 GOES_ON: Final = {LedgerState.COMPLETE, LedgerState.RESUMABLE, LedgerState.RUNNING}
 
 log = logging.getLogger("erasures")
@@ -71,7 +72,9 @@ class Erasures:
             if not _is_accepted(await self.find(request.id)):
                 ledger = self._folder.path_for(request.id)
                 # with limit=0 the records are copied beside the ledger, and none is sent
-                await self._deleter.delete(request.table_id, request.record_ids, ledger=ledger, limit=0)
+                report = await self._deleter.delete(request.table_id, request.record_ids, ledger=ledger, limit=0)
+                if report.ended not in KEPT:
+                    raise BulkDeleteError(f"it ended before they were: {report.ended}")
                 self._start(self._go_on(request.id))
 
     async def find(self, erasure: str) -> KeptLedger | None:
