@@ -121,6 +121,15 @@ class Batcher:
                 return self._plain_batch(items, joined)  # type: ignore[arg-type]  # all are str
         return self._cut_row_by_row(size, at_end=at_end)
 
+    def holding_a_record(self, rows: int) -> int:
+        """Return how many of the next *rows*, which must have been fed, hold a record, also one that is on hold."""
+        items = self._fed.items(0, rows)
+        joined = self._screen.plain_joined(items)
+        most_bytes = self._settings.max_body_bytes
+        if joined is not None and protocol.most_bytes(self._table_id, joined, len(items)) <= most_bytes:
+            return len(items)
+        return sum(map(self._holds_a_record, items))
+
     def take(self, stored: StoredRange) -> Batch | None:
         """Return the rows of *stored*, which must have been fed, exactly as they were cut, or ``None`` if finished.
 
@@ -220,6 +229,12 @@ class Batcher:
             draft.rows.append(row)
         draft.scanned += 1
         return True
+
+    def _holds_a_record(self, item: Item) -> bool:
+        if isinstance(item, Defect):
+            return False
+        never = self._never_sent(item)
+        return never is None or never[0] is not Fate.INVALID
 
     def _never_sent(self, record: Record) -> tuple[Fate, str] | None:
         never = self._screen.fate(record)

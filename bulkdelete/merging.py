@@ -25,8 +25,8 @@ class Bounds:
     """Where the batches end before the source does; ``None`` bounds nothing.
 
     *limit* ends them after so many records. So does *enough*, but a stored batch, never cut anew, is sent whole where
-    it is more. No batch is begun that would make more than *most_records* over the job's life, or by which the source
-    is seen to hold more rows with a record than *expected*.
+    it is more. No batch is begun or gone on with that would make more than *most_records* over the job's life, or by
+    which the source is seen to hold more rows with a record than *expected*.
     """
 
     limit: int | None = None
@@ -44,7 +44,7 @@ class Merge:
     *source_rows* is what an earlier run counted to the source's end. Afterwards, :attr:`read_to_end`, :attr:`limited`,
     :attr:`limit_note`, :attr:`had_enough` and :attr:`over_cap` say how the batches ended; :attr:`sent` how many records
     were to be sent, :attr:`records` how many the batches and the stored ranges hold, and :attr:`found` how many rows of
-    those cut now hold a record, also one on hold or a duplicate.
+    them hold a record, also one on hold or a duplicate; those of stored ranges only where a number is *expected*.
     """
 
     def __init__(
@@ -114,8 +114,12 @@ class Merge:
         return self._batcher.rows_left >= stored.end_row - stored.first_row
 
     def _take(self, stored: StoredRange) -> Batch | None:
+        if self._bounds.expected is not None:
+            self.found += self._batcher.holding_a_record(stored.end_row - stored.first_row)
         batch = self._batcher.take(stored)
         self.records += stored.records if batch is None else len(batch.records)
+        if self._passes_a_cap(sends=False):
+            return None
         if batch is None or not batch.open_records:
             return batch
         if self._missing == 0 and self._left != 0:
@@ -152,14 +156,16 @@ class Merge:
                 return
             self.records += len(batch.records)
             self.found += len(batch.records) + sum(one.fate is not Fate.INVALID for one in batch.set_aside)
-            if _passes(self.records, self._bounds.most_records) or _passes(self.found, self._bounds.expected):
-                self.over_cap = True
+            if self._passes_a_cap(sends=True):
                 return
             self.sent += len(batch.records)
             yield batch
         self.limited = self._left == 0 and self._batcher.rows_left > 0
         self.had_enough = self._left != 0 and self._batcher.rows_left > 0
 
-
-def _passes(count: int, most: int | None) -> bool:
-    return most is not None and count > most
+    def _passes_a_cap(self, *, sends: bool) -> bool:
+        """Return, and remember, whether a cap is passed by the batch that was taken, which *sends* anything or not."""
+        bounds = self._bounds
+        too_many = sends and bounds.most_records is not None and self.records > bounds.most_records
+        self.over_cap = too_many or (bounds.expected is not None and self.found > bounds.expected)
+        return self.over_cap

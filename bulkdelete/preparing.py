@@ -61,13 +61,13 @@ async def opened_ledger(order: Order, settings: Settings, content: str) -> Ledge
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a run reads and screens away; ``surveyed`` says that its caps were compared with the whole source."""
+    """What a run reads and screens away; ``fixed`` says that no reading of the source gives other rows unnoticed."""
 
     table_id: str
     source: Source
     holds: Holds
     screen: Screen
-    surveyed: bool
+    fixed: bool
 
 
 async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str = "") -> Prepared:
@@ -107,10 +107,10 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     if source.replayable and not ledger.totals.acknowledged:
         await look(source, settings, held)
     caps = settings.stop
-    surveyed = source.replayable and not (caps.max_records is None and caps.expect is None)
-    prepared = Prepared(order.table_id, source, held, screen, surveyed)
+    fixed = source.replayable and (bool(content) or source is not order.source)
+    prepared = Prepared(order.table_id, source, held, screen, fixed)
     seen = None if order.approved is None else await _compare_counts(order.approved, prepared, settings, ledger)
-    if surveyed:
+    if source.replayable and not (caps.max_records is None and caps.expect is None):
         check_caps(await _counted(prepared, settings, ledger, seen), caps)
     if rules is not None:
         await ledger.remember(RULES, rules.model_dump_json() if any(vars(rules).values()) else "")
@@ -167,13 +167,14 @@ async def screen_of(order: Order, settings: Settings) -> tuple[Screen, Holds]:
 async def _counted(prepared: Prepared, settings: Settings, ledger: Ledger, seen: Survey | None = None) -> Counted:
     """Return what the source holds, as the ledger knows it.
 
-    Lists that grew change what is to send, and not what the source holds. *seen* is a survey that was made just now.
+    Lists that grew change what is to send, and not what the source holds, where that is fixed; any other is counted
+    anew. *seen* is a survey that was made just now.
     """
     rules = settings.identifiers.get(prepared.table_id)
     batch = settings.batch.model_dump(mode="json", exclude={"size"})
     plain = [batch, None if rules is None else rules.model_dump(mode="json")]
     decided_by = hashlib.sha256(json.dumps(plain).encode()).hexdigest()
-    known = json.loads(ledger.facts.get(SURVEYED, "{}")) if ledger.totals.rows else {}
+    known = json.loads(ledger.facts.get(SURVEYED, "{}")) if prepared.fixed and ledger.totals.rows else {}
     if known.get("decided_by") != decided_by:
         known = {}
     if known.get("holds") != prepared.holds.digest:

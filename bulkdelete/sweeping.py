@@ -56,21 +56,22 @@ class Sweep:
     def __init__(self, means: Means, limit: int | None, crew: Crew, *, enough: int | None = None) -> None:
         self._stop_settings = stop = means.settings.stop
         self._limit = limit
+        self._expected = None if means.prepared.fixed else stop.expect
         self._prepared = means.prepared
         self._state = means.state
         rows = means.ledger.facts.get(SOURCE_ROWS)
         self._merge = Merge(
             Batcher(means.prepared.table_id, means.settings.batch, means.prepared.screen, means.state.cap),
             means.ledger.ranges(),
-            Bounds(limit, enough, stop.max_records, None if means.prepared.surveyed else stop.expect),
+            Bounds(limit, enough, stop.max_records, self._expected),
             source_rows=int(rows) if rows is not None and means.ledger.totals.rows else None,
         )
         self.engine = Engine(means.deleter, means.ledger, means.state, crew, max_failures=stop.max_failures)
 
     @property
     def read_to_end(self) -> bool:
-        """Whether every row of the source was read."""
-        return self._merge.read_to_end
+        """Whether every row of the source was read, and none that was expected is missing."""
+        return self._merge.read_to_end and not self._falls_short
 
     @property
     def sent(self) -> int:
@@ -87,6 +88,18 @@ class Sweep:
         """Whether no run with this limit ever goes on beyond what this one sent; a limit of 0 is meant so."""
         return bool(self._merge.limit_note and 0 != self._limit == self._stop_settings.limit)
 
+    @property
+    def _falls_short(self) -> bool:
+        """Whether the source was read to its end, and fewer rows with a record than expected were there."""
+        return self._merge.read_to_end and self._expected not in {None, self._merge.found}
+
+    @property
+    def _was_counted(self) -> str:
+        """What is said of a source that does not hold any more what it was counted to hold before anything was sent."""
+        if self._prepared.fixed or not self._prepared.source.replayable:
+            return ""
+        return f"; it held {self._expected:,} when it was counted: it gives others each time it is read"
+
     async def run(self, cancel_grace_seconds: float, begun: HeadStart | None = None) -> None:
         """Send what is open; afterwards the engine says how it ended, but for what :meth:`judge` adds."""
         await self.engine.run(self._merge.batches(self._prepared.source.blocks()), cancel_grace_seconds, begun)
@@ -96,7 +109,7 @@ class Sweep:
         merge, stop, engine = self._merge, self._stop_settings, self.engine
         if merge.over_cap and stop.expect is not None and merge.found > stop.expect:
             more = f"more rows with a record than the {stop.expect:,} expected"
-            engine.halt(Ended.UNEXPECTED, f"the source holds {more}, and nothing more was sent")
+            engine.halt(Ended.UNEXPECTED, f"the source holds {more}, and nothing more was sent{self._was_counted}")
         elif merge.over_cap:
             engine.halt(Ended.MAX_RECORDS, f"max_records, {stop.max_records:,}, is reached, and nothing more was sent")
         elif self._limit_is_too_small:
@@ -105,9 +118,9 @@ class Sweep:
             engine.halt(Ended.LIMIT_TOO_SMALL, why)
         elif merge.limited:
             engine.halt(Ended.LIMIT, f"the limit of {stop.limit} records in this run was reached{merge.limit_note}")
-        elif merge.read_to_end and not self._prepared.surveyed and stop.expect not in {None, merge.found}:
+        elif self._falls_short:
             what = f"the source held {merge.found:,} rows with a record, and {stop.expect:,} were expected"
-            engine.halt(Ended.UNEXPECTED, what)
+            engine.halt(Ended.UNEXPECTED, f"{what}{self._was_counted}")
         elif not (merge.read_to_end or self._state.stop.asked or engine.problem):
             engine.halt(Ended.FAULT, "the source was not read to its end, and nobody said why")
 

@@ -81,8 +81,9 @@ def test_what_a_cap_counts_is_said(found, caps, said):
 
 
 async def test_without_caps_nothing_is_counted(source):
-    prepared = await prepare(order(source, []), settings(), UnrecordedLedger())
-    assert (prepared.surveyed, prepared.source, len(prepared.holds)) == (False, source, 0)
+    ledger = UnrecordedLedger()
+    prepared = await prepare(order(source, []), settings(), ledger)
+    assert (SURVEYED in ledger.facts, prepared.source, len(prepared.holds)) == (False, source, 0)
 
 
 async def test_what_is_on_hold_counts_towards_expect_and_not_towards_max_records(source):
@@ -93,8 +94,9 @@ async def test_what_is_on_hold_counts_towards_expect_and_not_towards_max_records
 
 
 async def test_a_source_that_can_be_read_once_is_not_surveyed_without_a_ledger():
-    prepared = await prepare(order(from_iterable(IDS), []), settings(stop={"expect": 7}), UnrecordedLedger())
-    assert not prepared.surveyed
+    ledger = UnrecordedLedger()
+    prepared = await prepare(order(from_iterable(IDS), []), settings(stop={"expect": 7}), ledger)
+    assert (SURVEYED in ledger.facts, prepared.fixed) == (False, False)
 
 
 class Begun(UnrecordedLedger):
@@ -107,20 +109,20 @@ class Begun(UnrecordedLedger):
 
 
 async def test_a_survey_is_made_anew_only_when_what_decides_it_has_changed(source):
-    ledger = Begun({})
+    ledger, content = Begun({}), await source.fingerprint()
     capped = settings(stop={"max_records": 40})
-    await prepare(order(source, []), capped, ledger)
+    await prepare(order(source, []), capped, ledger, content)
     known = json.loads(ledger.facts[SURVEYED])
     assert (known["to_send"], known["found"]) == (40, 40)
     ledger.facts[SURVEYED] = json.dumps({**known, "to_send": 41})
     for same in ({}, {"batch": {"size": 7}}):
         with pytest.raises(CapPassed, match="41 rows to send"):
-            await prepare(order(source, []), settings(stop={"max_records": 40}, **same), ledger)
+            await prepare(order(source, []), settings(stop={"max_records": 40}, **same), ledger, content)
     for other in ({"batch": {"max_id_characters": 20}}, {"identifiers": {TABLE: {"lengths": [18]}}}):
-        await prepare(order(source, []), settings(stop={"max_records": 40}, **other), ledger)
+        await prepare(order(source, []), settings(stop={"max_records": 40}, **other), ledger, content)
     del ledger.facts[RULES]
     ledger.facts[SURVEYED] = json.dumps({**known, "to_send": 41})
-    await prepare(order(source, [from_iterable(IDS[:1])]), capped, ledger)
+    await prepare(order(source, [from_iterable(IDS[:1])]), capped, ledger, content)
     known = json.loads(ledger.facts[SURVEYED])
     assert (known["to_send"], known["found"]) == (39, 40)
 
