@@ -118,9 +118,10 @@ class Merge:
             self.found += self._batcher.holding_a_record(stored.end_row - stored.first_row)
         batch = self._batcher.take(stored)
         self.records += stored.records if batch is None else len(batch.records)
-        if self._passes_a_cap(sends=False):
+        sends = batch is not None and batch.open_records > 0
+        if self._passes_a_cap(sends=sends):
             return None
-        if batch is None or not batch.open_records:
+        if batch is None or not sends:
             return batch
         if self._missing == 0 and self._left != 0:
             self.had_enough = True

@@ -188,6 +188,14 @@ async def test_max_records_is_compared_with_what_there_is_at_each_resume(emulato
     assert (late.ended, late.acknowledged) == (Ended.MAX_RECORDS, 30)
 
 
+async def test_max_records_bounds_what_is_sent_again_too(emulator, deleter, ledger):
+    emulator.faults = Faults(internal_error_rate=1.0)
+    await deleter.delete(TABLE_ID, Query(30), ledger=ledger, max_failures=100)
+    emulator.faults = Faults()
+    refused = await deleter.delete(TABLE_ID, Query(20, 20, 30), ledger=ledger, max_records=20)
+    assert (refused.ended, refused.acknowledged, refused.unresolved) == (Ended.MAX_RECORDS, 20, 10)
+
+
 @pytest.mark.parametrize(("rest", "sent"), [(31, 30), (29, 29)])
 async def test_the_rest_after_a_canary_is_counted_together_with_it(emulator, ledger, rest, sent):
     async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key, settings=CANARY) as deleter:
