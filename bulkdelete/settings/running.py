@@ -173,7 +173,8 @@ class StopSettings(Section, frozen=True):
     the first delete: invalid rows and those on hold do not count, duplicates do. Unset: no cap."""
     expect: int | None = Field(default=None, ge=0)
     """The source must hold exactly so many rows with a record, or nothing is sent: invalid rows do not count, those on
-    hold and duplicates do. Unset: any number."""
+    hold and duplicates do. Records that Python gives may be others when they are sent, or, without a ledger,
+    counted only then: the job stops before the row beyond, or ends so because rows are missing. Unset: any number."""
     max_duration_seconds: float | None = Field(default=None, gt=0)
     """Stop after so long in this run, with exit code 75. Unset: no limit."""
 
