@@ -102,7 +102,7 @@ class Unpacked:
         self._member: _Decompressor | None = begin()
         self._max_expansion = max_expansion
         self._fed = memoryview(b"")
-        self._plain = b""
+        self._plain = memoryview(b"")
         self._plain_bytes = 0
         self._problem: Exception | None = None
 
@@ -118,8 +118,8 @@ class Unpacked:
         if not self._plain:
             if self._problem is not None:
                 raise self._problem
-            self._plain = self._gathered(most_bytes)
-        plain, self._plain = self._plain[:most_bytes], self._plain[most_bytes:]
+            self._plain = memoryview(self._gathered(most_bytes))
+        plain, self._plain = bytes(self._plain[:most_bytes]), self._plain[most_bytes:]
         return plain
 
     def _gathered(self, most_bytes: int) -> bytes:
