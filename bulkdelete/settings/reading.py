@@ -38,7 +38,7 @@ class ReadingSettings(Section, frozen=True):
     encoding: Encoding = "utf-8"
     """How the text is encoded: utf-8, utf-16, latin-1, cp1252 or any other that Python knows."""
     max_line_bytes: int = Field(default=65_536, ge=1024, le=16 * 1024 * 1024)
-    """A longer line is set aside as invalid."""
+    """A longer line is set aside as invalid, and so is a longer csv or tsv row with all of its lines."""
     max_expansion: float = Field(default=250.0, ge=1)
     """A packed file (gzip, bzip2, xz, zstandard) may unpack to so many times its size, or to 64 MiB; else it is
     taken for a decompression bomb and refused."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.settings import ReadingSettings
     from bulkdelete.sources.columns import Columns
-    from bulkdelete.sources.lines import Block
+    from bulkdelete.sources.lines import Lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Delimited:
     settings: ReadingSettings
     delimiter: str
 
-    def lots(self, blocks: Iterable[Block | Defect]) -> Iterator[Lot]:
+    def lots(self, blocks: Iterable[Lines]) -> Iterator[Lot]:
         """Yield the items of *blocks*; the header, if there is one, is no row.
 
         Raises:

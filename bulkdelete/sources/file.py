@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import RAISE_THE_LIMIT, SourceChanged, SourceError, SourceRefused, is_out_of_files
-from bulkdelete.records import Defect, Rows
+from bulkdelete.records import Rows
 from bulkdelete.sources.lines import read_blocks
 from bulkdelete.sources.streams import BLOCK_BYTES, RawStream, open_raw, open_stream
 from bulkdelete.sources.threads import STEPS_AT_ONCE, from_thread
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
-    from bulkdelete.sources.lines import Block, Lot, Read
+    from bulkdelete.sources.lines import Lines, Lot, Read
     from bulkdelete.sources.stamps import Stamp
     from bulkdelete.sources.unpacking import Unpacked
 
@@ -40,7 +40,7 @@ class FileSource:
 
     name: str
     path: Path | None
-    lots: Callable[[Iterable[Block | Defect]], Iterator[Lot]]
+    lots: Callable[[Iterable[Lines]], Iterator[Lot]]
     identity: Mapping[str, str]
     max_line_bytes: int
     replayable: bool
@@ -121,14 +121,14 @@ class FileSource:
                 f"{taken}. {mend[0].upper()}{mend[1:]}, and run the same command again"
             ) from error
 
-    def _refusing_what_is_no_list(self, blocks: Iterator[Block | Defect]) -> Iterator[Block | Defect]:
+    def _refusing_what_is_no_list(self, blocks: Iterator[Lines]) -> Iterator[Lines]:
         """Yield *blocks*, unless they are an archive, or a report for people, which is known by its first line."""
         for block in blocks:
             if archive := _archive(block.text):
                 raise SourceRefused(
                     f"{self.name} is a {archive} archive of files. Nothing was sent. Unpack it, and give what is in it"
                 )
-            first = block.text if isinstance(block, Defect) else block.text.lstrip("\n").partition("\n")[0]
+            first = block.text.lstrip("\n").partition("\n")[0]
             if MADE_HARMLESS in first:
                 raise SourceRefused(
                     f"{self.name}: this is the report for people, whose records are changed for spreadsheets. Nothing "

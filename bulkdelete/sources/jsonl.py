@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.records import Defect, Filter
 from bulkdelete.sources.defects import defect_of_line, is_escaped, not_in
 from bulkdelete.sources.json_values import Twice, Unfit, parsed
-from bulkdelete.sources.lines import Lot, without_blanks
+from bulkdelete.sources.lines import Lot, Part, without_blanks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bulkdelete.records import Item, Record
     from bulkdelete.settings import ReadingSettings
-    from bulkdelete.sources.lines import Block
+    from bulkdelete.sources.lines import Block, Lines
 
 RECORD_ID: Final = "record_id"
 FILTER: Final = "filter"
@@ -49,10 +49,12 @@ class JsonLines:
             forms += [(f'{{{name}{colon}"', '"}') for colon in (":", ": ")]
         return cls(settings.column, settings.filter_column, tuple(forms), not_in(settings.encoding))
 
-    def lots(self, blocks: Iterable[Block | Defect]) -> Iterator[Lot]:
+    def lots(self, blocks: Iterable[Lines]) -> Iterator[Lot]:
         """Yield the items of *blocks*; a line that holds no record is a Defect in its place."""
         line = 1
         for block in blocks:
+            if isinstance(block, Part):
+                continue
             if isinstance(block, Defect):
                 yield Lot([block], range(line, line + 1))
                 line += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -9,11 +10,12 @@ from bulkdelete.ids import Ids
 from bulkdelete.sources.defects import MOST_EXCERPT_BYTES, defect_of_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from bulkdelete.records import Defect, Item
 
     Read: TypeAlias = Callable[[int], bytes]
+    Lines: TypeAlias = "Block | Part | Defect"
 
 BOM: Final = b"\xef\xbb\xbf"
 
@@ -30,6 +32,12 @@ class Block(NamedTuple):
     """The lines, where they are decimal ids of one length."""
 
 
+class Part(NamedTuple):
+    """A part of a line that is too long, of which a Defect follows the last one: only quotes in it may still count."""
+
+    text: str
+
+
 class Lot(NamedTuple):
     """Items in order, with the 1-based line each begins on."""
 
@@ -37,8 +45,8 @@ class Lot(NamedTuple):
     lines: Sequence[int]
 
 
-def read_blocks(read: Read, block_bytes: int, max_line_bytes: int) -> Iterator[Block | Defect]:
-    """Yield what *read* gives as blocks of lines; a line longer than *max_line_bytes* is a Defect in its place."""
+def read_blocks(read: Read, block_bytes: int, max_line_bytes: int) -> Iterator[Lines]:
+    """Yield what *read* gives as blocks of lines; a line longer than *max_line_bytes* is Parts and a Defect instead."""
     held: list[bytes] = []
     held_bytes = 0
     chunk = _without_bom(read, block_bytes)
@@ -52,9 +60,8 @@ def read_blocks(read: Read, block_bytes: int, max_line_bytes: int) -> Iterator[B
         held_bytes += len(chunk) - cut
         chunk = b""
         if held_bytes > max_line_bytes:
-            defect, chunk = _past_long_line(b"".join(held), read, block_bytes, max_line_bytes)
+            chunk = yield from _long_line(b"".join(held), read, block_bytes, max_line_bytes)
             held, held_bytes = [], 0
-            yield defect
         chunk = chunk or read(block_bytes)
     if held_bytes:
         yield from _checked(b"".join(held), max_line_bytes)
@@ -77,22 +84,26 @@ def _without_bom(read: Read, block_bytes: int) -> bytes:
     return chunk.removeprefix(BOM) or read(block_bytes)
 
 
-def _past_long_line(line: bytes, read: Read, block_bytes: int, max_line_bytes: int) -> tuple[Defect, bytes]:
-    """Read on to the end of the *line* that began; return its Defect, and what was read of the lines after it."""
+def _long_line(line: bytes, read: Read, block_bytes: int, max_line_bytes: int) -> Generator[Lines, None, bytes]:
+    """Read on to the end of the *line* that began, and yield it; return what was read of the lines after it."""
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     beginning, digest, rest = line[:MOST_EXCERPT_BYTES], hashlib.sha256(line), b""
+    yield Part(decoder.decode(line))
     while chunk := read(block_bytes):
         end, line_feed, rest = chunk.partition(b"\n")
         digest.update(end)
+        yield Part(decoder.decode(end))
         if line_feed:
             break
-    return defect_of_bytes(_too_long(max_line_bytes), beginning, digest.digest()), rest
+    yield defect_of_bytes(_too_long(max_line_bytes), beginning, digest.digest())
+    return rest
 
 
 def _too_long(max_line_bytes: int) -> str:
     return f"a line longer than {max_line_bytes} bytes"
 
 
-def _checked(data: bytes, max_line_bytes: int) -> Iterator[Block | Defect]:
+def _checked(data: bytes, max_line_bytes: int) -> Iterator[Lines]:
     data = data.removesuffix(b"\n")
     if _all_fit(data, max_line_bytes):
         yield _decoded(data)
@@ -105,6 +116,7 @@ def _checked(data: bytes, max_line_bytes: int) -> Iterator[Block | Defect]:
         if fitting:
             yield _decoded(b"\n".join(fitting))
             fitting = []
+        yield Part(line.decode("utf-8", "surrogateescape"))
         yield defect_of_bytes(_too_long(max_line_bytes), line, hashlib.sha256(line).digest())
     if fitting:
         yield _decoded(b"\n".join(fitting))

@@ -24,8 +24,7 @@ from bulkdelete.sources.unpacking import SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from bulkdelete.records import Defect
-    from bulkdelete.sources.lines import Block, Lot
+    from bulkdelete.sources.lines import Lines, Lot
     from bulkdelete.sources.source import Source
 
 STANDARD_INPUT: Final = "standard input"
@@ -177,7 +176,7 @@ def _check(name: str, kind: str, settings: ReadingSettings) -> None:
 
 def _lots(
     name: str, kind: str, settings: ReadingSettings, delimiter: str
-) -> Callable[[Iterable[Block | Defect]], Iterator[Lot]]:
+) -> Callable[[Iterable[Lines]], Iterator[Lot]]:
     if kind == "text":
         return partial(text_lots, not_in(settings.encoding))
     if kind == "jsonl":

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from bulkdelete.errors import SourceError
 from bulkdelete.records import Defect, Filter
 from bulkdelete.sources.jsonl import values_between
-from bulkdelete.sources.lines import Lot
+from bulkdelete.sources.lines import Block, Lot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from bulkdelete.records import Item
-    from bulkdelete.sources.lines import Block
+    from bulkdelete.sources.lines import Lines
 
 
 def spool_lines(items: Sequence[Item]) -> bytes:
@@ -30,7 +30,7 @@ def spool_lines(items: Sequence[Item]) -> bytes:
     return "".join([f"{line}\n" for line in lines]).encode("ascii")
 
 
-def spooled_lots(blocks: Iterable[Block | Defect]) -> Iterator[Lot]:
+def spooled_lots(blocks: Iterable[Lines]) -> Iterator[Lot]:
     """Yield the items that :func:`spool_lines` wrote.
 
     Raises:
@@ -38,7 +38,7 @@ def spooled_lots(blocks: Iterable[Block | Defect]) -> Iterator[Lot]:
 
     """
     for block in blocks:
-        if isinstance(block, Defect):
+        if not isinstance(block, Block):
             raise _damaged()
         ids = values_between('"', '"', block.text)
         yield Lot(list(map(_item, block.text.split("\n"))) if ids is None else ids, ())

@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING
 
 from bulkdelete.records import Defect
 from bulkdelete.sources.defects import defect_of_line, is_escaped
-from bulkdelete.sources.lines import Lot, without_blanks
+from bulkdelete.sources.lines import Lot, Part, without_blanks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bulkdelete.records import Item
-    from bulkdelete.sources.lines import Block
+    from bulkdelete.sources.lines import Lines
 
 
-def text_lots(undecodable: str, blocks: Iterable[Block | Defect]) -> Iterator[Lot]:
+def text_lots(undecodable: str, blocks: Iterable[Lines]) -> Iterator[Lot]:
     """Yield the ids of *blocks*; a line that is too long, or does not decode (*undecodable* says so), is a Defect."""
     line = 1
     for block in blocks:
+        if isinstance(block, Part):
+            continue
         if isinstance(block, Defect):
             yield Lot([block], range(line, line + 1))
             line += 1

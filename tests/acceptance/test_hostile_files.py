@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -128,3 +129,16 @@ async def test_a_csv_with_a_quote_open_at_every_line_s_end_costs_no_more_than_it
     assert done.report["invalid"] > 80_000
     assert usage.cpu_seconds < 20
     assert usage.kibibytes < MOST_KIBIBYTES
+
+
+async def test_a_csv_with_a_stray_quote_is_set_aside_from_there_on_line_by_line_in_bounds(tmp_path, emulator):
+    first, *rest = ids(100_001)
+    (tmp_path / "ids.csv").write_text(f'record_id,b\n{first},b\n1,"' + "".join(f"\n{one},b" for one in rest))
+    done, usage = await measured(purge(tmp_path, emulator, "ids.csv"))
+    assert (done.code, fates(done.report)) == (1, {"acknowledged": 1, "invalid": 100_001}), done.everything
+    assert usage.cpu_seconds < 20
+    assert usage.kibibytes < MOST_KIBIBYTES
+    listed = (await Command(tmp_path, "failures", "purge.db").run()).stdout.splitlines()
+    last = json.loads(listed[-1])
+    assert (last["line"], last["text"], len(listed)) == (100_003, f"{rest[-1]},b", 100_001)
+    assert last["reason"] == "part of the row that begins on line 3: more than 65536 bytes, over several lines"

@@ -1,4 +1,3 @@
-import csv
 import hashlib
 from dataclasses import replace
 
@@ -150,65 +149,6 @@ async def test_a_row_that_is_not_utf8_harms_no_other(read, block_bytes):
     assert lines == [2, 3, 5, 6]
 
 
-@BLOCK_BYTES
-async def test_a_quote_that_never_ends_costs_one_row_only(read, block_bytes):
-    rest = [str(number) for number in range(1000)]
-    text = 'n,record_id\na,1\n"oops,2\n' + "".join(f"b,{number}\n" for number in rest)
-    items, lines = await read(text, block_bytes, max_line_bytes=1024)
-    assert items == ["1", Defect("a quoted field that does not end", '"oops,2', fingerprint('"oops,2')), *rest]
-    assert lines == list(range(2, 1004))
-
-
-@BLOCK_BYTES
-async def test_a_quote_still_open_at_the_end_costs_one_row_only(read, block_bytes):
-    items, lines = await read('n,record_id\n"oops,1\nb,2\nc,3', block_bytes)
-    assert items == [Defect("a quoted field that does not end", '"oops,1', fingerprint('"oops,1')), "2", "3"]
-    assert lines == [2, 3, 4]
-
-
-@BLOCK_BYTES
-async def test_a_row_longer_than_a_line_may_be_is_a_defect_although_its_quotes_end(read, block_bytes):
-    text = 'n,record_id\n"' + "x,7\n" * 300 + '",1\ny,2\n'
-    items, lines = await read(text, block_bytes, max_line_bytes=1024)
-    assert items[0].reason == "a quoted field that does not end"
-    assert items[1:300] == ["7"] * 299
-    assert items[300].reason == "a quoted field that does not end"
-    assert items[301:] == ["2"]
-    assert lines == list(range(2, 304))
-
-
-@BLOCK_BYTES
-async def test_a_line_too_long_is_a_defect_and_closes_what_was_open_before_it(read, block_bytes):
-    text = 'n,record_id\n"open,1\n' + "x" * 2000 + ',2\n"y",3\n'
-    items, lines = await read(text, block_bytes, max_line_bytes=1024)
-    assert [item if isinstance(item, str) else item.reason for item in items] == [
-        "a quoted field that does not end",
-        "a line longer than 1024 bytes",
-        "3",
-    ]
-    assert lines == [2, 3, 4]
-
-
-@BLOCK_BYTES
-async def test_text_after_a_closing_quote_is_a_defect_and_not_guessed_at(read, block_bytes):
-    items, _ = await read('record_id,n\n"123"456,x\n7,y\n', block_bytes)
-    assert items[0].reason.startswith("not well-formed")
-    assert items[0].fingerprint == fingerprint('"123"456,x')
-    assert items[1:] == ["7"]
-
-
-@pytest.mark.parametrize("block_bytes", [4096, 100_000, 256 * 1024, 1024 * 1024])
-async def test_the_csv_modules_own_limit_is_no_crash(read, block_bytes):
-    limit = csv.field_size_limit()
-    field = "x" * 140_000
-    items, lines = await read(f'n,record_id\n{field},1\n"{field}",2\n"y",3\n', block_bytes, max_line_bytes=1 << 20)
-    assert items[0] == "1"
-    assert items[1].reason == "not well-formed: field larger than field limit (131072)"
-    assert items[2] == "3"
-    assert lines == [2, 3, 4]
-    assert csv.field_size_limit() == limit
-
-
 async def test_a_missing_column_is_refused_with_the_columns_there_are_and_the_nearest(read):
     with pytest.raises(SourceRefused, match=r"no column 'Record ID'.*'a', 'record_id', 'c'\. Did you mean 'record_id'"):
         await read("a,record_id,c\n1,2,3\n", column="Record ID")
@@ -248,12 +188,6 @@ async def test_the_report_for_people_is_refused_however_it_is_read(read, setting
     header = "\nrow,fate,reason,record (made harmless for spreadsheets),record_id"
     with pytest.raises(SourceRefused, match=r"the report for people.*Use the JSON Lines output of bulkdelete failures"):
         await read(f"{header}\n1,rejected,x,2,3\n", block_bytes, **settings)
-
-
-@pytest.mark.parametrize("header", [b"x" * 2000, b"record_id\xff", b'"record_id'])
-async def test_a_header_that_cannot_be_read_is_refused(read, header):
-    with pytest.raises(SourceRefused, match="where the column names should stand"):
-        await read(header + b"\n1\n", max_line_bytes=1024)
 
 
 async def test_an_empty_file_has_no_rows(read):
