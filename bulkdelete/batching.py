@@ -149,7 +149,8 @@ class Batcher:
             raise SourceChanged(
                 f"rows {stored.first_row} to {stored.end_row - 1} of the source are not those of the first run "
                 f"(digest {found.hex()}, was {stored.digest.hex()}): a row was changed, added or removed there or "
-                "before. Nothing was sent past this point. Give the source as it was, or start a new ledger"
+                "before, or read otherwise by an earlier version. Nothing was sent past this point. Give the source as "
+                "it was, or start a new ledger"
             )
         if stored.finished:
             self._advance(len(items))

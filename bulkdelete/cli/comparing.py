@@ -100,7 +100,7 @@ class _Comparing:
         if digest(window.items) != stored.digest:
             self._say(
                 f"rows {stored.first_row} to {stored.end_row - 1} of the source are not those that the ledger holds: "
-                "a row was changed, added or removed there or before"
+                "a row was changed, added or removed there or before, or read otherwise by an earlier version"
             )
             return True
         for row_fate in rows:

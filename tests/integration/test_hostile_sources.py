@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from dataclasses import replace
 
 import pytest
 
 from bulkdelete import BulkDeleter, CredentialsError, Ended, Settings, SourceChanged, SourceError, open_source
 from bulkdelete.emulator import Emulator, Faults
+from bulkdelete.records import Defect
 
 TABLE_ID = "673af861ed69656ac0895b07"
 
@@ -94,6 +96,75 @@ async def test_a_gzip_file_with_one_flipped_bit_is_refused_before_anything_is_se
         with pytest.raises(SourceError):
             await deleter.delete(TABLE_ID, open_source(tmp_path / "ids.txt.gz"), ledger=ledger)
     assert emulator.requests == 0
+
+
+def sent(emulator):
+    return [entry["record_id"] for request in emulator.log for entry in request.entries]
+
+
+COMMENTS = {
+    "too long": ('"see:\n{}\n' + "more\n" * 20_000 + '"', ids(1, first=9 * 10**17)),
+    "too long, of a line too long": ('"see:\n' + "more " * 20_000 + '\n{}\n"', ids(1, first=9 * 10**17)),
+    "opened by a line too long": ('"' + "more " * 20_000 + '\n{}\n"', ids(1, first=9 * 10**17)),
+    "malformed": ('"see "these"","\n{}\n"', ids(1, first=9 * 10**17)),
+    "cut off": ('"see:\n{}', []),
+}
+
+
+@pytest.mark.parametrize("kind", COMMENTS)
+async def test_ids_within_a_quoted_comment_are_not_sent_however_it_ends(emulator, deleter, tmp_path, kind):
+    comment, after = COMMENTS[kind]
+    inside = ids(50)
+    rows = [f"{one}," for one in after]
+    text = comment.format("\n".join(f"{one},note" for one in inside))
+    (tmp_path / "ids.csv").write_text("\n".join(["record_id,n", f"{ids(60)[-1]},", f"{ids(61)[-1]},{text}", *rows]))
+    report = await deleter.delete(TABLE_ID, open_source(tmp_path / "ids.csv"), ledger=tmp_path / "purge.db")
+    assert sent(emulator) == [ids(60)[-1], *after]
+    assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 1 + len(after))
+    assert report.balanced
+    assert report.invalid >= 51
+
+
+class AsItWasReadBefore:
+    """A CSV, of whose quoted field that does not end an earlier version set only the first line aside."""
+
+    def __init__(self, path, lines):
+        self._source, self._lines = open_source(path), lines
+
+    def __getattr__(self, name):
+        return getattr(self._source, name)
+
+    async def blocks(self):
+        async for rows in self._source.blocks():
+            read = [
+                line.split(",")[0] if isinstance(item, Defect) and '"' not in line else item
+                for item, line in zip(rows.items, self._lines[rows.first_row + 1 :], strict=False)
+            ]
+            yield replace(rows, items=read)
+
+
+@pytest.mark.parametrize(("limit", "continues"), [(2, True), (3, False), (4, False)])
+async def test_a_job_that_took_lines_within_a_quoted_field_for_rows_sends_none_of_them_any_more(
+    emulator, tmp_path, limit, continues
+):
+    inside = ids(6, first=9 * 10**17)
+    lines = ["record_id,n", f"{ids(1)[0]},", f"{ids(2)[1]},", f'{ids(3)[2]},"see:', *(f"{one}," for one in inside)]
+    path, ledger = tmp_path / "ids.csv", tmp_path / "purge.db"
+    path.write_text("\n".join(lines))
+    settings = Settings.from_mapping({"base_url": emulator.base_url, "batch": {"size": 1}})
+    async with BulkDeleter(settings=settings, api_key=emulator.api_key) as deleter:
+        await deleter.delete(TABLE_ID, AsItWasReadBefore(path, lines), ledger=ledger, limit=limit)
+        before = sent(emulator)
+        assert before == [*ids(2), *inside][:limit]
+        if continues:
+            report = await deleter.delete(TABLE_ID, open_source(path), ledger=ledger)
+            assert (report.acknowledged, report.invalid, report.rows) == (2, 7, 9)
+        else:
+            with pytest.raises(
+                SourceChanged, match=r"rows 2 to 3 .* or read otherwise by an earlier version\. Nothing"
+            ):
+                await deleter.delete(TABLE_ID, open_source(path), ledger=ledger)
+    assert sent(emulator) == before
 
 
 async def test_a_file_that_is_written_to_while_it_is_read_is_not_followed(tmp_path):
