@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceRefused
 from bulkdelete.ids import Ids
+from bulkdelete.nothings import is_no_id
 from bulkdelete.records import Filter
 from bulkdelete.sources.cells import PlainLines, unmarked
 from bulkdelete.sources.defects import defect_of_line
@@ -92,7 +93,7 @@ class Columns:
             return defect_of_line(reason, unmarked(raw))
         if self.filter_at is None:
             return self._missing(self.id_at, fields, raw) or fields[self.id_at or 0]
-        if self.id_at is not None and fields[self.id_at]:
+        if self.id_at is not None and not is_no_id(fields[self.id_at]):
             return fields[self.id_at]
         return Filter(self.filter_column, fields[self.filter_at])
 

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete.nothings import is_no_id
 from bulkdelete.records import Defect, Filter
 from bulkdelete.sources.defects import defect_of_line, is_escaped, not_in
 from bulkdelete.sources.json_values import Twice, Unfit, parsed
@@ -100,7 +101,7 @@ class JsonLines:
         if isinstance(fields, Twice):
             raise Unfit(f"the object gives the field {fields.name!r} twice")
         name = self.column or RECORD_ID
-        if name in fields and not (self.filter_column and fields[name] in ("", None)):
+        if name in fields and not (self.filter_column and _is_none(fields[name])):
             return _record_id(fields[name], f"the field {name!r}")
         if self.filter_column:
             if self.filter_column not in fields:
@@ -125,6 +126,10 @@ def _record_id(value: object, what: str) -> str:
     if _kind(value) == "a JSON number":
         raise Unfit("a JSON number; quote it, because numbers this large lose digits")
     raise Unfit(f"{what} is {_kind(value)}; a record id is a JSON string")
+
+
+def _is_none(value: object) -> bool:
+    return value is None or (isinstance(value, str) and is_no_id(value))
 
 
 def _only_filter(value: object) -> Filter:

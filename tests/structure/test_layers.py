@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
-    ["records", "settings", "stopping", "ids", "identities", "quotas", "masking", "terminal", "beside"],
+    ["records", "nothings", "settings", "stopping", "ids", "identities", "quotas", "masking", "terminal", "beside"],
     ["reports"],
     ["holds", "waiting", "forecasting", "events"],
     ["hub"],

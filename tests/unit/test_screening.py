@@ -28,10 +28,31 @@ INVISIBLE = (
 )
 LONE = "\ud800\udbff\udc00\udfff"
 NO_VALUES = ["nan", "NaN", "NAN", "null", "NULL", "Null", "none", "None", "undefined", "Undefined"]
+NO_VALUES += ["nil", "NIL", r"\N", r"\n", r"\.", "(null)", "(NULL)", "<null>", "[NULL]", "<NA>", "#N/A", "N/A", "n/a"]
 LOST = ["5.41e+17", "5.41E+17", "5.41278230707963e+17", "541278230707963208.0", "541278230707963208.", "-1.5", "+1.0"]
 LOST += ["541278230707963208,0", "5,41278230707963E+17", "-1,5", "1e+5", "1E-5", "0.0", "5.e+17", "541e+15"]
 GOOD = ["1", "0", "541278230707963208", "673af861ed69656ac0895b07", "abc-DEF_1.txt", "é", "中文", "😀", "a" * MOST]
-GOOD += ["nano", "nullable", "541e17", "1.2.3", "v1.0", "=1+1", "-5", "+5", '"', "\\", "'", "\u0301", "-", "."]
+GOOD += [
+    "NAM",
+    "nilly",
+    "#N/A!",
+    r"\N1",
+    r"\..",
+    "nano",
+    "nullable",
+    "541e17",
+    "1.2.3",
+    "v1.0",
+    "=1+1",
+    "-5",
+    "+5",
+    '"',
+    "\\",
+    "'",
+    "\u0301",
+    "-",
+    ".",
+]
 
 
 @pytest.mark.parametrize("record_id", GOOD)
@@ -63,6 +84,18 @@ def test_an_id_or_value_is_at_most_so_long(most):
 def test_what_stands_for_no_value_is_no_id_and_no_value(text):
     assert fault(text, MOST) == f"{text!r} is no id"
     assert fault(Filter("column", text), MOST) == f"{text!r} is no value"
+
+
+@pytest.mark.parametrize("text", ["NA", "na"])
+def test_namibia_is_a_value_and_no_id(text):
+    assert fault(text, MOST) == f"{text!r} is no id"
+    assert fault(Filter("country", text), MOST) == ""
+
+
+@pytest.mark.parametrize("text", [*NO_VALUES, "NA"])
+def test_the_quick_look_sees_what_stands_for_no_id_wherever_it_stands(text):
+    for items in ([text], [text, "673af861"], ["673af861", text], ["673af861", text, "ab"]):
+        assert not all_plain(items, MOST)
 
 
 @pytest.mark.parametrize("text", LOST)

@@ -1,0 +1,72 @@
+"""Files as databases and their tools write them: what is no record is set aside, and names no other one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bulkdelete import BulkDeleter, open_source
+from bulkdelete.emulator import Emulator
+from bulkdelete.settings import SourceSettings
+
+TABLE_ID = "673af861ed69656ac0895b07"
+NULLS = [r"\N", "(null)", "<null>", "[NULL]", "NA", "<NA>", "#N/A", "nil", "N/A", "NULL", "NaN", "None", "undefined"]
+
+
+def ids(count: int) -> list[str]:
+    return [str(541_278_230_707_963_208 + 37 * number) for number in range(count)]
+
+
+@pytest.fixture
+async def emulator():
+    async with Emulator(record_requests=True) as emulator:
+        emulator.load(TABLE_ID, ids(100))
+        yield emulator
+
+
+@pytest.fixture
+async def purge(emulator, tmp_path):
+    """Return what sends the records of a file, and returns those, and why each of the others was not sent."""
+
+    async def run(name, text, **settings):
+        (tmp_path / name).write_text(text)
+        source = open_source(tmp_path / name, SourceSettings(sanity_check=False, **settings))
+        async with (
+            BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key) as deleter,
+            deleter.stream(TABLE_ID, source) as outcomes,
+        ):
+            why = [outcome.row_fate.reason async for outcome in outcomes if outcome.row_fate]
+        sent = [entry.get("record_id", entry.get("filter")) for request in emulator.log for entry in request.entries]
+        return sent, why
+
+    return run
+
+
+@pytest.mark.parametrize(("name", "between"), [("ids.csv", ","), ("ids.tsv", "\t")])
+async def test_where_a_null_stands_for_the_record_id_the_row_goes_by_its_filter(purge, name, between):
+    rows = [("record_id", "email"), (ids(1)[0], "a@x.org"), *((null, f"{at}@x.org") for at, null in enumerate(NULLS))]
+    sent, why = await purge(name, "".join(f"{between.join(row)}\n" for row in rows), filter_column="email")
+    assert sent == [ids(1)[0], *({"email": f"{at}@x.org"} for at in range(len(NULLS)))]
+    assert why == []
+
+
+async def test_so_does_an_object_of_json_lines(purge):
+    lines = [json.dumps({"record_id": null, "email": f"{at}@x.org"}) for at, null in enumerate([*NULLS, "", None])]
+    sent, why = await purge("ids.jsonl", "\n".join(lines), filter_column="email")
+    assert (sent, why) == ([{"email": f"{at}@x.org"} for at in range(len(NULLS) + 2)], [])
+
+
+@pytest.mark.parametrize("name", ["ids.txt", "ids.csv", "ids.tsv", "ids.jsonl"])
+async def test_without_a_filter_the_row_is_set_aside(purge, name):
+    header = [] if name.endswith(("txt", "jsonl")) else ["record_id"]
+    rows = [ids(1)[0], *NULLS, r"\.", ids(2)[1]]
+    lines = map(json.dumps, rows) if name.endswith("jsonl") else [*header, *rows]
+    sent, why = await purge(name, "".join(f"{line}\n" for line in lines))
+    assert (sent, why) == (ids(2), [f"{null!r} is no id" for null in [*NULLS, r"\."]])
+
+
+async def test_a_null_is_no_value_of_a_filter_and_namibia_is_one(purge):
+    rows = "record_id,email\n,NA\n,\\N\nNA,[null]\n"
+    sent, why = await purge("ids.csv", rows, filter_column="email")
+    assert (sent, why) == ([{"email": "NA"}], [r"'\\N' is no value", "'[null]' is no value"])
