@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.holds import UNSEEN, Holds
 from bulkdelete.ids import Ids
-from bulkdelete.nothings import END_OF_COPY, NO_IDS, NO_VALUES
+from bulkdelete.nothings import COLUMN_NAMES, NO_IDS, NO_VALUES, is_no_id
 from bulkdelete.records import Fate, Filter
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _NOT_IN_A_VALUE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]|^\s|\s\Z
 _LOST: Final = r"[+-]?\d+(?:[.,]\d*(?:[eE][+-]?\d+)?|[eE][+-]\d+)"
 _LOST_DIGITS: Final = re.compile(_LOST)
 _LOST_DIGITS_IN_A_VALUE: Final = re.compile(r"[+-]?(?:\d{16,}[.,]0*|\d(?:[.,]\d*)?[eE][+-]?\d{2,})")
-_WORDS: Final = sorted({*NO_IDS, END_OF_COPY})
+_WORDS: Final = sorted({*NO_IDS, *COLUMN_NAMES})
 _FIRST_LETTERS: Final = "".join(sorted({re.escape(word[0]) for word in _WORDS}))
 _A_WORD: Final = rf"(?=[{_FIRST_LETTERS}])(?:{'|'.join(map(re.escape, _WORDS))})"
 _SUSPECT_LINE: Final = re.compile(rf"\n(?:{_LOST}|{_A_WORD})(?=\n|\Z)", re.IGNORECASE)
@@ -124,11 +124,11 @@ def _id_fault(record_id: str, most_characters: int) -> str:
         return f"longer than {most_characters} characters"
     if _NOT_IN_AN_ID.search(record_id):
         return "holds a space, a control or invisible character, or a lone surrogate"
-    if record_id.lower() in NO_IDS or record_id == END_OF_COPY:
-        return f"{record_id!r} is no id"
     if _LOST_DIGITS.fullmatch(record_id):
         return "a number with a point or an exponent: its digits are lost, and it may name another record"
-    return ""
+    if record_id.lower() in COLUMN_NAMES:
+        return f"{record_id!r} is the name of a column, and no id"
+    return f"{record_id!r} is no id" if is_no_id(record_id) else ""
 
 
 def _filter_fault(record: Filter, most_characters: int) -> str:
@@ -160,7 +160,7 @@ def _value_fault(value: str, most_characters: int) -> str:
         return f"longer than {most_characters} characters"
     if _NOT_IN_A_VALUE.search(value):
         return "holds a control character, a lone surrogate or surrounding spaces"
-    if value.lower() in NO_VALUES or value == END_OF_COPY:
+    if value.lower() in NO_VALUES:
         return f"{value!r} is no value"
     if _LOST_DIGITS_IN_A_VALUE.fullmatch(value):
         return "a number with an exponent or a needless point: its digits are lost, and it may name another record"

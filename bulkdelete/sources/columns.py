@@ -45,6 +45,7 @@ class Columns:
     filter_column: str
     delimiter: str
     fields: int = 0
+    id_column: str = ""
     measure: str = "the header"
 
     def measured_by(self, rows: PlainLines | ParsedRows) -> Columns:
@@ -61,7 +62,9 @@ class Columns:
             at = self.id_at
             try:
                 if set(map(len, rows.rows)) == {self.fields}:  # type: ignore[arg-type]  # a Defect raises TypeError
-                    return _as_ids([fields[at] for fields in rows.rows])  # type: ignore[index]  # there is none
+                    ids = [fields[at] for fields in rows.rows]  # type: ignore[index]  # there is none
+                    if not self._some_are_odd(ids):
+                        return _as_ids(ids)
             except TypeError:
                 pass
         return [
@@ -73,7 +76,9 @@ class Columns:
         at, delimiter = self.id_at, self.delimiter
         if self.filter_at is None and at is not None and at < self.fields and self._all_fit(rows):
             cuts = at + 1
-            return _as_ids(rows.rows if self.fields == 1 else [line.split(delimiter, cuts)[at] for line in rows.rows])
+            ids = rows.rows if self.fields == 1 else [line.split(delimiter, cuts)[at] for line in rows.rows]
+            if not self._some_are_odd(ids):
+                return _as_ids(ids)
         return [self._of_fields(line.split(delimiter), line) for line in rows.rows]
 
     def _all_fit(self, rows: PlainLines) -> bool:
@@ -91,16 +96,23 @@ class Columns:
         if len(fields) != self.fields:
             reason = f"has {_counted(len(fields))}; {self.measure} has {self.fields}"
             return defect_of_line(reason, unmarked(raw))
-        if self.filter_at is None:
-            return self._missing(self.id_at, fields, raw) or fields[self.id_at or 0]
-        if self.id_at is not None and not is_no_id(fields[self.id_at]):
-            return fields[self.id_at]
-        return Filter(self.filter_column, fields[self.filter_at])
+        at = self.id_at
+        if self.filter_at is None or (at is not None and not is_no_id(fields[at])):
+            at = at or 0
+            if at >= len(fields):
+                return defect_of_line(f"missing field: column {at + 1} in a row of {len(fields)}", unmarked(raw))
+            return self._odd(fields[at], self.id_column, raw) or fields[at]
+        value = fields[self.filter_at]
+        return self._odd(value, self.filter_column, raw) or Filter(self.filter_column, value)
 
-    def _missing(self, at: int | None, fields: list[str], raw: str) -> Defect | None:
-        if at is None or at < len(fields):
-            return None
-        return defect_of_line(f"missing field: column {at + 1} in a row of {len(fields)}", unmarked(raw))
+    def _odd(self, cell: str, column: str, raw: str) -> Defect | None:
+        if column and cell == column:
+            return defect_of_line(f"holds {column!r}, the name of its column: a header that is repeated", unmarked(raw))
+        return None
+
+    def _some_are_odd(self, ids: list[str]) -> bool:
+        """Return whether :meth:`_odd` must look at each of *ids*."""
+        return self.id_column != "" and self.id_column in ids
 
 
 def _as_ids(items: list[str]) -> Sequence[str]:
@@ -151,7 +163,9 @@ def columns_of(where: str, header: list[str], settings: ReadingSettings, delimit
         id_at = _position(where, header, RECORD_ID)
     else:
         id_at = None
-    return Columns(id_at, filter_at, "" if filter_at is None else header[filter_at], delimiter, len(header))
+    filter_column = "" if filter_at is None else header[filter_at]
+    id_column = "" if id_at is None else header[id_at]
+    return Columns(id_at, filter_at, filter_column, delimiter, len(header), id_column)
 
 
 def _position(where: str, header: list[str], column: str) -> int:

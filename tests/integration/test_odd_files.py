@@ -70,3 +70,28 @@ async def test_a_null_is_no_value_of_a_filter_and_namibia_is_one(purge):
     rows = "record_id,email\n,NA\n,\\N\nNA,[null]\n"
     sent, why = await purge("ids.csv", rows, filter_column="email")
     assert (sent, why) == ([{"email": "NA"}], [r"'\\N' is no value", "'[null]' is no value"])
+
+
+@pytest.mark.parametrize("header", ["record_id", "id", "ID", "Record_ID"])
+async def test_a_header_in_plain_text_is_no_id(purge, header):
+    text = "\n".join([header, *ids(2), header, ids(3)[2]])
+    assert await purge("ids.txt", text) == (ids(3), [f"{header!r} is the name of a column, and no id"] * 2)
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("columns", [("customer_no",), ("customer_no", "x"), ("x", "customer_no")])
+async def test_the_header_of_a_file_that_was_joined_is_no_row(purge, columns, quote):
+    def line(number):
+        return ",".join(f"{quote}{number if one == 'customer_no' else one}{quote}" for one in columns)
+
+    text = "\n".join(map(line, ["customer_no", ids(1)[0], "customer_no", ids(2)[1]]))
+    sent, why = await purge("ids.csv", text, column="customer_no")
+    assert (sent, why) == (ids(2), ["holds 'customer_no', the name of its column: a header that is repeated"])
+
+
+async def test_that_header_is_no_filter_either(purge):
+    rows = "customer_no,email\n,a@x.org\n1,b@x.org\ncustomer_no,email\n,email\n2,email\n"
+    sent, why = await purge("ids.csv", rows, column="customer_no", filter_column="email")
+    assert sent == [{"email": "a@x.org"}, "1", "2"]
+    names = ["customer_no", "email"]
+    assert why == [f"holds {name!r}, the name of its column: a header that is repeated" for name in names]

@@ -29,6 +29,7 @@ INVISIBLE = (
 LONE = "\ud800\udbff\udc00\udfff"
 NO_VALUES = ["nan", "NaN", "NAN", "null", "NULL", "Null", "none", "None", "undefined", "Undefined"]
 NO_VALUES += ["nil", "NIL", r"\N", r"\n", r"\.", "(null)", "(NULL)", "<null>", "[NULL]", "<NA>", "#N/A", "N/A", "n/a"]
+HEADERS = ["id", "ID", "Id", "record_id", "RECORD_ID", "Record_Id"]
 LOST = ["5.41e+17", "5.41E+17", "5.41278230707963e+17", "541278230707963208.0", "541278230707963208.", "-1.5", "+1.0"]
 LOST += ["541278230707963208,0", "5,41278230707963E+17", "-1,5", "1e+5", "1E-5", "0.0", "5.e+17", "541e+15"]
 GOOD = ["1", "0", "541278230707963208", "673af861ed69656ac0895b07", "abc-DEF_1.txt", "é", "中文", "😀", "a" * MOST]
@@ -92,7 +93,13 @@ def test_namibia_is_a_value_and_no_id(text):
     assert fault(Filter("country", text), MOST) == ""
 
 
-@pytest.mark.parametrize("text", [*NO_VALUES, "NA"])
+@pytest.mark.parametrize("text", HEADERS)
+def test_the_name_of_a_column_is_no_id(text):
+    assert fault(text, MOST) == f"{text!r} is the name of a column, and no id"
+    assert fault(Filter("column", text), MOST) == ""
+
+
+@pytest.mark.parametrize("text", [*NO_VALUES, *HEADERS, "NA"])
 def test_the_quick_look_sees_what_stands_for_no_id_wherever_it_stands(text):
     for items in ([text], [text, "673af861"], ["673af861", text], ["673af861", text, "ab"]):
         assert not all_plain(items, MOST)
@@ -161,7 +168,7 @@ def test_the_same_record_twice_is_one_and_values_of_different_kinds_are_not():
 RISKY = st.text("0123456789.eE+-nulaNofid \n\t\x7fé\ud800", max_size=6)
 ITEMS = st.one_of(
     st.integers(0, 30).map(str),
-    st.sampled_from(NO_VALUES + LOST + GOOD),
+    st.sampled_from(NO_VALUES + HEADERS + LOST + GOOD),
     RISKY,
     st.text(max_size=4),
     st.just("a" * 257),
