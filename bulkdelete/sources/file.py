@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bulkdelete.errors import RAISE_THE_LIMIT, SourceChanged, SourceError, SourceRefused, is_out_of_files
 from bulkdelete.records import Rows
+from bulkdelete.sources.ending import Ending
 from bulkdelete.sources.lines import read_blocks
 from bulkdelete.sources.streams import BLOCK_BYTES, RawStream, open_raw, open_stream
 from bulkdelete.sources.threads import STEPS_AT_ONCE, from_thread
@@ -35,7 +36,8 @@ _HASHED_AT_ONCE_BYTES = 4 * 1024 * 1024
 class FileSource:
     """The rows of the file at *path* (standard input where it is ``None``), as *lots* makes them of its lines.
 
-    *file* is what rows name as their file. It is read *block_bytes* at a time, which rows do not depend on.
+    *file* is what rows name as their file. It is read *block_bytes* at a time, which rows do not depend on. Once it was
+    read, *missing_digits* are what its last id lacks.
     """
 
     name: str
@@ -51,6 +53,7 @@ class FileSource:
     block_bytes: int = BLOCK_BYTES
     position_bytes: int = field(default=0, init=False)
     rows_read: int = field(default=0, init=False)
+    missing_digits: int = field(default=0, init=False)
     _stamp: Stamp | None = field(default=None, init=False)
     _begun: bool = field(default=False, init=False)
 
@@ -102,17 +105,18 @@ class FileSource:
         self._begun = True
 
     def _rows(self, stop: Event) -> Generator[Rows, None, None]:
-        row = 0
+        row, ending = 0, Ending()
         try:
             with self._stream(stop) as stream:
                 as_it_was = self._stamp or stream.stamp()
-                blocks = read_blocks(self._reader(stream), self.block_bytes, self.max_line_bytes)
-                for items, lines in self.lots(self._refusing_what_is_no_list(blocks)):
+                blocks = ending.watched(read_blocks(self._reader(stream), self.block_bytes, self.max_line_bytes))
+                for items, lines in ending.lots(self.lots(self._refusing_what_is_no_list(blocks))):
                     self.position_bytes, self.rows_read = stream.position_bytes, row + len(items)
                     self._check_unchanged(stream.stamp(), as_it_was, row)
                     yield Rows(row, items, self.file, lines if self.file else ())
                     row += len(items)
                 self._check_unchanged(stream.stamp(), as_it_was, row)
+            self.missing_digits = ending.missing_digits
         except (OSError, DamagedError) as error:
             mend = RAISE_THE_LIMIT if is_out_of_files(error) else "mend the file"
             taken = "The rows before it are whole, and nothing after them was taken" if row else "No row was taken"

@@ -30,6 +30,8 @@ class Block(NamedTuple):
     clean: bool
     ids: Ids | None = None
     """The lines, where they are decimal ids of one length."""
+    ended: bool = True
+    """Whether the last line has an end; that of a file may have none, and is a block of its own then."""
 
 
 class Part(NamedTuple):
@@ -64,7 +66,7 @@ def read_blocks(read: Read, block_bytes: int, max_line_bytes: int) -> Iterator[L
             held, held_bytes = [], 0
         chunk = chunk or read(block_bytes)
     if held_bytes:
-        yield from _checked(b"".join(held), max_line_bytes)
+        yield from _without_end(b"".join(held), max_line_bytes)
 
 
 def without_blanks(lines: list[str], first_line: int) -> tuple[list[str], Sequence[int]]:
@@ -120,6 +122,11 @@ def _checked(data: bytes, max_line_bytes: int) -> Iterator[Lines]:
         yield defect_of_bytes(_too_long(max_line_bytes), line, hashlib.sha256(line).digest())
     if fitting:
         yield _decoded(b"\n".join(fitting))
+
+
+def _without_end(line: bytes, max_line_bytes: int) -> Iterator[Lines]:
+    for block in _checked(line, max_line_bytes):
+        yield block._replace(ended=line.endswith(b"\r")) if isinstance(block, Block) else block
 
 
 def _all_fit(data: bytes, max_line_bytes: int) -> bool:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.errors import SourceRefused
 from bulkdelete.records import Rows
 from bulkdelete.sources.databases import is_left_by_us, is_named_as_beside_a_ledger, ledgers_among
+from bulkdelete.sources.ending import without_the_rest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 
+    from bulkdelete.sources.file import FileSource
     from bulkdelete.sources.source import Source
 
 FILES: Final = "files"
@@ -173,7 +175,7 @@ def _is_directory(path: str) -> bool:
 class SeveralFiles:
     """The rows of *files*, one after another, all read alike; *names* stand for them in the identity."""
 
-    def __init__(self, name: str, paths: Sequence[str], files: Sequence[Source], names: Sequence[str]) -> None:
+    def __init__(self, name: str, paths: Sequence[str], files: Sequence[FileSource], names: Sequence[str]) -> None:
         self.name = name
         self.paths = tuple(paths)
         self._files = files
@@ -210,13 +212,15 @@ class SeveralFiles:
 
     async def blocks(self) -> AsyncGenerator[Rows, None]:
         """Yield the rows of every file, numbered through."""
-        row = 0
+        row, missing_digits = 0, 0
         for file in self._files:
             first = row
             async with aclosing(file.blocks()) as blocks:
-                async for rows in blocks:
+                async for of_file in blocks:
+                    rows = of_file if of_file.first_row else without_the_rest(of_file, missing_digits)
                     yield Rows(first + rows.first_row, rows.items, rows.file, rows.lines)
                     row = first + rows.first_row + len(rows.items)
+            missing_digits = file.missing_digits
 
     async def fingerprint(self) -> str:
         """Return ``sha256:<hex>`` of the files' own, in their order."""
@@ -226,7 +230,7 @@ class SeveralFiles:
         return f"sha256:{digest.hexdigest()}"
 
 
-def _one_identity(files: Iterable[Source]) -> Mapping[str, str]:
+def _one_identity(files: Iterable[FileSource]) -> Mapping[str, str]:
     """Return how all *files* are read; raise :class:`SourceRefused` where that differs."""
     first, *others = files
     for file in (first, *others):
