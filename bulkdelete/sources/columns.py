@@ -13,9 +13,10 @@ from bulkdelete.nothings import is_no_id
 from bulkdelete.records import Filter
 from bulkdelete.sources.cells import PlainLines, unmarked
 from bulkdelete.sources.defects import defect_of_line
+from bulkdelete.sources.numbered import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bulkdelete.records import Defect, Item
     from bulkdelete.settings import ReadingSettings
@@ -27,7 +28,6 @@ _A_RECORD: Final = re.compile(
 )
 """What is no column's name but an id: a number, a hex one, or what a spreadsheet has made of one."""
 _MOST_COLUMNS_NAMED: Final = 40
-_MOST_DIGITS_OF_A_COLUMN: Final = 9
 _MOST_NAME_CHARACTERS: Final = 60
 
 
@@ -53,6 +53,14 @@ class Columns:
         if isinstance(rows, PlainLines):
             return replace(self, fields=rows.rows[0].count(self.delimiter) + 1)
         return replace(self, fields=next((len(fields) for fields in rows.rows if isinstance(fields, list)), 0))
+
+    def first_fields(self, rows: PlainLines | ParsedRows) -> list[str]:
+        """Return the fields of the first of *rows* that has as many as it should; nothing where there is none."""
+        if isinstance(rows, PlainLines):
+            every: Iterable[object] = (line.split(self.delimiter) for line in rows.rows)
+        else:
+            every = rows.rows
+        return next((row for row in every if isinstance(row, list) and len(row) == self.fields), [])
 
     def items(self, rows: PlainLines | ParsedRows) -> Sequence[Item]:
         """Return one item for each row; a row that has not all fields, and no others, is a Defect."""
@@ -140,7 +148,7 @@ def columns_by_number(where: str, settings: ReadingSettings, delimiter: str) -> 
             f"{where}: a filter needs the column's name, and without a header there is none. Nothing was sent. "
             "Give the file a header, or use the record ids"
         )
-    number = _number(settings.column)
+    number = number_of(settings.column)
     if not number:
         raise SourceRefused(
             f"{where}: without a header, columns are numbers from 1, and {settings.column!r} is none. Nothing was "
@@ -175,7 +183,7 @@ def _position(where: str, header: list[str], column: str) -> int:
             f"{where}: {times} columns are called {column!r}. Nothing was sent. Rename all but one, or give the "
             "column's name to a file that has it once"
         )
-    number = _number(column)
+    number = number_of(column)
     is_number = 1 <= number <= len(header)
     if times == 1:
         at = header.index(column)
@@ -194,12 +202,6 @@ def _position(where: str, header: list[str], column: str) -> int:
             )
         return number - 1
     raise _missing_column(where, header, column)
-
-
-def _number(column: str) -> int:
-    """Return the number of a column; 0 where *column* is none, or one that no file has."""
-    is_number = column.isdecimal() and column.isascii() and len(column) <= _MOST_DIGITS_OF_A_COLUMN
-    return int(column) if is_number else 0
 
 
 def _missing_column(where: str, header: list[str], column: str) -> SourceRefused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceRefused
@@ -11,6 +11,7 @@ from bulkdelete.sources.cells import Cells, ParsedRows, PlainLines
 from bulkdelete.sources.columns import columns_by_number, columns_of
 from bulkdelete.sources.defects import not_in
 from bulkdelete.sources.lines import Lot
+from bulkdelete.sources.numbered import Called, Names, called_by_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,30 +23,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Delimited:
-    """How the rows of one csv or tsv file become items; *where* names it in errors."""
+    """How the rows of one csv or tsv file become items; *where* names it in errors.
+
+    *names* are those of the columns that are called by number, in all files of its source.
+    """
 
     where: str
     settings: ReadingSettings
     delimiter: str
+    names: Names = field(default_factory=Names)
 
     def lots(self, blocks: Iterable[Lines]) -> Iterator[Lot]:
         """Yield the items of *blocks*; the header, if there is one, is no row.
 
         Raises:
-            SourceRefused: the columns that the settings name are not there.
+            SourceRefused: the columns that the settings name are not there, or not the same ones in all files.
 
         """
         columns: Columns | None = None
+        by_number: list[Called] = []
         if not self.settings.header:
             columns = columns_by_number(self.where, self.settings, self.delimiter)
         cells = Cells(self.delimiter, self.settings.max_line_bytes, not_in(self.settings.encoding))
         for rows in cells.rows(blocks):
             body: PlainLines | ParsedRows = rows
             if columns is None:
-                columns = columns_of(self.where, self._header(rows), self.settings, self.delimiter)
+                header = self._header(rows)
+                columns = columns_of(self.where, header, self.settings, self.delimiter)
+                by_number = called_by_number(header, self.settings)
+                for column in by_number:
+                    self.names.check(self.where, column)
                 body = _after_first(rows)
             elif not columns.fields:
                 columns = columns.measured_by(rows)
+            if by_number and (fields := columns.first_fields(body)):
+                for column in by_number:
+                    column.check_is_no_record(self.where, fields)
+                by_number = []
             if body.rows:
                 yield Lot(columns.items(body), body.lines)
 

@@ -16,6 +16,7 @@ from bulkdelete.sources.defects import not_in
 from bulkdelete.sources.delimited import Delimited
 from bulkdelete.sources.file import FileSource
 from bulkdelete.sources.jsonl import JsonLines
+from bulkdelete.sources.numbered import Names
 from bulkdelete.sources.several import SeveralFiles, find, is_several
 from bulkdelete.sources.text import text_lots
 from bulkdelete.sources.transcoding import is_utf_8
@@ -65,25 +66,27 @@ def open_source(
             "that holds the records"
         )
     if is_several(paths):
-        found = find(paths)
-        files = [_file(file.path, settings) for file in found]
+        found, names = find(paths), Names()
+        files = [_file(file.path, settings, names) for file in found]
         more = len(paths) - 1
         name = f"{paths[0]} and {more} more" if more else paths[0]
         return SeveralFiles(
             f"{name} ({len(files)} file{'s' * (len(files) > 1)})", paths, files, [file.name for file in found]
         )
-    return _file(paths[0], settings)
+    return _file(paths[0], settings, Names())
 
 
-def _file(path: str, settings: ReadingSettings) -> FileSource:
+def _file(path: str, settings: ReadingSettings, names: Names) -> FileSource:
     if path == "-":
-        return _source(STANDARD_INPUT, None, settings, size_bytes=None)
+        return _source(STANDARD_INPUT, None, settings, names, size_bytes=None)
     at = Path(path)
     size_bytes = _look(at)
-    return _source(str(at), at, settings, size_bytes=size_bytes)
+    return _source(str(at), at, settings, names, size_bytes=size_bytes)
 
 
-def _source(name: str, path: Path | None, settings: ReadingSettings, *, size_bytes: int | None) -> FileSource:
+def _source(
+    name: str, path: Path | None, settings: ReadingSettings, names: Names, *, size_bytes: int | None
+) -> FileSource:
     kind = settings.format if settings.format != "auto" else _kind_by_name(path)
     delimiter = settings.delimiter or _DELIMITERS.get(kind, "")
     if settings.format == "auto" and _bare_name(path).endswith(".json"):
@@ -95,7 +98,7 @@ def _source(name: str, path: Path | None, settings: ReadingSettings, *, size_byt
     return FileSource(
         name=name,
         path=path,
-        lots=_lots(name, kind, settings, delimiter),
+        lots=_lots(name, kind, settings, delimiter, names),
         identity=_identity(kind, settings, delimiter),
         max_line_bytes=settings.max_line_bytes,
         replayable=size_bytes is not None,
@@ -175,13 +178,13 @@ def _check(name: str, kind: str, settings: ReadingSettings) -> None:
 
 
 def _lots(
-    name: str, kind: str, settings: ReadingSettings, delimiter: str
+    name: str, kind: str, settings: ReadingSettings, delimiter: str, names: Names
 ) -> Callable[[Iterable[Lines]], Iterator[Lot]]:
     if kind == "text":
         return partial(text_lots, not_in(settings.encoding))
     if kind == "jsonl":
         return JsonLines.of(settings).lots
-    return Delimited(name, settings, delimiter).lots
+    return Delimited(name, settings, delimiter, names).lots
 
 
 def _identity(kind: str, settings: ReadingSettings, delimiter: str) -> Mapping[str, str]:
