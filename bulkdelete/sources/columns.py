@@ -27,6 +27,11 @@ _A_RECORD: Final = re.compile(
     r"""\s*=?["'`]?(?:\d{5,}|(?=.*\d)[0-9a-fA-F-]{16,}|[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+)["'`]?\s*"""
 )
 """What is no column's name but an id: a number, a hex one, or what a spreadsheet has made of one."""
+_BACKSLASH: Final = "\\"
+_ESCAPED: Final = (
+    "a backslash, which is part of other characters where databases write tsv; if it is meant as it stands, say "
+    r"--format csv --delimiter '\t' (or format and delimiter in the configuration)"
+)
 _MOST_COLUMNS_NAMED: Final = 40
 _MOST_NAME_CHARACTERS: Final = 60
 
@@ -37,7 +42,7 @@ class Columns:
 
     A row has as many *fields* as the header, or, without one, as the first row; 0 where that was not read yet. Any
     other row is a Defect, also where the surplus is empty: of ``1,234,`` under ``amount,record_id`` nobody can tell
-    whether 234 is an id or the rest of an amount.
+    whether 234 is an id or the rest of an amount. Where cells may be *escaped*, one with a backslash is a Defect, too.
     """
 
     id_at: int | None
@@ -47,6 +52,7 @@ class Columns:
     fields: int = 0
     id_column: str = ""
     measure: str = "the header"
+    escaped: bool = False
 
     def measured_by(self, rows: PlainLines | ParsedRows) -> Columns:
         """Return these columns with the number of fields of the first of *rows* that can be read."""
@@ -116,11 +122,14 @@ class Columns:
     def _odd(self, cell: str, column: str, raw: str) -> Defect | None:
         if column and cell == column:
             return defect_of_line(f"holds {column!r}, the name of its column: a header that is repeated", unmarked(raw))
+        if self.escaped and _BACKSLASH in cell and not is_no_id(cell):
+            return defect_of_line(_ESCAPED, unmarked(raw))
         return None
 
     def _some_are_odd(self, ids: list[str]) -> bool:
         """Return whether :meth:`_odd` must look at each of *ids*."""
-        return self.id_column != "" and self.id_column in ids
+        is_escaped = self.escaped and _BACKSLASH in "".join(ids)
+        return is_escaped or (self.id_column != "" and self.id_column in ids)
 
 
 def _as_ids(items: list[str]) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceRefused
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 class Delimited:
     """How the rows of one csv or tsv file become items; *where* names it in errors.
 
-    *names* are those of the columns that are called by number, in all files of its source.
+    *names* are those of the columns that are called by number, in all files of its source. *escaped* says that a cell
+    may be written with backslashes, as databases do in tsv.
     """
 
     where: str
     settings: ReadingSettings
     delimiter: str
     names: Names = field(default_factory=Names)
+    escaped: bool = False
 
     def lots(self, blocks: Iterable[Lines]) -> Iterator[Lot]:
         """Yield the items of *blocks*; the header, if there is one, is no row.
@@ -43,13 +45,13 @@ class Delimited:
         columns: Columns | None = None
         by_number: list[Called] = []
         if not self.settings.header:
-            columns = columns_by_number(self.where, self.settings, self.delimiter)
+            columns = replace(columns_by_number(self.where, self.settings, self.delimiter), escaped=self.escaped)
         cells = Cells(self.delimiter, self.settings.max_line_bytes, not_in(self.settings.encoding))
         for rows in cells.rows(blocks):
             body: PlainLines | ParsedRows = rows
             if columns is None:
                 header = self._header(rows)
-                columns = columns_of(self.where, header, self.settings, self.delimiter)
+                columns = replace(columns_of(self.where, header, self.settings, self.delimiter), escaped=self.escaped)
                 by_number = called_by_number(header, self.settings)
                 for column in by_number:
                     self.names.check(self.where, column)

@@ -184,7 +184,7 @@ def _lots(
         return partial(text_lots, not_in(settings.encoding))
     if kind == "jsonl":
         return JsonLines.of(settings).lots
-    return Delimited(name, settings, delimiter, names).lots
+    return Delimited(name, settings, delimiter, names, escaped=kind == "tsv").lots
 
 
 def _identity(kind: str, settings: ReadingSettings, delimiter: str) -> Mapping[str, str]:

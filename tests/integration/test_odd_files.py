@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -95,3 +96,34 @@ async def test_that_header_is_no_filter_either(purge):
     assert sent == [{"email": "a@x.org"}, "1", "2"]
     names = ["customer_no", "email"]
     assert why == [f"holds {name!r}, the name of its column: a header that is repeated" for name in names]
+
+
+BACKSLASH = (
+    r"a backslash, which is part of other characters where databases write tsv; .* --format csv --delimiter '\\t'"
+)
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("cell", [r"CORP\\u1", r"a\tb", r"a\\", "\\"])
+async def test_a_cell_with_a_backslash_in_tsv_names_no_record(purge, cell, quote):
+    text = f"x\\y\trecord_id\temail\n\\\t{ids(1)[0]}\t\\\nx\t{quote}{cell}{quote}\ta@x.org\n"
+    for more in ({}, {"column": "2"}):
+        sent, why = await purge("ids.tsv", text, **more)
+        assert set(sent) == {ids(1)[0]}
+        assert re.match(BACKSLASH, why.pop())
+        assert not why
+    assert re.match(BACKSLASH, (await purge("ids.tsv", ids(1)[0] + f"\n{cell}", header=False, column="1"))[1][0])
+
+
+async def test_nor_does_a_filter_with_one(purge):
+    text = "record_id\temail\n7\t\\\n\\N\tCORP\\\\u1\n\\N\t\\N\n"
+    sent, why = await purge("ids.tsv", text, filter_column="email")
+    assert sent == ["7"]
+    assert re.match(BACKSLASH, why[0])
+    assert why[1] == r"'\\N' is no value"
+
+
+async def test_a_backslash_that_is_meant_is_read_as_csv(purge):
+    text = f"name\trecord_id\nAnn\tCORP\\u1\nLee\t{ids(1)[0]}\n"
+    assert await purge("ids.tsv", text, format="csv", delimiter="\t") == (["CORP\\u1", ids(1)[0]], [])
+    assert await purge("ids.csv", text.replace("\t", ",")) == (["CORP\\u1", ids(1)[0]] * 2, [])
