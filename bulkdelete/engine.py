@@ -20,6 +20,7 @@ from bulkdelete.errors import (
     SourceChanged,
     SourceError,
 )
+from bulkdelete.masking import without_passwords
 from bulkdelete.outcomes import log_outcome, never_sent, not_sent
 from bulkdelete.records import Ended, Outcome
 from bulkdelete.splitting import OR_APPLIED_IN_PART, WHOLLY_WRONG
@@ -172,7 +173,7 @@ class Engine:
             if not self._stop.asked:
                 self.ended, self.reason, self.problem = _ending_of(problem), str(problem), problem
         except Exception as problem:  # noqa: BLE001 - the first problem ends the job, and is raised when it has ended
-            self.halt(_ending_of(problem), str(problem) or type(problem).__name__, problem)
+            self.halt(_ending_of(problem), _said(problem), problem)
         finally:
             self._channel.close()
 
@@ -203,7 +204,7 @@ class Engine:
                 raise
             self.halt(Ended.FAULT, "something that a worker awaited was cancelled", _CancelledElsewhereError())
         except Exception as problem:  # noqa: BLE001 - the first problem ends the job, and is raised when it has ended
-            self.halt(_ending_of(problem), str(problem) or type(problem).__name__, problem)
+            self.halt(_ending_of(problem), _said(problem), problem)
 
     async def _settle(self, batch: Batch, intent: asyncio.Future[None]) -> None:
         await intent
@@ -290,3 +291,7 @@ class Engine:
 
 def _ending_of(problem: Exception) -> Ended:
     return next((ended for kind, ended in _ENDINGS if isinstance(problem, kind)), Ended.FAULT)
+
+
+def _said(problem: Exception) -> str:
+    return without_passwords(str(problem)) or type(problem).__name__

@@ -1,7 +1,11 @@
-"""A secret that is a text, and shows itself to nobody who looks at it: a traceback with locals, a log, a debugger."""
+"""A secret that is a text, and shows itself to nobody who looks at it: a traceback with locals, a log, a debugger.
+
+And passwords of others, which stand in what their exceptions say.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Final, TypeVar
 
 MASK: Final = "***"
@@ -10,6 +14,16 @@ _GIVES_AWAY: Final = 4
 _A_STRETCH: Final = 8
 """So many characters of a secret in a row are taken out wherever they stand: a server may quote one that was garbled on
 its way, and cut its words anywhere."""
+_IN_AN_ADDRESS: Final = re.compile(r"(://[^\s/:]{0,200}:)\S{1,2000}@")
+_NAME: Final = (
+    r"(?:password|passwd|passphrase|pwd|\bpass)[\"']?\s{0,9}[=:]\s{0,9}|(?:secret|token|api_?key)[\"']?\s{0,9}=\s{0,9}"
+)
+_QUOTED: Final = r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|\{(?:[^}]|\}\})*\}"""
+_NEXT: Final = r";(?:\s|$|\w*=|(?:user|data|initial|integrated|persist|connection) )"
+_NAMED: Final = re.compile(
+    rf"({_NAME})(?:{_QUOTED}|[^;=\n]{{1,200}}(?={_NEXT})|(?:[^\s;]|(?!{_NEXT});)+)", re.IGNORECASE
+)
+"""A password as drivers and addresses of databases write it; of one that is not quoted rather too much is taken out."""
 
 _T = TypeVar("_T")
 
@@ -39,6 +53,11 @@ def without(secret: str, text: str) -> str:
         if text.endswith(str(secret)[:length]):
             return text[:-length] + MASK
     return text
+
+
+def without_passwords(text: str) -> str:
+    """Return *text*, which an exception of others says, without what looks like a password in it."""
+    return _NAMED.sub(rf"\g<1>{MASK}", _IN_AN_ADDRESS.sub(rf"\g<1>{MASK}@", text))
 
 
 def _without_stretches(secret: str, text: str) -> str:

@@ -12,6 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import SourceError, SourceRefused
+from bulkdelete.masking import without_passwords
 from bulkdelete.records import Rows
 from bulkdelete.sources.given import are_strings, as_items
 from bulkdelete.sources.threads import from_thread
@@ -192,7 +193,7 @@ async def _fill(block: list[Any], iterator: AsyncIterable[Any]) -> bool:
 
 def broken(row: int, problem: BaseException) -> SourceError:
     """Return what is said where what gives the records raises *problem*."""
-    said = f"{type(problem).__name__}: {problem}".removesuffix(": ")
+    said = without_passwords(f"{type(problem).__name__}: {problem}".removesuffix(": "))
     return SourceError(
         f"the iterable broke off before row {row}: {said}. The rows before it are whole, and nothing after them was "
         "taken. Mend what gives the records, and start again"

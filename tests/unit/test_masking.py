@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from bulkdelete.masking import MASK, Masked, masked, without
+from bulkdelete.masking import MASK, Masked, masked, without, without_passwords
 
 SECRET = "canary-7f3a91-never-print-me"
 
@@ -42,3 +44,64 @@ def test_what_is_no_text_is_left_as_it_is(value):
 )
 def test_a_secret_in_a_text_is_taken_out_also_where_the_text_was_cut_in_it(text, left):
     assert without(Masked(SECRET), text) == left
+
+
+PASSWORDS = [
+    ("postgres://u:{}@h/db", "postgres://u:***@h/db"),
+    ("redis://:{}@h:6379 is gone", "redis://:***@h:6379 is gone"),
+    ("amqp://u@corp:{}@h", "amqp://u@corp:***@h"),
+    ("host=h password={} user=u", "host=h password=*** user=u"),
+    ("PGPASSWORD={}", "PGPASSWORD=***"),
+    ("Driver=x;PWD={};UID=u", "Driver=x;PWD=***;UID=u"),
+    ("Uid=u;Pwd = {};", "Uid=u;Pwd = ***;"),
+    ("?user=u&password={}", "?user=u&password=***"),
+    ("{{'user': 'u', 'password': '{}', 'host': 'h'}}", "{'user': 'u', 'password': ***, 'host': 'h'}"),
+    ('connect(passwd="{}")', "connect(passwd=***)"),
+    ("db_passphrase: {}", "db_passphrase: ***"),
+    ("pass={}", "pass=***"),
+    ("client_secret={} api_key={}", "client_secret=*** api_key=***"),
+]
+
+
+@pytest.mark.parametrize(("form", "left"), PASSWORDS)
+@pytest.mark.parametrize("password", ["hunter2", "p@ss/w:rd", "a,b&c=d", "***"])
+def test_a_password_in_what_others_say_is_taken_out(form, left, password):
+    assert without_passwords(form.format(password, password)) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("password='it''s; two' x", "password=*** x"),
+        (r"password='a\'b c' x", "password=*** x"),
+        ("PWD={a;b}}c};UID=u", "PWD=***;UID=u"),
+        ("PWD=two words;UID=u", "PWD=***;UID=u"),
+        ("Password=two words;User ID=u", "Password=***;User ID=u"),
+        ("password=a;b host=h", "password=*** host=h"),
+    ],
+)
+def test_so_is_one_that_is_quoted_or_holds_what_may_end_it(text, left):
+    assert without_passwords(text) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        'FATAL: password authentication failed for user "u"',
+        "https://h:443/a?b=c",
+        "postgres://h/db, asked by u@x.org",
+        "unexpected token: 5",
+        "bypass=1 compass: north",
+        "column pwd_hash is missing",
+    ],
+)
+def test_what_is_no_password_stays(text):
+    assert without_passwords(text) == text
+
+
+@pytest.mark.parametrize("piece", ["://a:", "pwd:", "pwd: ", "pwd=", "pwd='", "pass={", ";", "password=;"])
+def test_a_text_of_any_length_is_soon_looked_through(piece):
+    began = time.process_time()
+    without_passwords(piece * 100_000)
+    assert time.process_time() - began < 5
