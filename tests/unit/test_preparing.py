@@ -201,7 +201,7 @@ async def test_one_id_on_hold_that_looks_like_the_source_is_enough(source, held)
 
 @pytest.mark.parametrize("ids", [[*IDS, "x"], [*IDS, "7"], IDS[:9]])
 async def test_ids_of_the_source_that_are_not_alike_say_nothing_of_those_on_hold(tmp_path, ids):
-    (tmp_path / "ids.txt").write_text("\n".join(ids))
+    (tmp_path / "ids.txt").write_text("".join(f"{one}\n" for one in ids))
     assert await prepare(
         order(open_source(tmp_path / "ids.txt"), [from_iterable(["7"])]), settings(), UnrecordedLedger()
     )

@@ -55,7 +55,7 @@ async def test_text_gives_back_what_was_written(folder, rows, block_bytes, end, 
     assert await read(path, block_bytes) == ([row for row in expected if row], lines)
 
 
-PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PK")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -65,7 +65,7 @@ UTF_16 = (b"\xff\xfe", b"\xfe\xff")
     block_sizes,
 )
 async def test_any_bytes_as_text_give_one_row_for_each_line_that_is_not_blank(folder, data, block_bytes):
-    if data.startswith(PACKED + UTF_16):
+    if data.lstrip(b"\xef\xbb\xbf\r\n").startswith(PACKED + UTF_16):
         data = b"1" + data
     path = folder / "ids"
     path.write_bytes(data)
