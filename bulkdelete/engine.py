@@ -12,6 +12,7 @@ from bulkdelete.breathing import Breath
 from bulkdelete.channel import Channel, ChannelClosed
 from bulkdelete.deferring import GENTLY, Deferred
 from bulkdelete.errors import (
+    CancelledElsewhere,
     CredentialsError,
     FatalAnswer,
     LedgerError,
@@ -57,10 +58,6 @@ class Crew:
 
 class _TooManyFailedBeforeError(Exception):
     """The ledger holds more rejected rows than may fail: nothing is to be sent."""
-
-
-class _CancelledElsewhereError(Exception):
-    """Something that a worker awaited, such as a caller's key function, was cancelled by somebody else."""
 
 
 class Engine:
@@ -202,7 +199,8 @@ class Engine:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            self.halt(Ended.FAULT, "something that a worker awaited was cancelled", _CancelledElsewhereError())
+            problem = CancelledElsewhere("something that a worker awaited, such as the function that gives the key,")
+            self.halt(Ended.FAULT, str(problem), problem)
         except Exception as problem:  # noqa: BLE001 - the first problem ends the job, and is raised when it has ended
             self.halt(_ending_of(problem), _said(problem), problem)
 

@@ -20,6 +20,7 @@ BulkDeleteError                 has .report, the report so far, where a job had 
 |   |-- NotSent                 certainly not applied: the request never left
 |   |-- AnswerLost              perhaps applied: the request left and its answer did not come
 |   `-- ConnectionRefusedForGood  no further attempt can help: a certificate that does not verify
+|-- CancelledElsewhere          something that the job awaited was cancelled by somebody else, and not the job
 `-- RecordsFailed               raised by Report.raise_for_failures() only
 """
 
@@ -30,6 +31,8 @@ from typing import TYPE_CHECKING, Final
 
 # Only for types: an error carries a report, and a report raises an error.
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from bulkdelete.records import Verdict
     from bulkdelete.reports import Report
 
@@ -50,6 +53,10 @@ class BulkDeleteError(Exception):
     """
 
     report: Report | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., BulkDeleteError], tuple[object, ...]]:
+        """Let it be pickled whatever it is made of, as a process of a pool does with what its work raises."""
+        return _again, (type(self), self.args, vars(self))
 
 
 class SettingsError(BulkDeleteError):
@@ -223,6 +230,16 @@ class OutageTooLong(BulkDeleteError):
     """Nothing but failures came back for ``max_outage_seconds``."""
 
 
+class CancelledElsewhere(BulkDeleteError):
+    """Something that the job awaited, such as its check or the key's function, was cancelled, and not the job.
+
+    The job ended as at any error of a caller's function: make the same call again once that is mended.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} was cancelled by somebody else, and not the job, which ended. Make the call again")
+
+
 class AttemptError(BulkDeleteError):
     """One HTTP call gave no answer."""
 
@@ -259,3 +276,9 @@ class RecordsFailed(BulkDeleteError):
 def is_out_of_files(error: BaseException) -> bool:
     """Return whether *error* is that of a process, or a machine, that may open nothing more."""
     return isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}
+
+
+def _again(kind: type[BulkDeleteError], args: tuple[object, ...], state: Mapping[str, object]) -> BulkDeleteError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error

@@ -13,13 +13,14 @@ from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from bulkdelete.copying import beside
-from bulkdelete.errors import BulkDeleteError, LedgerError, SettingsError, SourceRefused
+from bulkdelete.errors import LedgerError, SettingsError, SourceRefused
 from bulkdelete.kept import LedgerState, changed_unix_seconds, file_name, ledgers_in, look_at
 from bulkdelete.ledger.finishing import to_its_end
 from bulkdelete.ledger.removing import remove
 from bulkdelete.records import Ended
 from bulkdelete.resuming import known_of
 from bulkdelete.sources import is_source
+from bulkdelete.stopping import of_a_caller
 
 if TYPE_CHECKING:
     import os
@@ -151,12 +152,8 @@ class LedgerFolder:
             for kept in waiting:
                 try:
                     _leave_to_a_person(kept)
-                    results[kept.path] = await deleter.resume(kept.path, holds=holds, check=check, **stop)
-                except asyncio.CancelledError:
-                    task = asyncio.current_task()
-                    if task is None or task.cancelling():
-                        raise
-                    results[kept.path] = BulkDeleteError("something that it awaited, such as its check, was cancelled")
+                    resuming = deleter.resume(kept.path, holds=holds, check=check, **stop)
+                    results[kept.path] = await of_a_caller(resuming, "something that the job awaited")
                 except Exception as error:  # noqa: BLE001 - no job stops another
                     _log.warning("the job of %s did not go on: %s", kept.path, type(error).__name__)
                     results[kept.path] = error

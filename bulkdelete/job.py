@@ -28,7 +28,7 @@ from bulkdelete.resuming import accept, note_beginning
 from bulkdelete.retry import Retry
 from bulkdelete.splitting import Suspicion
 from bulkdelete.state import State
-from bulkdelete.stopping import Stop, StopAsked
+from bulkdelete.stopping import Stop, StopAsked, of_a_caller
 from bulkdelete.sweeping import Means, Sweep, Sweeps, crew_of
 from bulkdelete.tally import Tally
 from bulkdelete.telling import JobEvents, ended_by
@@ -155,12 +155,12 @@ class Job:
             self.report = self._account.estimated(ended, reason)  # what is left where it is cancelled again
             report, _ = await self._account.closed(ledger, Ending(ended, reason))
             raise
-        except (SettingsError, SourceError) as error:
-            ended, reason = ended_by(error), str(error)
-            raise
-        except Exception as error:  # of a caller's function, such as the check
-            ended, reason = ended_by(error), f"{type(error).__name__} was raised"
-            report, _ = await self._account.closed(ledger, Ending(ended, reason))
+        except Exception as error:
+            by_check, refused = self._account.canary is not None, isinstance(error, (SettingsError, SourceError))
+            ended, reason = Ended.FAULT if by_check and refused else ended_by(error), str(error)
+            if by_check or not refused:
+                reason = f"{type(error).__name__} was raised"
+                report, _ = await self._account.closed(ledger, Ending(ended, reason))
             raise
         finally:
             report = self.report if report is None else report
@@ -248,7 +248,7 @@ class Job:
             return False
         report = self._account.report(totals, Ended.CANARY, f"{told}. The rest waits for the check")
         try:
-            said = await self._stop.unless_asked(check(report))
+            said = await self._stop.unless_asked(of_a_caller(check(report), "the check"))
         except StopAsked:
             return False
         await canary.keep(ledger, came, approved=said is True)

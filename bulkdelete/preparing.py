@@ -19,6 +19,7 @@ from bulkdelete.records import Ended
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import before_sending, first_records, stamps
+from bulkdelete.sources.iterables import IterableSource
 from bulkdelete.surveying import Counted, survey
 from bulkdelete.version import VERSION
 
@@ -106,6 +107,8 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
         source = await (kept_copy if order.known else copied)(source, ledger, spool_of(ledger.path))
     if source.replayable and not ledger.totals.acknowledged:
         await look(source, settings, held)
+    elif isinstance(source, IterableSource) and settings.holds.sanity_check and len(held):
+        _refuse_unlike(held, [item for item in source.beginning(ROWS_LOOKED_AT) if isinstance(item, str)])
     caps = settings.stop
     fixed = source.replayable and (bool(content) or source is not order.source)
     prepared = Prepared(order.table_id, source, held, screen, fixed)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bulkdelete.errors import CancelledElsewhere
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -75,3 +77,19 @@ class Stop:
     async def sleep(self, seconds: float) -> None:
         """Wait *seconds* of the event loop's time; raise :class:`StopAsked` as soon as the job is asked to stop."""
         await self.unless_asked(asyncio.sleep(seconds))
+
+
+async def of_a_caller(work: Awaitable[T], what: str) -> T:
+    """Return what *work* gives, which is a caller's.
+
+    Raises:
+        CancelledElsewhere: *work* was cancelled, and not who awaits it; *what* says what it is.
+
+    """
+    try:
+        return await work
+    except asyncio.CancelledError as cancelled:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise CancelledElsewhere(what) from cancelled

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.channel import Channel, ChannelClosed
+from bulkdelete.errors import CancelledElsewhere
 from bulkdelete.records import Ended
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Outcomes:
         self._channel: Channel[Outcome] = Channel(MOST_WAITING)
         self._task: asyncio.Task[None] | None = None
         self._has_told = False
+        self._is_cancelled = False
 
     @property
     def report(self) -> Report | None:
@@ -73,9 +75,10 @@ class Outcomes:
         self._channel.drain()
         if not task.done():
             self._job.stop(_UNREAD, Ended.CANCELLED)
+            self._is_cancelled = True
             task.cancel()
             await _ended(task)
-        if not task.cancelled() and (problem := task.exception()) and kind is None and not self._has_told:
+        if kind is None and not self._has_told and (problem := self._problem_of(task)):
             raise problem
 
     def __aiter__(self) -> Self:
@@ -87,9 +90,17 @@ class Outcomes:
             return await self._channel.get()
         await asyncio.wait({task})
         self._has_told = True
-        if not task.cancelled() and (problem := task.exception()):
-            raise problem
-        raise StopAsyncIteration
+        raise self._problem_of(task) or StopAsyncIteration
+
+    def _problem_of(self, task: asyncio.Task[None]) -> BaseException | None:
+        """Return what ended the job, if it is to be raised: also a cancellation that is not ours."""
+        if not task.cancelled():
+            return task.exception()
+        if self._is_cancelled:
+            return None
+        elsewhere = CancelledElsewhere("the task of the stream")
+        elsewhere.report = self.report
+        return elsewhere
 
     def _entered(self) -> asyncio.Task[None]:
         if self._task is None:

@@ -101,6 +101,11 @@ class IterableSource:
             return None
         return list(records) if are_strings(records) else None
 
+    def beginning(self, most: int) -> list[Any]:
+        """Return the first of the records where they are in memory, and of others none: nothing is taken from them."""
+        records: Any = self._records
+        return [*islice(records, most)] if type(records) in _IN_MEMORY else []
+
     async def fingerprint(self) -> str:
         """Return nothing: what can be read once has no fingerprint."""
         return ""

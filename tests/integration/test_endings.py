@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import time
 
 import pytest
 
-from bulkdelete import BulkDeleter, CredentialsError, Ended, FatalAnswer, LedgerLocked, Settings, SourceError
+from bulkdelete import (
+    BulkDeleter,
+    CredentialsError,
+    Ended,
+    FatalAnswer,
+    LedgerLocked,
+    RecordsFailed,
+    Settings,
+    SettingsError,
+    SourceError,
+)
 from bulkdelete.emulator import Emulator, Faults
+from bulkdelete.errors import AnswerLost, CancelledElsewhere, PauseTooLong
 from bulkdelete.ledger import read_ledger
 
 pytestmark = pytest.mark.both_loops
@@ -161,3 +173,40 @@ async def test_a_limit_smaller_than_a_stored_batch_sends_nothing_and_says_so(tmp
             assert (none.ended, none.requests) == (Ended.LIMIT, 0)
             rest = await purger.delete(TABLE_ID, ids(3_000), ledger=tmp_path / "purge.db")
         assert rest.acknowledged == 3_000
+
+
+async def test_what_a_job_raises_goes_through_a_pool_of_processes(tmp_path):
+    async with Emulator(faults=Faults(script=["403106"])) as emulator, deleter(emulator) as purger:
+        with pytest.raises(FatalAnswer) as raised:
+            await purger.delete(TABLE_ID, ids(3), ledger=tmp_path / "a.db")
+    here, there = raised.value, pickle.loads(pickle.dumps(raised.value))
+    assert (type(there), str(there)) == (FatalAnswer, str(here))
+    assert (there.verdict, there.report) == (here.verdict, here.report)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PauseTooLong("a pause", 12.5),
+        AnswerLost("late", timed_out=True),
+        CancelledElsewhere("the check"),
+        SettingsError("no"),
+        RecordsFailed("some"),
+    ],
+)
+def test_every_error_can_be_pickled(error):
+    there = pickle.loads(pickle.dumps(error))
+    assert (type(there), there.args, vars(there)) == (type(error), error.args, vars(error))
+
+
+async def test_a_key_that_is_cancelled_by_somebody_else_ends_the_call_with_words():
+    async def key() -> str:
+        waiting = asyncio.get_running_loop().create_future()
+        waiting.cancel()
+        return await waiting
+
+    async with Emulator() as emulator, BulkDeleter(base_url=emulator.base_url, api_key=key) as purger:
+        for count in 1, 2_000:
+            with pytest.raises(CancelledElsewhere, match=r"the function that gives the key, was cancelled.*call again"):
+                await purger.delete(TABLE_ID, ids(count))
+    assert emulator.requests == 0

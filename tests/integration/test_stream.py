@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bulkdelete import BulkDeleter, Ended, FatalAnswer, Fate, Settings, SourceError
 from bulkdelete.emulator import Emulator, Faults
+from bulkdelete.errors import CancelledElsewhere
 from bulkdelete.ledger import read_ledger
 from bulkdelete.records import FATES
 
@@ -201,6 +202,48 @@ async def test_an_error_that_the_reader_did_not_see_is_raised_when_the_block_end
 
         with pytest.raises(SourceError):
             await look_away()
+
+
+async def cancelled_check(_) -> bool:
+    waiting = asyncio.get_running_loop().create_future()
+    waiting.cancel()
+    return await waiting
+
+
+async def test_a_check_that_somebody_else_cancels_ends_no_stream_as_if_it_were_complete(emulator, tmp_path):
+    async with deleter(emulator, canary={"records": 10}) as shared:
+        outcomes = shared.stream(TABLE_ID, ids(100), ledger=tmp_path / "a.db", check=cancelled_check)
+        with pytest.raises(CancelledElsewhere, match=r"the check was cancelled by somebody else.*again") as raised:
+            await read(outcomes)
+        assert (raised.value.report.acknowledged, raised.value.report.ended) == (10, Ended.FAULT)
+        with pytest.raises(ExceptionGroup) as group:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(shared.delete(TABLE_ID, ids(100), ledger=tmp_path / "b.db", check=cancelled_check))
+        assert group.group_contains(CancelledElsewhere)
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+async def test_a_stream_whose_task_somebody_else_cancels_says_so(emulator, is_read):
+    emulator.faults = Faults(latency_seconds=0.2)
+    async with deleter(emulator) as shared:
+        outcomes = shared.stream(TABLE_ID, ids(100))
+
+        async def look() -> None:
+            async with outcomes:
+                [task] = [task for task in asyncio.all_tasks() if task.get_name() == "bulkdelete stream"]
+                while not emulator.requests:
+                    await asyncio.sleep(0.01)
+                task.cancel()
+                if is_read:
+                    async for _ in outcomes:
+                        pass
+                await asyncio.wait({task})
+
+        with pytest.raises(CancelledElsewhere, match="the task of the stream was cancelled") as raised:
+            await look()
+        assert raised.value.report == outcomes.report
+        assert raised.value.report.balanced
+    assert not tasks_left()
 
 
 async def test_a_stream_is_entered_once_and_read_inside(emulator):

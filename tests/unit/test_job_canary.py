@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bulkdelete import BulkDeleter, SettingsError
+from bulkdelete import BulkDeleter, SettingsError, SourceChanged
 from bulkdelete.attempts import Attempts
 from bulkdelete.canary import Approval, canary_of
 from bulkdelete.credentials import Credentials
@@ -347,3 +347,16 @@ async def test_what_the_check_raises_arrives_as_it_is_with_the_account_so_far(tm
     assert report.reason == "LookupError was raised"
     again = await job(ApiModel(set()), plain_ids(30), tmp_path / "purge.db", approve, **canary).run()
     assert (again.ended, again.acknowledged) == (Ended.COMPLETE, 30)
+
+
+@pytest.mark.parametrize("error", [SettingsError("mine"), SourceChanged("mine")])
+async def test_an_error_of_ours_that_the_check_raises_is_no_refusal(tmp_path, error):
+    async def fail(report) -> bool:
+        raise error
+
+    running = job(ApiModel(set()), plain_ids(30), tmp_path / "purge.db", fail, canary={"records": 10})
+    with pytest.raises(type(error), match="mine") as raised:
+        await running.run()
+    report = raised.value.report
+    assert (report.ended, report.acknowledged, report.balanced) == (Ended.FAULT, 10, True)
+    assert report.reason == f"{type(error).__name__} was raised"

@@ -193,6 +193,13 @@ async def test_a_hold_list_of_which_no_id_looks_like_those_of_the_source_is_refu
     assert (await prepare(order(source, lists), chosen, UnrecordedLedger())).source is source
 
 
+@pytest.mark.parametrize("kind", [list, tuple, set])
+async def test_so_it_is_with_records_in_memory_without_a_ledger(kind):
+    lists = [from_iterable([f"0{one}" for one in IDS])]
+    with pytest.raises(HoldsRefused, match="none of the ids on hold has 18 digits"):
+        await prepare(order(from_iterable(kind(IDS)), lists), settings(), UnrecordedLedger())
+
+
 @pytest.mark.parametrize("held", [["7", IDS[0]], ["541278230707963111"], []])
 async def test_one_id_on_hold_that_looks_like_the_source_is_enough(source, held):
     chosen = settings(holds={"allow_empty": True})
