@@ -29,11 +29,14 @@ _OF_A_WRAPPING: Final = re.compile(rf"[={QUOTES}]")
 _WRAPPED: Final = re.compile(rf"^=|^[{QUOTES}]|[{QUOTES}]$", re.MULTILINE)
 _BETWEEN_IDS: Final = re.compile(r"[,;|]")
 _SEVERAL: Final = re.compile(r"^(?:\d+(?:[,;|]\d+)+|[^,;|\n]{6,}(?:[,;|][^,;|\n]{6,})+)$", re.MULTILINE)
-_SPELLED: Final = re.compile(
-    r"^(?=(?:[^\d\n]*\d){15})(?!\d+$)(?:\d|_|[^\w\n])+[LlNn]?$|^\w*[(<\[][^\n]*[)>\]]$", re.MULTILINE
-)
+_OF_SIGNS: Final = re.compile(r"^(?:\d|_|[^\w\n])+[LlNn]?$", re.MULTILINE)
+_SPELLED_DIGITS: Final = 15
+_UUID: Final = re.compile(r"\{?\d{8}-(?:\d{4}-){3}\d{12}\}?")
+_WRAPPERS: Final = re.compile(r"[(<\[]")
+_IN_WRAPPERS: Final = re.compile(r"^\w*[(<\[][^\n]*[)>\]]$", re.MULTILINE)
 _OPTIONS: Final = (
     (re.compile(r"--(column|filter-column|format)\b"), r"--holds-\1"),
+    (re.compile(r"--delimiter (\S+)"), r"delimiter = \1 in [holds] of the configuration"),
     (re.compile(r"--encoding (\S+)"), r"encoding = \1 in [holds] of the configuration"),
     (re.compile(r"--no-header\b"), "header = false in [holds] of the configuration"),
     (re.compile(r"\bsource\.max_expansion\b"), "holds.max_expansion"),
@@ -103,11 +106,16 @@ def _refuse_unread(path: str) -> None:
 
 def unreadable(error: SourceError) -> HoldsRefused:
     """Return *error* as what is said of a hold list."""
-    said = str(error)
-    for pattern, words in _OPTIONS:
-        said = pattern.sub(words, said)
+    said = _of_holds(str(error))
     end = "" if "Nothing was sent" in said else ". Nothing was sent"
     return HoldsRefused(f"the hold list cannot be read: {said}{end}")
+
+
+def _of_holds(said: str) -> str:
+    """Return what was *said* of a source with what its options are called for hold lists."""
+    for pattern, words in _OPTIONS:
+        said = pattern.sub(words, said)
+    return said
 
 
 class _Reading:
@@ -162,7 +170,7 @@ class _Reading:
 
     def _checked(self, item: Item, rows: Rows, index: int) -> Record:
         if isinstance(item, Defect):
-            raise self._unclear(item.reason, rows, index)
+            raise self._unclear(_of_holds(item.reason), rows, index)
         if never := self._screen.fate(item):
             raise self._unclear(never[1], rows, index)
         named = item.value if isinstance(item, Filter) else item
@@ -185,7 +193,7 @@ class _Reading:
         if self._looks_closely and are_ids and _BETWEEN_IDS.search(ids) and _SEVERAL.search(ids):
             several = "it looks like several ids in one cell, and is held as one: give each a row of its own"
             return f"{several}; if it is one id, say so with --no-holds-sanity-check"
-        if self._looks_closely and are_ids and _SPELLED.search(ids):
+        if self._looks_closely and are_ids and _is_spelled(ids):
             spelled = "it is a number with other characters between its digits or around it, and is held as it stands"
             return f"{spelled}: write ids as the API does; if it is one, say so with --no-holds-sanity-check"
         return ""
@@ -196,6 +204,15 @@ class _Reading:
             f"the hold list {rows.file or self._name}, {place}: {fault}. What it should hold back is not clear. "
             "Nothing was sent. Mend that row, and run the same command again"
         )
+
+
+def _is_spelled(ids: str) -> bool:
+    """Return whether one of *ids*, joined by line breaks, is a long number with other characters among its digits."""
+    for found in _OF_SIGNS.finditer(ids):
+        one = found[0]
+        if not one.isdecimal() and sum(map(str.isdigit, one)) >= _SPELLED_DIGITS and not _UUID.fullmatch(one):
+            return True
+    return bool(_WRAPPERS.search(ids) and _IN_WRAPPERS.search(ids))
 
 
 def _refuse_if(wrong: str, name: str) -> None:

@@ -18,7 +18,7 @@ _IN_AN_ADDRESS: Final = re.compile(r"(://[^\s/:]{0,200}:)\S{1,2000}@")
 _NAME: Final = (
     r"(?:password|passwd|passphrase|pwd|\bpass)[\"']?\s{0,9}[=:]\s{0,9}|(?:secret|token|api_?key)[\"']?\s{0,9}=\s{0,9}"
 )
-_QUOTED: Final = r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|\{(?:[^}]|\}\})*\}"""
+_QUOTED: Final = r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|\{(?:[^}]|\}\}){0,200}+\}"""
 _NEXT: Final = r";(?:\s|$|\w*=|(?:user|data|initial|integrated|persist|connection) )"
 _NAMED: Final = re.compile(
     rf"({_NAME})(?:{_QUOTED}|[^;=\n]{{1,200}}(?={_NEXT})|(?:[^\s;]|(?!{_NEXT});)+)", re.IGNORECASE

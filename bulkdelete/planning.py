@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bulkdelete.errors import PlanRefused, SourceRefused
 from bulkdelete.ledger import user_name
 from bulkdelete.orders import Approved, guards_of, what_is_deleted
-from bulkdelete.preparing import CapPassed, check_caps, look, screen_of
+from bulkdelete.preparing import CapPassed, check_caps, compare, look, screen_of
 from bulkdelete.records import Filter
 from bulkdelete.surveying import survey
 from bulkdelete.version import VERSION
@@ -118,7 +118,8 @@ async def make_plan(order: Order, settings: Settings) -> Plan:
         )
     content = await order.source.fingerprint()
     screen, held = await screen_of(order, settings)
-    await look(order.source, settings, held)
+    await look(order.source, settings)
+    await compare(held, order.source, settings)
     found = await survey(order.table_id, order.source, settings.batch, screen)
     return Plan(
         made_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 _MOST_FILES_NAMED: Final = 10
 _FEWEST_ALIKE: Final = 10
+_MOSTLY: Final = 0.9
+_LONG: Final = 12
+"""So many digits have ids that are not counted up from 1: of those that are, later ones are longer."""
 
 
 class CapPassed(Exception):
@@ -106,9 +110,8 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     if not source.replayable and ledger.path is not None:
         source = await (kept_copy if order.known else copied)(source, ledger, spool_of(ledger.path))
     if source.replayable and not ledger.totals.acknowledged:
-        await look(source, settings, held)
-    elif isinstance(source, IterableSource) and settings.holds.sanity_check and len(held):
-        _refuse_unlike(held, [item for item in source.beginning(ROWS_LOOKED_AT) if isinstance(item, str)])
+        await look(source, settings)
+    await compare(held, source, settings)
     caps = settings.stop
     fixed = source.replayable and (bool(content) or source is not order.source)
     prepared = Prepared(order.table_id, source, held, screen, fixed)
@@ -226,39 +229,45 @@ def _refuse_to_release(held: Holds, settings: Settings, ledger: Ledger) -> None:
         )
 
 
-async def look(source: Source, settings: Settings, held: Holds) -> None:
-    """Return if every file of *source* has its column, and the first ids look like ids, as some of those *held* do.
+async def look(source: Source, settings: Settings) -> None:
+    """Return if every file of *source* has its column, and the first ids look like ids.
 
     Raises:
-        HoldsRefused: none of the ids on hold looks like those of the source.
         SourceRefused: they do not, or a file cannot be read as it should: before anything of another one is sent.
 
     """
     looked_at = settings.source.sanity_check
-    compared = settings.holds.sanity_check and len(held) > 0
     first: list[Item] = []
     for part in source.parts:
-        of_part = await first_records(part, ROWS_LOOKED_AT if looked_at or compared else 1)
+        of_part = await first_records(part, ROWS_LOOKED_AT if looked_at else 1)
         first += of_part[: ROWS_LOOKED_AT - len(first)]
         if looked_at and len(source.parts) > 1:
             _refuse_if(await _looks_wrong(of_part, MOST_ROUNDED_SHARE_OF_A_FILE, part), part.name)
     if looked_at:
         _refuse_if(await _looks_wrong(first, MOST_ROUNDED_SHARE, source.parts[0]), source.name)
-    if compared:
-        _refuse_unlike(held, [item for item in first if isinstance(item, str)])
 
 
-def _refuse_unlike(held: Holds, ids: list[str]) -> None:
-    """Raise :class:`HoldsRefused` where all *ids* are numbers of one length, and none on hold is: none can be held."""
-    lengths = {len(one) for one in ids}
-    if len(ids) < _FEWEST_ALIKE or len(lengths) > 1 or not "".join(ids).isdecimal():
+async def compare(held: Holds, source: Source, settings: Settings) -> None:
+    """Return if the ids *held* may be some of *source*, as far as its first ones can be looked at now.
+
+    Raises:
+        HoldsRefused: those of the source are long numbers of one length, and all on hold are of one other length.
+
+    """
+    if not settings.holds.sanity_check or len(held.lengths) != 1:
         return
-    length = lengths.pop()
-    if not held.may_hold_digits(length):
+    if isinstance(source, IterableSource):
+        first = source.beginning(ROWS_LOOKED_AT)
+    else:
+        first = await first_records(source.parts[0], ROWS_LOOKED_AT) if source.replayable else []
+    numbers = [len(one) for one in first if isinstance(one, str) and one.isdecimal()]
+    [(length, count)] = Counter(numbers).most_common(1) or [(0, 0)]
+    on_hold = max(held.lengths)
+    if length >= _LONG and on_hold != length and count >= max(_FEWEST_ALIKE, _MOSTLY * len(first)):
         raise HoldsRefused(
-            f"none of the ids on hold has {length} digits, as all of the first {len(ids):,} ids of the source have: "
-            "nothing would be held back. Nothing was sent. Write the ids on hold as those of the source are; if it is "
-            "what you mean, say so with --no-holds-sanity-check"
+            f"all ids on hold have {on_hold} characters, and the first {count:,} ids of the source have {length} "
+            "digits: none of them would be held back. Nothing was sent. Write the ids on hold as those of the source "
+            "are; if it is what you mean, say so with --no-holds-sanity-check"
         )
 
 

@@ -196,7 +196,7 @@ def _settings(facts: Mapping[str, str], max_expansion: float | None = None) -> S
     if not is_of_files(facts):
         raise SourceError("the records came from Python and not from a file")
     names = {name: name for name in SourceSettings.model_fields} | {"format": "kind"}
-    kept: dict[str, Any] = {
+    kept: dict[str, Any] = {"sanity_check": False} | {
         name: facts[_OF_SOURCE + key] for name, key in names.items() if _OF_SOURCE + key in facts and name != "path"
     }
     if max_expansion is not None:

@@ -13,6 +13,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete.nothings import COLUMN_NAMES, NO_IDS
 from bulkdelete.records import Filter
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _DATE: Final = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T_ ].*)?|\d{1,2}[-/
 _IN_DATES: Final = "-/."
 _E_MAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _IN_E_MAILS: Final = "@"
+_LONGEST_E_MAIL: Final = 320
 _LONG_ID: Final = re.compile(r"\d{16,}")
 _MAYBE_A_FLOAT: Final = re.compile(r"\d{16,40}")
 _ROUNDED: Final = "000"
@@ -46,8 +48,9 @@ _QUOTED: Final = re.compile(rf"=?[{QUOTES}][^{QUOTES}]*[{QUOTES}]?[,;]?")
 _JSON_STRING: Final = re.compile(r'"[^"]*"')
 _JSON_OBJECT: Final = re.compile(r"""\s*\{\s*(?:\}|(?:["']|\w+\s*:).*\}),?\s*""")  # not an UUID in braces
 _JSON_BEGINS: Final = re.compile(r"""\s*[\[{]\s*(?:$|["'\[{]|\w+\s*:|-?\d+\s*[,\]])""")
-_JSON_GOES_ON: Final = re.compile(r"""\s*(?:[\["'].*|\{\s*(?:$|(?:["'\[{}]|\w+\s*:).*)|[\]}],?|.*,)\s*""")
+_JSON_GOES_ON: Final = re.compile(r"""\s*+(?:[\["'].*|\{\s*(?:$|(?:["'\[{}]|\w+\s*:).*)|[\]}],?|.*,)\s*""")
 _LONGEST_EXCERPT: Final = 80
+_NO_IDS: Final = NO_IDS | COLUMN_NAMES
 NOT_KNOWN: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -59,7 +62,8 @@ def looks_wrong(
     *most_rounded* is the share of long ids that may end as rounded ones do; *read_as* is the source's identity, by
     which another format is named that reads it right.
     """
-    if wrong := _ids_look_wrong([item for item in items if isinstance(item, str)], most_rounded, read_as):
+    ids = [item for item in items if isinstance(item, str) and item.lower() not in _NO_IDS]
+    if wrong := _ids_look_wrong(ids, most_rounded, read_as):
         return wrong
     columns: dict[str, list[str]] = {}
     for item in items:
@@ -163,7 +167,8 @@ def _dates(ids: Sequence[str], name: str) -> str:
 
 
 def _addresses(ids: Sequence[str]) -> str:
-    return _mostly(ids, "look like e-mail addresses", (one for one in ids if _E_MAIL.fullmatch(one)))
+    short = (one for one in ids if len(one) <= _LONGEST_E_MAIL)
+    return _mostly(ids, "look like e-mail addresses", filter(_E_MAIL.fullmatch, short))
 
 
 def _mostly(ids: Sequence[str], what: str, those: Iterable[str], name: str = "ids") -> str:

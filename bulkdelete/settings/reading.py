@@ -42,6 +42,8 @@ class ReadingSettings(Section, frozen=True):
     max_expansion: float = Field(default=250.0, ge=1)
     """A packed file (gzip, bzip2, xz, zstandard) may unpack to so many times its size, or to 64 MiB; else it is
     taken for a decompression bomb and refused."""
+    sanity_check: bool = True
+    """Whether a first line, or files, that make a column's number doubtful are refused."""
 
 
 class SourceSettings(ReadingSettings, frozen=True):
@@ -58,9 +60,10 @@ class SourceSettings(ReadingSettings, frozen=True):
     """
 
     sanity_check: bool = True
-    """Whether the first 10,000 ids are looked at before the first delete, and refused when they look like another
-    column (all equal, dates, e-mail addresses, row numbers, ids whose digits a spreadsheet has rounded) or like another
-    format (ids in quotes, JSON, several fields)."""
+    """Whether the first 10,000 records are looked at before the first delete, and refused when they look like another
+    column (all equal, dates, e-mail addresses, row numbers, ids that a spreadsheet has rounded, or a floating-point
+    number) or like another format (ids in quotes, JSON, several fields); and whether a column's number is refused where
+    the first line looks like a record, or files name that column differently."""
 
 
 class HoldsSettings(ReadingSettings, frozen=True):
@@ -87,7 +90,8 @@ class HoldsSettings(ReadingSettings, frozen=True):
     """A hold list that was last written longer ago stops the job before anything is sent. Unset: any age."""
     sanity_check: bool = True
     """Whether a hold list that looks like another column or format, or like what a spreadsheet has left of ids, stops
-    the job before anything is sent."""
+    the job before anything is sent: also ids in quotes, several in a cell, numbers with other characters between their
+    digits, and ids that all have one length where those of the source have another."""
 
 
 class IdentifierSettings(Section, frozen=True):

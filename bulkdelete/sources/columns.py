@@ -204,7 +204,7 @@ def _position(where: str, header: list[str], column: str) -> int:
         return at
     if is_number:
         named = header[number - 1]
-        if _A_RECORD.fullmatch(named):
+        if len(named) <= _MOST_NAME_CHARACTERS and _A_RECORD.fullmatch(named):
             raise SourceRefused(
                 f"{where}: the first line holds {named!r} where a column's name would stand: it looks like a record. "
                 "Nothing was sent. If the file has no header, say so with --no-header"

@@ -52,7 +52,7 @@ class Delimited:
             if columns is None:
                 header = self._header(rows)
                 columns = replace(columns_of(self.where, header, self.settings, self.delimiter), escaped=self.escaped)
-                by_number = called_by_number(header, self.settings)
+                by_number = called_by_number(header, self.settings) if self.settings.sanity_check else []
                 for column in by_number:
                     self.names.check(self.where, column)
                 body = _after_first(rows)

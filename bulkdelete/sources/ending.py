@@ -1,7 +1,7 @@
 """A file that ends within a line: its last id may be a piece of one, which names another record.
 
 A copy that broke off, a part of ``split -b``, or what a producer that was killed has written, ends so. What is left of
-a decimal id is told by the ids before it, where these are all of one length.
+a decimal id is told by the ids before it, of which none is so short.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _COMPARED_WITH: Final = 100
 """So many rows before the last one say how long ids are, wherever blocks end."""
+_LONG: Final = 12
+_ENOUGH: Final = 10
+"""Fewer ids that are not so long say nothing of one that lacks a digit, as 99 does behind 100."""
 
 
 class Ending:
@@ -67,13 +70,15 @@ class Ending:
         stands_before = self._line.removesuffix(digits)
         if not digits or stands_before == self._line or stands_before[-1:].isdigit():
             return lot  # it is in quotes, or stands before another field: it is whole
-        lengths = {len(_digits(one)) for one in self._compared_with() if type(one) is type(item) and _digits(one)}
-        length = lengths.pop() if len(lengths) == 1 else 0
-        if len(digits) >= length:
+        lengths = [len(_digits(one)) for one in self._compared_with() if type(one) is type(item) and _digits(one)]
+        length = min(lengths, default=0)
+        alike, missing = length == max(lengths, default=0), length - len(digits)
+        few = length < _LONG and len(lengths) < _ENOUGH
+        if missing <= 0 or (few and (missing == 1 or not alike)):
             return lot
-        self.missing_digits = length - len(digits)
+        self.missing_digits = missing if alike else 0
         what = "ids" if isinstance(item, str) else "values"
-        reason = f"the file ends within this line: it has {_counted(digits)}, and the {what} before it {length}"
+        reason = f"the file ends within this line: it has {_counted(digits)}, and the {what} before it {length} or more"
         return Lot([*lot.items[:-1], defect_of_line(reason, self._line)], lot.lines)
 
     def _compared_with(self) -> list[Item]:

@@ -41,7 +41,7 @@ class Called(NamedTuple):
             raise SourceRefused(
                 f"{where}: the first line holds {name!r} where a column's name would stand, and the row after it "
                 f"{below!r}: it looks like a record. Nothing was sent. If the file has no header, {no_header}; if that "
-                "is the column's name, give it instead of the number"
+                "is the column's name, give it instead of the number, or say so with --no-sanity-check"
             )
 
 
@@ -60,11 +60,11 @@ class Names:
     def check(self, where: str, column: Called) -> None:
         """Raise :class:`SourceRefused` where another file calls that column otherwise than *where* does."""
         other, name = self._names.setdefault(column.number, (where, column.name))
-        if name != column.name:
+        if name.strip().casefold() != column.name.strip().casefold():
             raise SourceRefused(
                 f"column {column.number} is called {name!r} in {other}, and {column.name!r} in {where}: it holds other "
                 f"things. Nothing was sent. Give its name with --{'filter-' * column.is_filter}column NAME, or "
-                "give the files one by one"
+                "give the files one by one; if they are meant, say so with --no-sanity-check"
             )
 
 

@@ -83,6 +83,7 @@ async def test_several_ids_in_one_cell_that_are_one_can_be_said_to_be(at):
         IDS,
         [str(UUID(int=int(one) ** 2)) for one in IDS],
         [f"{{{UUID(int=int(one) ** 2)}}}" for one in IDS],
+        ["12345678-1234-4234-9234-123456789012", "{12345678-1234-4234-9234-123456789012}"],
         ["12-3456", "AB-1001", "541278230707963208-x", "user_541278230707963208", "a[1]b", "\xe9"],
     ],
 )
@@ -154,6 +155,7 @@ async def test_filters_are_held_by_the_column_that_the_settings_name(at):
         ("h.txt", "(541278230707963208)\n", "line 1: it is a number with other characters"),
         ("h.jsonl", '"ObjectId(541278230707963208)"', "line 1: it is a number with other characters"),
         ("h.txt", "<TD>ab</TD>\n", "line 1: it is a number with other characters.*--no-holds-sanity-check"),
+        ("h.tsv", "record_id\n5412782307079632\\\n", r"line 2: .*delimiter = '.t' in .holds. of the configuration"),
         ("h.jsonl", "541278230707963208\n", "a JSON number; quote it"),
         ("h.jsonl", '{"id": "1"}\n', "'record_id' is missing"),
         ("h.txt", "1\n2\n".encode("utf-16"), "encoded in UTF-16.*encoding = utf-16 in .holds. of the configuration"),

@@ -91,6 +91,8 @@ def test_the_digest_knows_what_is_held():
         ("\xe9", "e\u0301"),
         ("stra\xdfe", "STRASSE"),
         ("a@x.org\u200b", "a@x.org"),
+        ("\u2121", "tel"),
+        ("h", "\u210c"),
         ("a@x.org", "\ufeffa@x\xad.org\u200e"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import time
 from base64 import b64encode, urlsafe_b64encode
 from decimal import Decimal
 from uuid import uuid4
@@ -117,6 +118,20 @@ def test_most_of_the_ids_are_enough_and_a_few_are_not():
 
 def test_ids_with_a_sequence_that_is_mostly_0_are_meant():
     assert looks_wrong([str(int(one) >> 22 << 22) for one in RANDOM[:100]]) == ""
+
+
+@pytest.mark.parametrize("odd", ["id", "record_id", "NULL", r"\N"])
+def test_a_header_or_an_empty_cell_hides_nothing(odd):
+    assert "row numbers 0 to 49" in looks_wrong([odd, *map(str, range(50))])
+    assert "all of the first 5" in looks_wrong([odd, *["7"] * 5])
+
+
+@pytest.mark.parametrize("line", [" " * 30_000, "a@" + "." * 30_000, "[" + " " * 30_000 + "x"])
+def test_long_lines_take_no_long_looks(line):
+    began = time.process_time()
+    looks_wrong([line] * 5)
+    looks_wrong([Filter("c", line)] * 5)
+    assert time.process_time() - began < 1
 
 
 def test_a_number_that_no_float_holds_is_none_of_them():

@@ -17,7 +17,7 @@ from bulkdelete.records import Defect, Filter
 from bulkdelete.settings import SourceSettings
 
 TABLE_ID = "673af861ed69656ac0895b07"
-REASON = "the file ends within this line: it has {} digit{}, and the ids before it 18"
+REASON = "the file ends within this line: it has {} digit{}, and the ids before it 18 or more"
 
 
 def ids(count: int) -> list[str]:
@@ -94,14 +94,30 @@ async def test_a_short_id_that_is_whole_stays_one(folder, name, text, block_byte
 async def test_other_rows_between_ids_do_not_hide_how_long_they_are(folder, block_bytes):
     (folder / "ids.txt").write_bytes(b"1001\n\xff\nabc\n1002\n\n" + b"x" * 2000 + b"\n10")
     found = await read(folder / "ids.txt", block_bytes, max_line_bytes=1024)
-    assert found[-1].reason == "the file ends within this line: it has 2 digits, and the ids before it 4"
+    assert found[-1].reason == "the file ends within this line: it has 2 digits, and the ids before it 4 or more"
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "is_piece"),
+    [
+        (["100"], "99", False),
+        ([str(number) for number in range(110, 99, -1)], "99", True),
+        (["541278230707963208", "54127823070796320"], "54", True),
+        (["541278230707963208", "54127823070796320"], "54127823070796321", False),
+        ([str(number) for number in range(99_950, 100_040)], "100", True),
+        ([str(number) for number in range(99_950, 100_040)], "10040", False),
+    ],
+)
+async def test_it_is_the_shortest_id_before_it_that_counts(folder, before, last, is_piece):
+    (folder / "ids.txt").write_text("\n".join([*before, last]))
+    assert isinstance((await read(folder / "ids.txt"))[-1], Defect) == is_piece
 
 
 @pytest.mark.parametrize("block_bytes", [1, 7, 256 * 1024])
 async def test_a_piece_of_a_filter_s_value_is_none(folder, block_bytes):
     (folder / "ids.csv").write_text("record_id,number\n7,10001\n,10002\n,10003\n,100")
     found = await read(folder / "ids.csv", block_bytes, filter_column="number")
-    reason = "the file ends within this line: it has 3 digits, and the values before it 5"
+    reason = "the file ends within this line: it has 3 digits, and the values before it 5 or more"
     assert shown(found) == ["7", Filter("number", "10002"), Filter("number", "10003"), reason]
 
 

@@ -39,13 +39,19 @@ async def test_a_number_that_calls_another_column_in_another_file_is_refused_bef
     folder, emulator, deleter
 ):
     said = r"column 2 is called 'record_id' in .*a\.csv, and 'parent_id' in .*b\.csv.*Nothing was sent.*--column NAME"
-    for check in (True, False):
-        with pytest.raises(SourceRefused, match=said):
-            await deleter.delete(TABLE_ID, open_source(folder, SourceSettings(column="2", sanity_check=check)))
+    with pytest.raises(SourceRefused, match=f"{said}.*--no-sanity-check"):
+        await deleter.delete(TABLE_ID, open_source(folder, SourceSettings(column="2")))
     said = said.replace("--column", "--filter-column")
     with pytest.raises(SourceRefused, match=said):
         await deleter.delete(TABLE_ID, open_source(folder, SourceSettings(filter_column="2")))
     assert emulator.requests == 0
+
+
+async def test_a_number_that_is_meant_can_be_said_to_be(folder, deleter):
+    for settings in SourceSettings(column="2", sanity_check=False), SourceSettings(column="1", sanity_check=False):
+        assert (await deleter.delete(TABLE_ID, open_source(folder, settings))).acknowledged == 2
+    (folder / "b.csv").write_text(" PARENT_ID,Record_id\n54003,54004\n")
+    assert (await deleter.delete(TABLE_ID, open_source(folder, SourceSettings(column="2")))).acknowledged == 2
 
 
 async def test_so_it_is_in_a_hold_list(folder, emulator, deleter):
