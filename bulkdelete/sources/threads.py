@@ -6,6 +6,7 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from threading import Event
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -23,15 +24,17 @@ SECONDS_AT_ONCE: Final = 0.0003
 class OneThread:
     """One thread, for blocking calls one after another; it starts with the first call.
 
-    Each call is the event loop's ``run_in_executor``, so that the loop decides where it runs.
+    Each call is the event loop's ``run_in_executor``, so that the loop decides where it runs. All of them see the
+    context variables of whoever made it, in one copy, so that what a generator sets at one step is there at the next.
     """
 
     def __init__(self) -> None:
+        self._context = copy_context()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulkdelete-source")
 
     def begin(self, function: Callable[..., T], *args: object) -> asyncio.Future[T]:
         """Begin a call, after those begun before."""
-        return asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+        return asyncio.get_running_loop().run_in_executor(self._pool, self._context.run, function, *args)
 
     async def call(self, function: Callable[..., T], *args: object) -> T:
         """Return what the call returns, or raise what it raises."""
