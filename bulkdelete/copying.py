@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from bulkdelete.errors import SourceChanged, SourceRefused
 from bulkdelete.ledger.facts import ACCEPTED, SOURCE_ROWS, SPOOL, SPOOL_BEGUN, SPOOL_RUN
 from bulkdelete.records import Ended
-from bulkdelete.sources import put_in_place, spooled
+from bulkdelete.sources import from_iterable, put_in_place, spooled
+from bulkdelete.sources.iterables import IterableSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,6 +123,8 @@ async def _begin(ledger: Ledger, path: Path) -> None:
 
 async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
     known = ledger.facts.get(SPOOL)
+    if known is not None and isinstance(source, IterableSource) and source.is_spent:
+        source = from_iterable(())  # such as the one that the copy was made of, given to the same call again
     fresh = path if known is None else path.with_name(f"{path.name}.new")
     await asyncio.to_thread(fresh.unlink, missing_ok=True)
     copy = await spooled(source, fresh)

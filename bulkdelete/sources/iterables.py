@@ -76,10 +76,18 @@ class IterableSource:
 
         Raises:
             SourceError: the iterable raised, after the rows before that were yielded; or it was read already.
+            SourceRefused: it is a generator that somebody else has read, or is reading.
 
         """
         self.begin()
         records = self._records
+        if self.is_spent:
+            raise SourceRefused(
+                "the generator was read to its end or closed before, as it is when a call ends. Nothing was sent. Pass "
+                "a new one, or the function that makes it"
+            )
+        if inspect.isasyncgen(records) and records.ag_running:
+            raise SourceRefused("the async generator is being read by somebody else. Nothing was sent. Pass a new one")
         if isinstance(records, AsyncIterable):
             return _awaited(records)
         if isinstance(records, set | frozenset):
@@ -87,6 +95,14 @@ class IterableSource:
         if isinstance(records, Collection):
             return _in_place(records)
         return from_thread(lambda stop: _cut(records, stop, 1))
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it is a generator that was read to its end, or closed, and would now pass for one without records."""
+        records = self._records
+        if inspect.isgenerator(records):
+            return records.gi_frame is None
+        return inspect.isasyncgen(records) and records.ag_frame is None
 
     def begin(self) -> None:
         """Take note that it is read now. Raises :class:`SourceError` where it was before."""
