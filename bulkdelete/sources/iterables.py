@@ -30,11 +30,11 @@ _IN_MEMORY: Final = frozenset({list, tuple, set, frozenset})
 def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter]) -> IterableSource:
     """Return *records* as a source; nothing is taken from it yet.
 
-    A list, tuple or other collection is read in place, in the event loop. Any other iterable, such as a generator or a
-    database cursor, is iterated in a thread of its own, so that it may block without blocking the loop; it is read at
-    most one block ahead. So is a set, in ascending order: its own is another one in each process, and the same call
-    after a crash would give other rows. An async iterable is awaited in the loop. Generators are closed when the
-    reading ends.
+    A list, tuple or other collection is read in the event loop; a list as it is when its reading begins, however it is
+    changed meanwhile. Any other iterable, such as a generator or a database cursor, is iterated in a thread of its own,
+    with the context variables of whoever reads it, so that it may block without blocking the loop; it is read at most
+    one block ahead. So is a set, in ascending order: its own is another one in each process, and the same call after a
+    crash would give other rows. An async iterable is awaited in the loop. Generators are closed when the reading ends.
 
     Raises:
         SourceRefused: *records* is a single string, or nothing that can be iterated.
@@ -93,7 +93,7 @@ class IterableSource:
         if isinstance(records, set | frozenset):
             return from_thread(lambda stop: _cut(_ascending(records), stop, MOST_ITEMS))
         if isinstance(records, Collection):
-            return _in_place(records)
+            return _at_hand(_as_it_is(records))
         return from_thread(lambda stop: _cut(records, stop, 1))
 
     @property
@@ -141,7 +141,13 @@ def _place(given: object) -> str:
     return repr(as_items([given])[0])
 
 
-async def _in_place(records: Collection[Any]) -> AsyncGenerator[Rows, None]:
+def _as_it_is(records: Collection[Any]) -> Collection[Any]:
+    """Return *records*, copied where they are a list, which does not notice that it is changed while it is iterated."""
+    is_list = isinstance(records, list) and type(records).__iter__ is list.__iter__
+    return [*records] if is_list else records
+
+
+async def _at_hand(records: Collection[Any]) -> AsyncGenerator[Rows, None]:
     for rows in _cut(records, Event(), MOST_ITEMS):
         yield rows
 

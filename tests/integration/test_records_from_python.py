@@ -121,3 +121,19 @@ async def test_an_async_generator_that_somebody_else_awaits_is_refused_and_left_
         await deleter.delete(TABLE_ID, records)
     go_on.set()
     assert await first == IDS[0]
+
+
+@pytest.mark.parametrize("change", [lambda ids: ids.pop(0), lambda ids: ids.insert(0, "5"), list.clear, list.reverse])
+async def test_a_list_that_changes_while_it_is_sent_is_sent_as_it_was(change):
+    ids = [str(541_278_230_707_963_208 + number) for number in range(9_000)]
+    settings = Settings.from_mapping({"batch": {"size": 100}, "flow": {"concurrency": 2}})
+    async with Emulator() as emulator:
+        emulator.load(TABLE_ID, ids)
+        async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key, settings=settings) as deleter:
+            async with deleter.stream(TABLE_ID, ids) as outcomes:
+                await anext(outcomes)
+                change(ids)
+                async for _ in outcomes:
+                    pass
+            assert (outcomes.report.rows, outcomes.report.acknowledged) == (9_000, 9_000)
+            assert emulator.count(TABLE_ID) == 0
