@@ -10,6 +10,8 @@ from contextvars import copy_context
 from threading import Event
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from bulkdelete.errors import SourceError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 
@@ -30,18 +32,38 @@ class OneThread:
 
     def __init__(self) -> None:
         self._context = copy_context()
+        self._is_begun = False
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulkdelete-source")
 
     def begin(self, function: Callable[..., T], *args: object) -> asyncio.Future[T]:
-        """Begin a call, after those begun before."""
-        return asyncio.get_running_loop().run_in_executor(self._pool, self._context.run, function, *args)
+        """Begin a call, after those begun before.
+
+        Raises:
+            SourceError: no thread can be started, and the call is not made.
+
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            begun = loop.run_in_executor(self._pool, self._context.run, function, *args)
+        except RuntimeError as error:
+            raise SourceError(
+                f"no thread can be started to read the source in: {error}. Let the process have more threads (such as "
+                "by its pids limit), and start again"
+            ) from error
+        self._is_begun = True
+        return begun
 
     async def call(self, function: Callable[..., T], *args: object) -> T:
         """Return what the call returns, or raise what it raises."""
         return await self.begin(function, *args)
 
     async def end(self, last: Callable[[], None]) -> None:
-        """Let the thread finish the call it is in, make the call *last*, and end; what *last* raises is dropped."""
+        """Let the thread finish the call it is in, make the call *last*, and end; what *last* raises is dropped.
+
+        Where no thread was started there is nothing to end, and *last* is not called.
+        """
+        if not self._is_begun:
+            return
         ending = self.begin(_quietly, last)
         self._pool.shutdown(wait=False)
         done, _ = await asyncio.wait({ending}, timeout=END_WITHIN_SECONDS)
@@ -62,8 +84,8 @@ async def from_thread(
     stop = Event()
     reader = read(stop)
     thread = OneThread()
+    ahead = thread.begin(_steps, reader, steps_at_once)
     try:
-        ahead = thread.begin(_steps, reader, steps_at_once)
         going_on = True
         while going_on:
             steps, going_on, error = await ahead

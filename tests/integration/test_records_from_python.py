@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -137,3 +138,14 @@ async def test_a_list_that_changes_while_it_is_sent_is_sent_as_it_was(change):
                     pass
             assert (outcomes.report.rows, outcomes.report.acknowledged) == (9_000, 9_000)
             assert emulator.count(TABLE_ID) == 0
+
+
+async def test_where_no_thread_can_be_started_the_call_says_so(emulator, deleter):
+    threading.stack_size(2**46)  # more than there are addresses
+    try:
+        with pytest.raises(SourceError, match="no thread can be started") as raised:
+            await deleter.delete(TABLE_ID, generated())
+    finally:
+        threading.stack_size(0)
+    assert (raised.value.report.ended, raised.value.report.rows) == (Ended.SOURCE_BROKEN, 0)
+    assert emulator.requests == 0

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete.sources import open_source
+from bulkdelete.errors import SourceError
+from bulkdelete.sources import from_iterable, open_source, spooled
 from bulkdelete.sources.source import estimated_rows
 from bulkdelete.sources.threads import from_thread
 
@@ -70,3 +71,23 @@ async def test_rows_are_estimated_by_what_was_read_however_far_ahead(tmp_path):
     path = tmp_path / "ids.txt"
     path.write_text("".join(f"{541_278_230_707_963_208 + row}\n" for row in range(300_000)))
     assert await estimated_rows(open_source(str(path))) == pytest.approx(300_000, rel=0.001)
+
+
+@pytest.fixture
+def no_more_threads():
+    threading.stack_size(2**46)  # more than there are addresses
+    yield
+    threading.stack_size(0)
+
+
+@pytest.mark.usefixtures("no_more_threads")
+async def test_where_no_thread_can_be_started_that_is_said_and_nothing_is_taken(tmp_path):
+    records = iter("123")
+    (tmp_path / "ids.txt").write_text("1\n")
+    for source in (from_iterable(records), open_source(str(tmp_path / "ids.txt"))):
+        with pytest.raises(SourceError, match=r"no thread .*: can't start new thread\. .* and start again"):
+            await anext(source.blocks())
+    with pytest.raises(SourceError, match="no thread"):
+        await spooled(from_iterable(records), tmp_path / "spool")
+    assert [*records] == ["1", "2", "3"]
+    assert [one.name for one in tmp_path.iterdir()] == ["ids.txt"]
