@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterable, Collection, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Iterable
 from heapq import merge
 from itertools import islice
 from threading import Event
@@ -18,7 +18,7 @@ from bulkdelete.sources.given import are_strings, as_items
 from bulkdelete.sources.threads import from_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
     from bulkdelete.records import Filter
 
@@ -182,6 +182,8 @@ def _cut(records: Iterable[Any], stop: Event, size: int) -> Generator[Rows, None
 
 async def _awaited(records: AsyncIterable[Any]) -> AsyncGenerator[Rows, None]:
     row, ended, iterator = 0, False, None
+    task = asyncio.current_task()
+    cancelled_before = task.cancelling() if task else 0
     try:
         while not ended:
             block: list[Any] = []
@@ -190,8 +192,8 @@ async def _awaited(records: AsyncIterable[Any]) -> AsyncGenerator[Rows, None]:
                 iterator = aiter(records) if iterator is None else iterator
                 ended = await _fill(block, iterator)
             except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
+                reader = asyncio.current_task()
+                if reader is None or reader.cancelling():
                     raise
                 problem = error  # something that the iterable awaited was cancelled, and not we
             except (KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -205,7 +207,37 @@ async def _awaited(records: AsyncIterable[Any]) -> AsyncGenerator[Rows, None]:
                 raise broken(row, problem) from problem
     finally:
         if inspect.isasyncgen(iterator):
-            await iterator.aclose()
+            await _close(iterator, task, cancelled_before)
+
+
+async def _close(generator: AsyncGenerator[Any, Any], task: asyncio.Task[Any] | None, cancelled_before: int) -> None:
+    """Close *generator*, which was first read in *task*.
+
+    Raises:
+        SourceError: it raised, or it is what cancelled the task: as it is closed it takes that back.
+
+    """
+    cancelled = task.cancelling() if task else 0
+    problem: BaseException | None = None
+    try:
+        await generator.aclose()
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseExceptionGroup as errors:  # a task group wraps what closes the generator, too
+        problem = errors if errors.split(GeneratorExit)[1] else None
+    except BaseException as error:  # noqa: BLE001 - the caller's generator may raise any
+        problem = error
+    still_cancelled = task.cancelling() if task else 0
+    if still_cancelled > cancelled_before:
+        return  # by somebody who wants that
+    if problem is None and cancelled > cancelled_before:
+        problem = TimeoutError()
+    if problem is not None:
+        raise SourceError(
+            f"the iterable broke off at a yield, while rows before it were worked on: {_said(problem)}. Nothing after "
+            "them was taken. A timeout or a task group that holds a yield cancels whoever reads the generator: let no "
+            "yield stand in one, mend what else was raised, and start again"
+        ) from problem
 
 
 async def _fill(block: list[Any], iterator: AsyncIterable[Any]) -> bool:
@@ -220,8 +252,13 @@ async def _fill(block: list[Any], iterator: AsyncIterable[Any]) -> bool:
 
 def broken(row: int, problem: BaseException) -> SourceError:
     """Return what is said where what gives the records raises *problem*."""
-    said = without_passwords(f"{type(problem).__name__}: {problem}".removesuffix(": "))
     return SourceError(
-        f"the iterable broke off before row {row}: {said}. The rows before it are whole, and nothing after them was "
-        "taken. Mend what gives the records, and start again"
+        f"the iterable broke off before row {row}: {_said(problem)}. The rows before it are whole, and nothing after "
+        "them was taken. Mend what gives the records, and start again"
     )
+
+
+def _said(problem: BaseException) -> str:
+    if isinstance(problem, BaseExceptionGroup):
+        return ", ".join(_said(one) for one in problem.exceptions if not isinstance(one, GeneratorExit))
+    return without_passwords(f"{type(problem).__name__}: {problem}".removesuffix(": "))
