@@ -40,6 +40,9 @@ class FunctionSource:
 
     Whether it gives the same rows again is its own affair, as whether a file stays the same is not ours; that row 0 is
     another one, as that of an iterator which was read already is, is seen, and a ledger sees every change.
+
+    *function* is called in the event loop, and only what it returns is read as :func:`from_iterable` says: what blocks
+    belongs into a generator function, all of which runs in the thread.
     """
 
     name = "a function"

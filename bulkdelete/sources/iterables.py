@@ -36,6 +36,9 @@ def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter])
     one block ahead. So is a set, in ascending order: its own is another one in each process, and the same call after a
     crash would give other rows. An async iterable is awaited in the loop. Generators are closed when the reading ends.
 
+    What blocks in its thread for ever does not keep a call from ending, but the process, which waits for its threads:
+    let what may block have a timeout.
+
     Raises:
         SourceRefused: *records* is a single string, or nothing that can be iterated.
 

@@ -98,7 +98,10 @@ class Source(Protocol):
 Records: TypeAlias = (
     "Source | Iterable[Record] | AsyncIterable[Record] | Callable[[], Iterable[Record] | AsyncIterable[Record]]"
 )
-"""What a caller may give: a source, any iterable of record ids and filters, or a function that returns a new one."""
+"""What a caller may give: a source, any iterable of record ids and filters, or a function that returns a new one.
+
+A function is called in the event loop: what blocks belongs into a generator function, which runs in a thread.
+"""
 
 
 def is_source(thing: object) -> TypeIs[Source]:
