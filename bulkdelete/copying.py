@@ -125,6 +125,8 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
     known = ledger.facts.get(SPOOL)
     if known is not None and isinstance(source, IterableSource) and source.is_spent:
         source = from_iterable(())  # such as the one that the copy was made of, given to the same call again
+    if isinstance(source, IterableSource):
+        source.in_one_order = True
     fresh = path if known is None else path.with_name(f"{path.name}.new")
     await asyncio.to_thread(fresh.unlink, missing_ok=True)
     copy = await spooled(source, fresh)

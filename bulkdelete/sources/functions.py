@@ -98,7 +98,9 @@ class FunctionSource:
             raise
         except BaseException as error:
             raise broken(0, error) from error
-        return from_iterable(records)
+        source = from_iterable(records)
+        source.in_one_order = True  # as the ledger that there may be knows it by its rows
+        return source
 
     def _check_again(self, begins_with: Sequence[Item]) -> None:
         if self._begins_with is None:

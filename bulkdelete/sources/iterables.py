@@ -33,8 +33,8 @@ def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter])
     A list, tuple or other collection is read in the event loop; a list as it is when its reading begins, however it is
     changed meanwhile. Any other iterable, such as a generator or a database cursor, is iterated in a thread of its own,
     with the context variables of whoever reads it, so that it may block without blocking the loop; it is read at most
-    one block ahead. So is a set, in ascending order: its own is another one in each process, and the same call after a
-    crash would give other rows. An async iterable is awaited in the loop. Generators are closed when the reading ends.
+    one block ahead. So is a set of whose rows a ledger is kept, in ascending order: its own is another one in each
+    process. An async iterable is awaited in the loop. Generators are closed when the reading ends.
 
     What blocks in its thread for ever does not keep a call from ending, but the process, which waits for its threads:
     let what may block have a timeout.
@@ -67,6 +67,8 @@ class IterableSource:
     def __init__(self, records: Iterable[Any] | AsyncIterable[Any]) -> None:
         self._records = records
         self._begun = False
+        self.in_one_order = False
+        """Whether a set is to give its rows in the same order in every process, which takes five times as long."""
         self.identity: Mapping[str, str] = {"kind": "iterable"}
 
     @property
@@ -93,7 +95,7 @@ class IterableSource:
             raise SourceRefused("the async generator is being read by somebody else. Nothing was sent. Pass a new one")
         if isinstance(records, AsyncIterable):
             return _awaited(records)
-        if isinstance(records, set | frozenset):
+        if isinstance(records, set | frozenset) and self.in_one_order:
             return from_thread(lambda stop: _cut(_ascending(records), stop, MOST_ITEMS))
         if isinstance(records, Collection):
             return _at_hand(_as_it_is(records))
