@@ -15,6 +15,7 @@ from bulkdelete.errors import LedgerError, LedgerStorageError
 from bulkdelete.ledger import events, opening, ranges, runs, sealing, totals, writes
 from bulkdelete.ledger.finishing import to_its_end
 from bulkdelete.ledger.lock import LedgerLock
+from bulkdelete.ledger.place import check_only_name
 from bulkdelete.ledger.writer import Writer
 from bulkdelete.records import Ended
 
@@ -137,7 +138,7 @@ def _open(path: Path, synchronous: str, begin: Callable[[sqlite3.Connection], in
     file = Path(os.path.realpath(path))  # one lock for all names of one file
     lock = LedgerLock(file)
     try:
-        opening.check_only_name(file)
+        check_only_name(file)
         connection = opening.connect(file, synchronous, make=not known)
         try:
             with opening.reading_values(path):

@@ -55,16 +55,6 @@ def _goes_round(path: Path) -> bool:
     return False
 
 
-def check_only_name(path: Path) -> None:
-    """Raise :class:`LedgerStorageError` where the ledger has a second name, which a lock by name cannot hold."""
-    with suppress(FileNotFoundError):
-        if path.stat().st_nlink > 1:
-            raise LedgerStorageError(
-                f"{path}: this ledger has another name too (a hard link), by which a second process could write it. "
-                "Nothing was sent, and the ledger is as it was. Remove the other name, or copy the file away instead"
-            )
-
-
 def connect(path: Path, synchronous: str, *, make: bool = True) -> sqlite3.Connection:
     """Return a connection to the ledger at *path*, which it may *make* if it is not there; the caller holds its lock.
 
