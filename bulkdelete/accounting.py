@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerError
@@ -139,11 +139,17 @@ class Account:
             totals, unread = self._estimated(), error
         if ended in _VERDICTS_ON_THE_REST and ending.read_to_end and not totals.remaining:
             ended, reason = Ended.COMPLETE, ""
-        if unread is not None and ended in _NO_PERSON_NEEDED:  # what the engine wrote is there
-            ended, reason, problem = Ended.STORAGE, str(unread), unread
-        elif unread is not None and str(unread) not in reason:
-            reason = f"{reason}{'; ' if reason else ''}{unread}"
+        if unread is not None:  # what the engine wrote is there
+            problem = unread if ended in _NO_PERSON_NEEDED else problem
+            ended, reason = _failed_by(unread, ended, reason)
         return self.report(totals, ended, reason, ending.resume_at_unix_seconds), problem
+
+    def sealed(self, report: Report, digest: str, lost: LedgerError | None) -> Report:
+        """Return *report* with the *digest* of its ledger, which is closed; where that was *lost*, it says so."""
+        if lost is None:
+            return replace(report, ledger_digest=digest)
+        ended, reason = _failed_by(lost, report.ended, report.reason)
+        return replace(report, ended=ended, reason=reason)
 
     def estimated(self, ended: Ended, reason: str) -> Report:
         """Return the report of the job by what this run knows, where there is no time to ask the ledger."""
@@ -188,3 +194,10 @@ class Account:
     def _counted(self, fact: str) -> int | None:
         counted = self._facts.get(fact)
         return int(counted) if counted else None
+
+
+def _failed_by(error: LedgerError, ended: Ended, reason: str) -> tuple[Ended, str]:
+    """Return how a job ended that would have as *ended* and *reason* say, but for an *error* of its ledger."""
+    if ended in _NO_PERSON_NEEDED:
+        return Ended.STORAGE, str(error)
+    return ended, reason if str(error) in reason else f"{reason}{'; ' if reason else ''}{error}"

@@ -163,11 +163,11 @@ class Job:
                 report, _ = await self._account.closed(ledger, Ending(ended, reason))
             raise
         finally:
-            report = self.report if report is None else report
-            self.report = report
+            self.report = report = self.report if report is None else report
             digest = await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
-            if report is not None and digest:
-                self.report = report = replace(report, ledger_digest=digest)
+            if report is not None:
+                self.report = report = self._account.sealed(report, digest, ledger.lost)
+        problem = problem or (ledger.lost if report.ended is Ended.STORAGE else None)
         if problem is not None:
             raise problem
         return report

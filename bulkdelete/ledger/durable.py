@@ -15,7 +15,7 @@ from bulkdelete.errors import LedgerError, LedgerStorageError
 from bulkdelete.ledger import events, opening, ranges, runs, sealing, totals, writes
 from bulkdelete.ledger.finishing import to_its_end
 from bulkdelete.ledger.lock import LedgerLock
-from bulkdelete.ledger.place import check_only_name
+from bulkdelete.ledger.place import Place, check_only_name
 from bulkdelete.ledger.writer import Writer
 from bulkdelete.records import Ended
 
@@ -31,6 +31,7 @@ class _Opened:
     """A ledger's file, locked and open for writing, with what earlier runs left in it."""
 
     lock: LedgerLock
+    place: Place
     connection: sqlite3.Connection
     run: int
     totals: Totals
@@ -51,8 +52,14 @@ class DurableLedger:
         self.facts = opened.facts
         self.run: int | None = opened.run
         self._run = opened.run
-        self._writer = Writer(opened.connection, path, opened.lock.release)
+        self._place = opened.place
+        self._writer = Writer(opened.connection, path, self._place.check, opened.lock.release)
         self._closed = False
+
+    @property
+    def lost(self) -> LedgerStorageError | None:
+        """What is said where its files were found removed or replaced while it was open."""
+        return self._place.lost
 
     def intend(self, batch: Batch) -> asyncio.Future[None]:
         """Write that *batch* is about to be sent; nothing of it may leave before the future is done."""
@@ -143,7 +150,8 @@ def _open(path: Path, synchronous: str, begin: Callable[[sqlite3.Connection], in
         try:
             with opening.reading_values(path):
                 run = begin(connection)
-                return _Opened(lock, connection, run, totals.count(connection), writes.facts(connection))
+                place = Place(path, file)
+                return _Opened(lock, place, connection, run, totals.count(connection), writes.facts(connection))
         except sqlite3.Error as error:
             connection.close()
             raise LedgerStorageError(f"{path}: the ledger cannot be used: {error}. Nothing was sent") from None

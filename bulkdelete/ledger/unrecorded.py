@@ -12,6 +12,7 @@ from bulkdelete.records import Fate
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from bulkdelete.errors import LedgerStorageError
     from bulkdelete.records import Batch, Ended, Outcome, StoredRange
 
 
@@ -21,6 +22,7 @@ class UnrecordedLedger:
     def __init__(self) -> None:
         self.path: str | None = None
         self.run: int | None = None
+        self.lost: LedgerStorageError | None = None
         self.totals = Totals()
         self.facts: dict[str, str] = {}
         self._rows = 0
