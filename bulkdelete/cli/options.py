@@ -88,6 +88,7 @@ def settings_from(
         SettingsError: naming the file and key, or the option, that is refused.
 
     """
+    _refuse_empty(given)
     values = settings_file.load(config) if config is not None else copy.deepcopy(dict(planned or {}))
     if config is not None:
         Settings.from_mapping(values, config)
@@ -129,6 +130,16 @@ def field_of(name: str) -> FieldInfo:
         model = model.model_fields[section].annotation
     found: FieldInfo = model.model_fields[last]
     return found
+
+
+def _refuse_empty(given: Mapping[str, Any]) -> None:
+    """Raise :class:`SettingsError` where an option is empty: that would mean the default, whatever is configured."""
+    empty = [flag for flag, name in SETTINGS.items() if given.get(_parameter(name)) == ""]
+    if empty:
+        raise SettingsError(
+            f"{', '.join(empty)}: the value is empty: perhaps a variable of a shell is not set. Nothing was sent. Name "
+            "the value, or leave the option out"
+        )
 
 
 def _configured_holds(values: Mapping[str, Any]) -> list[str]:

@@ -109,3 +109,14 @@ async def test_a_plan_without_a_batch_size_is_none_whatever_its_digest(tmp_path,
     (tmp_path / "plan.json").write_text(made.model_copy(update={"settings": settings}).as_json())
     said = await refused(tmp_path, emulator, "run", *words[:1], "--plan", "plan.json")
     assert "plan.json is no plan that this bulkdelete made" in said
+
+
+@pytest.mark.parametrize("word", ["plan", "run"])
+@pytest.mark.parametrize("option", ["--column", "--holds-column", "--ledger"])
+async def test_an_option_whose_variable_is_not_set_does_not_undo_the_configuration(tmp_path, emulator, word, option):
+    records = ids(50)
+    rows = "".join(f"{record},{int(record) + 10**17}\n" for record in records)
+    (tmp_path / "ids.csv").write_text(f"record_id,duplicate_id\n{rows}")
+    (tmp_path / "purge.toml").write_text('[source]\ncolumn = "duplicate_id"\n')
+    said = await refused(tmp_path, emulator, word, "ids.csv", "-c", "purge.toml", option, "")
+    assert f"{option}: the value is empty: perhaps a variable of a shell is not set. Nothing was sent" in said

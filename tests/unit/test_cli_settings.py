@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bulkdelete.cli import settings_file
-from bulkdelete.cli.options import settings_from
+from bulkdelete.cli.options import SETTINGS, field_of, settings_from
 from bulkdelete.errors import SettingsError
 from bulkdelete.settings import Settings
 from tests.secrets import as_told, assert_nowhere, of_ours
@@ -32,6 +32,13 @@ def test_options_override_the_file_and_the_file_the_defaults(config):
     assert settings.source.path == ("ids.csv",)
     assert not settings.source.header
     assert settings.retry == Settings().retry
+
+
+@pytest.mark.parametrize("flag", [flag for flag, name in SETTINGS.items() if field_of(name).annotation is str])
+def test_an_option_with_an_empty_value_is_refused_and_does_not_mean_the_default(config, flag):
+    path = config('table_id = "a"\n[source]\ncolumn = "duplicate_id"\n[ledger]\npath = "purge.db"\n')
+    with pytest.raises(SettingsError, match=f"{flag}: the value is empty: perhaps a variable of a shell is not set"):
+        settings_from(path, ["ids.csv"], {SETTINGS[flag].replace(".", "__"): ""})
 
 
 def test_paths_in_the_file_are_taken_from_its_folder_and_those_of_options_are_not(config, tmp_path):
