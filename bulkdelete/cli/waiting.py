@@ -25,7 +25,8 @@ def signals_to(
     What is ignored, as nohup and a shell's background jobs have it, stays ignored.
     """
     loop = asyncio.get_running_loop()
-    heard = [number for number in watched if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.getsignal(number) for number in watched}
+    heard = [number for number in watched if before[number] is not signal.SIG_IGN]
     for number in heard:
         loop.add_signal_handler(number, receive, number)
     try:
@@ -33,6 +34,8 @@ def signals_to(
     finally:
         for number in heard:
             loop.remove_signal_handler(number)
+            if number is not signal.SIGINT:  # of which the loop has put back Python's own
+                signal.signal(number, before[number])
 
 
 async def until_signalled() -> None:

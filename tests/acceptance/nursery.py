@@ -16,10 +16,11 @@ import socket
 import sys
 
 from bulkdelete import api, cli
+from bulkdelete.cli import commands
 
 MOST_BYTES = 2**20
 STREAMS = 3
-for command in cli.group.list_commands(None):
+for command in commands.group.list_commands(None):
     importlib.import_module(f"bulkdelete.cli.{command}")
 assert api
 gc.freeze()  # so that a child does not look through, and copy, all that it was born with

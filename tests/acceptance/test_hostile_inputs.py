@@ -12,7 +12,7 @@ import pytest
 import zstandard
 from click.testing import CliRunner
 
-from bulkdelete.cli import group
+from bulkdelete.cli.commands import group
 from tests.acceptance.command import (
     CANARY_KEY,
     TABLE_ID,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from click.testing import CliRunner
 
-from bulkdelete.cli import group
+from bulkdelete.cli.commands import group
 from bulkdelete.errors import LedgerError
 from bulkdelete.ledger import open_ledger, read_ledger
 from bulkdelete.records import Ended

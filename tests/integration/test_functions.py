@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from bulkdelete import BulkDeleter, LedgerFolder, LedgerState, Settings, SourceChanged, SourceRefused
-from bulkdelete.cli import group
+from bulkdelete.cli.commands import group
 from bulkdelete.emulator import Emulator
 from bulkdelete.records import Rows
 

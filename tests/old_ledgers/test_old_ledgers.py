@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from yarl import URL
 
-from bulkdelete.cli import group
+from bulkdelete.cli.commands import group
 from bulkdelete.emulator import Emulator
 from bulkdelete.ledger import open_ledger
 from bulkdelete.ledger.schema import SCHEMA_VERSION

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from bulkdelete import BulkDeleteError, BulkDeleter
-from bulkdelete.cli import group
+from bulkdelete.cli.commands import group
 from bulkdelete.emulator import Emulator, Fault, Switches, read_config
 from bulkdelete.ledger import schema
 from bulkdelete.records import FATES

@@ -13,7 +13,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from bulkdelete.cli import group
+from bulkdelete.cli.commands import group
 from bulkdelete.digest import digest
 from bulkdelete.ledger import open_ledger
 from bulkdelete.records import Batch, Ended, Fate, Filter, Outcome, RowFate

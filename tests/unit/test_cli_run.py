@@ -8,7 +8,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from bulkdelete.cli import group
+from bulkdelete.cli.commands import group
 from bulkdelete.cli.options import SETTINGS
 
 TABLE_ID = "673af861ed69656ac0895b07"

@@ -10,7 +10,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from bulkdelete.cli import group
+from bulkdelete.cli.commands import group
 from bulkdelete.digest import digest
 from bulkdelete.ledger import open_ledger, read_ledger
 from bulkdelete.records import Batch, Ended
