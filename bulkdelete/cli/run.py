@@ -244,6 +244,7 @@ def _tell(ending: Ending, manner: _Manner) -> int:
         pass
     except OSError as error:
         talking.say(f"bulkdelete: the report cannot be printed: {error.strerror}; the ledger has it")
+        code = code or exits.PERSON_NEEDED
     return code
 
 

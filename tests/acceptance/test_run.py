@@ -499,21 +499,35 @@ async def test_a_key_comes_through_a_pipe_and_waiting_for_it_ends_with_a_signal(
     assert emulator.count(TABLE_ID) == 0
 
 
-@pytest.mark.parametrize("words", [("failures", "purge.db", "--all"), ("status", "purge.db"), ("verify", "purge.db")])
-async def test_an_output_that_cannot_be_written_is_told_without_a_traceback(tmp_path, emulator, words):
-    emulator.load(TABLE_ID, ids(10))
-    write_csv(tmp_path / "ids.csv", [*ids(10), *ids(10)])
-    assert (await purge(tmp_path, emulator, "ids.csv").run()).code == 0
-    command = Command(tmp_path, *words)
+async def into_a_full_disk(command):
+    """Run *command* with a standard output that takes nothing; return its exit code, and what it said."""
     with open("/dev/full", "w") as full:  # noqa: ASYNC230, PTH123 - a device
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bulkdelete", *command.words),
-            cwd=tmp_path,
+            cwd=command.folder,
             env=command.env,
             stdout=full,
             stderr=asyncio.subprocess.PIPE,
         )
         said = (await process.communicate())[1].decode()
-    assert process.returncode == 3
-    assert "the output cannot be written: No space left on device" in said
     assert "Traceback" not in said
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("words", [("failures", "purge.db", "--all"), ("status", "purge.db"), ("verify", "purge.db")])
+async def test_an_output_that_cannot_be_written_is_told_without_a_traceback(tmp_path, emulator, words):
+    emulator.load(TABLE_ID, ids(10))
+    write_csv(tmp_path / "ids.csv", [*ids(10), *ids(10)])
+    assert (await purge(tmp_path, emulator, "ids.csv").run()).code == 0
+    code, said = await into_a_full_disk(Command(tmp_path, *words))
+    assert code == 3
+    assert "the output cannot be written: No space left on device" in said
+
+
+@pytest.mark.parametrize(("rows", "code"), [(ids(10), 3), ([*ids(10), "a b"], 1)])
+async def test_a_report_that_cannot_be_printed_is_no_success(tmp_path, emulator, rows, code):
+    emulator.load(TABLE_ID, ids(10))
+    write_csv(tmp_path / "ids.csv", rows)
+    ended, said = await into_a_full_disk(purge(tmp_path, emulator, "ids.csv"))
+    assert (ended, emulator.count(TABLE_ID)) == (code, 0)
+    assert "the report cannot be printed: No space left on device; the ledger has it" in said
