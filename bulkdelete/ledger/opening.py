@@ -141,7 +141,7 @@ def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping
         waits = " Its records were accepted, and a resume sends them." if is_unsent and not known else ""
         raise LedgerMismatch(
             f"{told}, and the ledger is as it was.{waits} Give the job as it was, or another ledger, such as "
-            "--ledger purge-$(date +%F).db"
+            "--ledger purge-2.db"
         )
 
 
@@ -265,7 +265,8 @@ def damaged(path: Path, said: str) -> LedgerStorageError:
     return LedgerStorageError(
         f"{path}: the ledger cannot be read to its end, as it is damaged ({said}). Nothing was sent. Copy it away "
         "before anything else, with its -wal file if there is one; bulkdelete verify says what of it can be read. "
-        "Then go on with a copy from before the damage, or with a new ledger: that sends the whole source again, and "
+        f"Then remove {path.name}-wal and {path.name}-shm, which belong to this file alone, before a copy from before "
+        "the damage takes its place, and go on with that; or with a new ledger: that sends the whole source again, and "
         "does no harm where a record that is gone already may be named once more"
     )
 

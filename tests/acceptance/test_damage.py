@@ -34,6 +34,7 @@ async def test_a_damaged_ledger_teaches_what_to_do_wherever_it_is_damaged(tmp_pa
             assert "Nothing was sent. Copy it away" in refused.stderr
             assert "bulkdelete verify" in refused.stderr
             assert "a new ledger" in refused.stderr
+            assert "remove purge.db-wal and purge.db-shm" in refused.stderr
             assert (tmp_path / "purge.db").read_bytes() == torn
     assert emulator.requests == asked
 

@@ -99,7 +99,7 @@ async def test_another_job_is_refused_with_every_difference_and_changes_nothing(
         "table_id: another, was 673af861ed69656ac0895b07",
         "source column: id, was none",
         "Nothing was sent",
-        "--ledger",
+        "--ledger purge-2.db",
     ):
         assert told in message
     assert "base_url" not in message
