@@ -106,6 +106,11 @@ def settings_from(
         settings = Settings.from_mapping(values)
     except SettingsError as error:
         raise SettingsError("\n".join(map(_by_option, str(error).splitlines()))) from None
+    if settings.canary.check_command and settings.canary.records is None:
+        raise SettingsError(
+            "canary.check_command: nothing would be checked, as there is no canary. Nothing was sent. Say with "
+            "canary.records, or --canary, how many records it has, or take the command out"
+        )
     if [*settings.source.path, *settings.holds.path].count(_STDIN) > 1:
         raise SettingsError('standard input, "-", can be read once only, and is named twice. Nothing was sent')
     return settings

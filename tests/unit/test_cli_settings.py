@@ -41,6 +41,13 @@ def test_an_option_with_an_empty_value_is_refused_and_does_not_mean_the_default(
         settings_from(path, ["ids.csv"], {SETTINGS[flag].replace(".", "__"): ""})
 
 
+def test_a_check_without_a_canary_is_refused_unless_an_option_gives_the_canary(config):
+    path = config('[canary]\ncheck_command = ["true"]\n')
+    with pytest.raises(SettingsError, match=r"canary.check_command: nothing would .*canary.records, or --canary"):
+        settings_from(path, ["ids.csv"], {})
+    assert settings_from(path, ["ids.csv"], {"canary__records": 5}).canary.records == 5
+
+
 def test_paths_in_the_file_are_taken_from_its_folder_and_those_of_options_are_not(config, tmp_path):
     path = config('api_key_file = "key"\n[source]\npath = "ids.csv"\n[ledger]\npath = "/absolute.db"\n')
     settings = settings_from(path, (), {"http__ca_file": "ca.pem"})
