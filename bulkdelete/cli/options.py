@@ -62,6 +62,7 @@ SWITCHES: Final[Mapping[str, str]] = {
 
 _HOLDS: Final = "holds.path"
 _STDIN: Final = "-"
+_TAB, _A_TAB = "\\t", "\t"
 
 
 def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,8 +99,8 @@ def settings_from(
         overrides[_HOLDS] = [*_configured_holds(values), *given[_parameter(_HOLDS)]]
     if sources:
         overrides["source.path"] = list(sources)
-    if overrides.get("source.delimiter") == "\\t":
-        overrides["source.delimiter"] = "\t"
+    if overrides.get("source.delimiter") == _TAB:
+        overrides["source.delimiter"] = _A_TAB
     for name, value in overrides.items():
         settings_file.put(values, name, value)
     try:
@@ -114,6 +115,18 @@ def settings_from(
     if [*settings.source.path, *settings.holds.path].count(_STDIN) > 1:
         raise SettingsError('standard input, "-", can be read once only, and is named twice. Nothing was sent')
     return settings
+
+
+def words_of(sources: Sequence[str], given: Mapping[str, Any]) -> list[str]:
+    """Return *sources* and the options *given* as the words of a command line."""
+    options = [(flag, given.get(_parameter(name))) for flag, name in SETTINGS.items()]
+    words = [f"{flag}={_TAB if value == _A_TAB else value}" for flag, value in options if value is not None]
+    words += [f"--holds={path}" for path in given.get(_parameter(_HOLDS)) or ()]
+    for flags, name in SWITCHES.items():
+        on, off = flags.split("/")
+        value = given.get(_parameter(name))
+        words += [] if value is None else [on if value else off]
+    return [*words, *(["--", *sources] if any(path.startswith("-") for path in sources) else sources)]
 
 
 def require(settings: Settings) -> None:

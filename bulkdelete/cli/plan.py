@@ -12,7 +12,7 @@ import click
 from bulkdelete.cli import exits, invoking, loops, plan_files, talking
 from bulkdelete.cli.complaining import refuse
 from bulkdelete.cli.confirming import default_ledger, said_of
-from bulkdelete.cli.options import require, setting_options, settings_from
+from bulkdelete.cli.options import require, setting_options, settings_from, words_of
 from bulkdelete.cli.paths import anywhere
 from bulkdelete.cli.reporting import duration
 from bulkdelete.cli.waiting import interruptible
@@ -26,7 +26,7 @@ from bulkdelete.sources import open_source
 from bulkdelete.terminal import harmless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from bulkdelete.settings import Settings
@@ -80,6 +80,9 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
 def _plan(sources: tuple[str, ...], config: str | None, given: dict[str, Any]) -> int:
     own = {name: given.pop(name) for name in ("output", "quotas", "latency", "allow_empty", "as_json")}
     settings = _with_ledger(settings_from(config, sources, given))
+    applied = None if own["output"] is None else ["run", "--plan", own["output"]]
+    if applied and config is not None:
+        applied += ["-c", config, *words_of(sources, given)]
     ours = [Quota(requests, unit) for unit, requests in settings.flow.quotas.items()]
     quotas = [read_quota(quota) for quota in own["quotas"]] or ours or PLANS
     source = open_source(settings.source.path, settings.source)
@@ -92,7 +95,7 @@ def _plan(sources: tuple[str, ...], config: str | None, given: dict[str, Any]) -
     if own["output"] is not None:
         plan_files.write(plan, own["output"])
     lines = [*_text(plan, settings, source), *_forecast(plan, settings, quotas, own["latency"])]
-    click.echo(plan.as_json() if own["as_json"] else "\n".join([*lines, *_next(plan, own["output"])]))
+    click.echo(plan.as_json() if own["as_json"] else "\n".join([*lines, *_next(plan, applied)]))
     return exits.PERSON_NEEDED if plan.passes else exits.DONE
 
 
@@ -176,7 +179,7 @@ def _forecast(plan: Plan, settings: Settings, quotas: Iterable[Quota], latency_s
         yield f"  {duration(told['seconds'])} at {quota}{name}"
 
 
-def _next(plan: Plan, output: str | None) -> Iterator[str]:
+def _next(plan: Plan, applied: Sequence[str] | None) -> Iterator[str]:
     yield _line("plan digest", plan.digest)
-    if output is not None:
-        yield _line("to apply it", invoking.command("run", "--plan", output))
+    if applied is not None:
+        yield _line("to apply it", invoking.command(*applied))
