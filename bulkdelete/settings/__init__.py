@@ -180,6 +180,6 @@ class ApiKey(BaseSettings):
 
     """
 
-    model_config = SettingsConfigDict(env_prefix="BULKDELETE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(case_sensitive=True, extra="ignore", frozen=True)
 
-    api_key: SecretStr | None = None
+    api_key: SecretStr | None = Field(default=None, validation_alias="BULKDELETE_API_KEY")

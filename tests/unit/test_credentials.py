@@ -68,6 +68,14 @@ async def test_then_the_file_goes_and_an_empty_variable_is_none(monkeypatch, key
     assert await credentials_from(settings).key() == KEY
 
 
+@pytest.mark.parametrize("name", ["bulkdelete_api_key", "Bulkdelete_Api_Key", "BULKDELETE_api_key", "api_key"])
+async def test_a_variable_that_is_written_otherwise_is_none_as_programs_that_are_given_no_key_keep_it(
+    monkeypatch, key_file, name
+):
+    monkeypatch.setenv(name, "left-over")
+    assert await credentials_from(Settings(api_key_file=str(key_file))).key() == KEY
+
+
 async def test_then_the_command():
     assert await credentials_from(Settings(api_key_command=printing("from-the-command"))).key() == "from-the-command"
 
