@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bulkdelete.sources import Records, Source
 
 _LONGEST_ID_CHARACTERS: Final = 4096
+_MOST_CLOCK_SKEW_SECONDS: Final = 60
+"""A file server's clock may be so far ahead of ours."""
 _NOT_IN_A_LINE: Final = re.compile(r"""[,;|"']""")
 _OF_A_WRAPPING: Final = re.compile(rf"[={QUOTES}]")
 _WRAPPED: Final = re.compile(rf"^=|^[{QUOTES}]|[{QUOTES}]$", re.MULTILINE)
@@ -230,11 +232,16 @@ def _check_age(source: Source, max_age_seconds: float | None, now: float) -> Non
     if not source.replayable or not source.files:
         raise HoldsRefused(f"the hold list {source.name} has no age, and one is asked for. Nothing was sent")
     try:
-        age = max(now - os.stat(path).st_mtime for path in source.files)  # noqa: PTH116 - names as given
+        ages = [now - os.stat(path).st_mtime for path in source.files]  # noqa: PTH116 - names as given
     except OSError as error:
         raise HoldsRefused(f"the hold list cannot be read: {source.name}: {error.strerror}. Nothing was sent") from None
-    if age > max_age_seconds:
+    if min(ages) < -_MOST_CLOCK_SKEW_SECONDS:
         raise HoldsRefused(
-            f"the hold list {source.name} was last written {age:.0f} s ago; holds.max_age_seconds is "
+            f"the hold list {source.name} was last written {-min(ages):.0f} s in the future, by this machine's clock, "
+            "so that its age is not known. Nothing was sent. Set the clock that is wrong, or make the list anew"
+        )
+    if max(ages) > max_age_seconds:
+        raise HoldsRefused(
+            f"the hold list {source.name} was last written {max(ages):.0f} s ago; holds.max_age_seconds is "
             f"{max_age_seconds:.0f}. Nothing was sent. Make it anew"
         )

@@ -87,7 +87,8 @@ class HoldsSettings(ReadingSettings, frozen=True):
     """Whether the lists may hold fewer different records than in the run before; otherwise that stops the job before
     anything is sent. A list that lost one record and gained another is not noticed."""
     max_age_seconds: float | None = Field(default=None, gt=0)
-    """A hold list that was last written longer ago stops the job before anything is sent. Unset: any age."""
+    """A hold list that was last written longer ago, or more than a minute in the future, stops the job before anything
+    is sent. Unset: any age."""
     sanity_check: bool = True
     """Whether a hold list that looks like another column or format, or like what a spreadsheet has left of ids, stops
     the job before anything is sent: also ids in quotes, several in a cell, numbers with other characters between their

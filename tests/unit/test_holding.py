@@ -269,6 +269,17 @@ async def test_the_oldest_file_says_how_old_a_list_is(at, tmp_path):
         await read(tmp_path / "d", max_age_seconds=600, now=1601)
 
 
+async def test_a_list_of_the_future_is_refused_where_an_age_is_asked_for_as_it_would_never_be_too_old(tmp_path):
+    (tmp_path / "d").mkdir()
+    for name, written in (("a.txt", 1000), ("b.txt", 2000)):
+        (tmp_path / "d" / name).write_text(f"{541278230707963208 + written}\n")
+        os.utime(tmp_path / "d" / name, (written, written))
+    assert len(await read(tmp_path / "d", max_age_seconds=1000, now=1940)) == 2
+    assert len(await read(tmp_path / "d", now=1)) == 2
+    with pytest.raises(HoldsRefused, match=r"b.txt was last written 61 s in the future.*Nothing was sent"):
+        await read(tmp_path / "d", max_age_seconds=1000, now=1939)
+
+
 async def test_what_has_no_age_is_refused_where_one_is_asked_for(at):
     settings = HoldsSettings(max_age_seconds=60)
     for source in (from_iterable(["1"]), open_source("-")):
