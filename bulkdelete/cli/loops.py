@@ -50,6 +50,7 @@ def runner(wanted: EventLoop) -> Iterator[asyncio.Runner]:
     _log.info("the event loop is %s", "asyncio's" if factory is None else "uvloop's")
     running = asyncio.Runner(loop_factory=factory)
     try:
+        running.get_loop()  # whoever makes a coroutine for it has one that runs
         yield running
     finally:
         with suppress(OSError):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FEW_FILES = """
 import resource
-from bulkdelete.cli import main
+from bulkdelete.cli import commands, main
 resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0}))
 main()
 """
@@ -51,6 +51,7 @@ async def test_with_too_few_file_descriptors_to_begin_nothing_is_sent(one, loop,
     assert one.emulator.requests == 0
     assert words in refused.stderr
     assert "Traceback" not in refused.stderr
+    assert "Warning" not in refused.stderr
 
 
 class Starved:
