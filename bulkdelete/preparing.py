@@ -95,6 +95,8 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     _refuse_to_forget(order.holds, ledger)
     rules = settings.identifiers.get(order.table_id)
     _refuse_to_forget_rules(order.table_id, rules, ledger)
+    if rules is not None:
+        await ledger.remember(RULES, rules.model_dump_json() if any(vars(rules).values()) else "")
     screen, held = await screen_of(order, settings)
     if order.holds:
         _refuse_to_release(held, settings, ledger)
@@ -118,8 +120,6 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     seen = None if order.approved is None else await _compare_counts(order.approved, prepared, settings, ledger)
     if source.replayable and not (caps.max_records is None and caps.expect is None):
         check_caps(await _counted(prepared, settings, ledger, seen), caps)
-    if rules is not None:
-        await ledger.remember(RULES, rules.model_dump_json() if any(vars(rules).values()) else "")
     if order.holds:
         await ledger.remember(HELD_RECORDS, str(len(held)))
     return prepared

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
-from bulkdelete.errors import SettingsError
+from bulkdelete.errors import SettingsError, SourceRefused
 from bulkdelete.ledger import read_ledger
+from bulkdelete.records import Ended
 from tests.api_model import ApiModel
 from tests.unit.test_engine_holds import TABLE_ID, fates, job, run_until
 
@@ -55,3 +58,16 @@ async def test_a_resume_that_forgets_the_rules_is_refused_and_one_that_drops_the
     assert len(api.requests) == asked
     assert (await job(api, records, ledger, **NO_RULES).run()).balanced
     assert (await job(api, records, ledger).run()).remaining == 0
+
+
+@pytest.mark.parametrize(
+    ("records", "sections"),
+    [(some(6), {"stop": {"max_records": 1}}), (["1"] * 20, {"source": {"sanity_check": True}})],
+)
+async def test_rules_of_a_run_that_ended_before_it_sent_anything_are_not_forgotten(tmp_path, records, sections):
+    api, ledger = ApiModel(), tmp_path / "purge.db"
+    with suppress(SourceRefused):
+        assert (await job(api, records, ledger, **RULES, **sections).run()).ended is Ended.MAX_RECORDS
+    with pytest.raises(SettingsError, match=rf"identifiers\.{TABLE_ID}"):
+        await job(api, records, ledger).run()
+    assert not api.requests
