@@ -146,8 +146,8 @@ class BulkDeleter:
                 for a function's: :meth:`resume` sends them, and the ledger takes no others, nor another table.
             holds: records that must not be deleted, whatever *records* say, beside those in the files that
                 ``settings.holds`` names. They are read whole, and anew for each call, before anything is sent.
-            check: where ``settings.canary.records`` is set: an async function that is called with the report once so
-                many records were sent, and that returns ``True`` for the job to go on.
+            check: where ``settings.canary.records`` is set, and only there: an async function that is called with the
+                report once so many records were sent, and that returns ``True`` for the job to go on.
             **stop: ``limit``, ``max_failures``, ``max_records``, ``expect`` and ``max_duration_seconds`` in place of
                 those of the settings.
 
@@ -160,7 +160,8 @@ class BulkDeleter:
             SourceError: the records could not be read to their end.
             SourceChanged: they are not those that the ledger knows.
             LedgerError: the ledger is locked, belongs to another job, or cannot be written.
-            SettingsError: *stop* is no setting, a hold list cannot be used, or rules for ids are forgotten.
+            SettingsError: *stop* is no setting, a hold list cannot be used, rules for ids or a canary are forgotten, or
+                nobody would ask *check*.
 
         Each has ``report``, the account so far, where the job had begun. Cancelling stops the reading, gives what is
         in flight ``flow.cancel_grace_seconds``, writes the ledger, and raises ``CancelledError``.
@@ -250,7 +251,8 @@ class BulkDeleter:
             ledger: the file that an earlier :meth:`delete`, or the command line, was given.
             holds: the hold list that the earlier call was given beside those of ``settings.holds``; no resume may
                 forget one.
-            check: as for :meth:`delete`.
+            check: as for :meth:`delete`; it may be given without ``settings.canary.records``, and a job that was left
+                at its canary is refused then.
             **stop: what shall be otherwise than in the last run.
 
         Raises:

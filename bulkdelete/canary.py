@@ -1,7 +1,8 @@
 """The canary of a job: how many records it still has to send, and what came of those that it sent.
 
 It may take several runs: what counts is every record that got its final answer since it began, as long as no run
-without a canary came between. Once it is approved of, later runs need none, unless they ask for more.
+without a canary came between. Once it is approved of, later runs need none, unless they ask for more. Before, a run
+without one is refused, unless it is of 0 records.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self
 
-from bulkdelete.errors import LedgerStorageError
+from bulkdelete.errors import LedgerStorageError, SettingsError
+from bulkdelete.ledger import is_complete
 from bulkdelete.ledger.facts import CANARY, CANARY_BEGAN
 from bulkdelete.reports import CanaryCounts
 
@@ -105,13 +107,23 @@ async def canary_of(ledger: Ledger, records: int | None, plan: str) -> Canary | 
     """Return the canary that comes before the rest, of so many *records*; ``None`` where none does.
 
     *plan* is the digest of the plan that the run has, and empty where it has none.
+
+    Raises:
+        SettingsError: nothing is said of one, and that of an earlier run was not approved of.
+
     """
     began, totals = ledger.facts.get(CANARY_BEGAN), ledger.totals
-    if records is None:
+    approval = Approval.kept_as(ledger.facts.get(CANARY, ""))
+    if not records:
+        if began and records is None and approval is None and not is_complete(totals, ledger.facts):
+            raise SettingsError(
+                "an earlier run of this job had a canary that nobody has approved of, and this one has none: the rest "
+                "would be sent unasked. Nothing was sent. Give --canary again (in Python: canary.records and check=); "
+                "to go on without one, say --canary 0 (canary.records = 0)"
+            )
         if began:
             await _remember(ledger, "")
         return None
-    approval = Approval.kept_as(ledger.facts.get(CANARY, ""))
     if approval is not None and approval.stands_for(records, plan):
         return None
     if not began:

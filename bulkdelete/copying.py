@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged, SourceRefused
-from bulkdelete.ledger.facts import ACCEPTED, SOURCE_ROWS, SPOOL, SPOOL_BEGUN, SPOOL_RUN
+from bulkdelete.ledger import is_complete
+from bulkdelete.ledger.facts import ACCEPTED, SPOOL, SPOOL_BEGUN, SPOOL_RUN
 from bulkdelete.records import Ended
 from bulkdelete.sources import from_iterable, put_in_place, spooled
 from bulkdelete.sources.iterables import IterableSource
@@ -146,7 +147,7 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
         return await spooled(source, path)
     await asyncio.to_thread(fresh.unlink)
     if not copy.size_bytes:
-        if _is_complete(ledger):
+        if is_complete(ledger.totals, ledger.facts):
             raise NothingLeft
         raise gone(path)
     there = await asyncio.to_thread(path.exists)
@@ -156,11 +157,6 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
         f"{known}). Nothing was sent, and the ledger is as it was. Give the same records in the same order"
         f"{none}, or another ledger"
     )
-
-
-def _is_complete(ledger: Ledger) -> bool:
-    rows = ledger.totals.rows
-    return bool(rows) and ledger.facts.get(SOURCE_ROWS) == str(rows) and not ledger.totals.remaining
 
 
 def drop_spool(ledger: Ledger) -> None:

@@ -130,7 +130,7 @@ class LedgerFolder:
             at_once: how many jobs may be under way.
             holds: must be one that can be read again for each job: a collection, a function that returns a new
                 iterable each time, or what ``open_source`` returns.
-            check: as for ``deleter.delete``.
+            check: as for ``deleter.resume``; one that nobody asks stops no job.
             **stop: what shall be otherwise than in each job's last run.
 
         Returns:

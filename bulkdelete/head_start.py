@@ -65,7 +65,7 @@ def head_start(
 def _is_more_than_sent(order: Order, settings: Settings) -> bool:
     stop = settings.stop
     caps = stop.limit, stop.max_records, stop.expect, stop.max_duration_seconds
-    asks = order.ledger, order.approved, order.check, order.shown, settings.canary.records
+    asks = order.ledger, order.approved, order.check, order.shown, settings.canary.records or None
     has_any = (*caps, *asks) != _NONE_OF_THEM
     return has_any or bool(order.holds) or order.count or order.table_id in settings.identifiers
 

@@ -185,6 +185,8 @@ class Job:
             _log.info("%d of its rows were settled before", self._tally.settled_before)
         if ledger.path is not None:
             await note_beginning(self._order, self._settings, ledger)
+        approved = self._order.approved
+        canary = await canary_of(ledger, self._settings.canary.records, "" if approved is None else approved.digest)
         with self._sweeps.for_at_most(self._settings.stop.max_duration_seconds):
             try:
                 self._account.resume_at_unix_seconds = resume_at
@@ -202,11 +204,11 @@ class Job:
                 return await self._account.closed(ledger, Ending(early.ended, str(early)))
             counted = await forget_count(ledger)
             async with keeping(self._limiter, self._cap, ledger, self._sweeps.fail, heeds_told=heeds):
-                sweep = await self._sweep(ledger, prepared)
+                sweep = await self._sweep(ledger, prepared, canary)
         return await self._conclude(ledger, sweep, counted)
 
-    async def _sweep(self, ledger: Ledger, prepared: Prepared) -> Sweep:
-        """Send the canary, where one is asked for, and the rest; return the sweep that ended it."""
+    async def _sweep(self, ledger: Ledger, prepared: Prepared, canary: Canary | None) -> Sweep:
+        """Send the *canary*, where there is one, and the rest; return the sweep that ended it."""
         settings = self._settings
         if self._order.holds:
             await ledger.note("holds", records=len(prepared.holds), digest=prepared.holds.digest)
@@ -215,8 +217,6 @@ class Job:
         deleter = Deleter(self._order.table_id, self._sweeps.head_start or self._attempts, Retry(settings.retry), state)
         means = Means(settings, prepared, ledger, state, deleter)
         limit = settings.stop.limit
-        approved = self._order.approved
-        canary = await canary_of(ledger, settings.canary.records, "" if approved is None else approved.digest)
         if canary is not None:
             first = await self._sweeps.run(Sweep(means, limit, Crew(lambda: 1, 1), enough=canary.missing))
             is_approved = False

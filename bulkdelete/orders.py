@@ -67,8 +67,17 @@ class Order:
             raise SettingsError("table_id must be a text that is not empty; nothing was sent")
 
     def refuse_unasked_canary(self, settings: Settings) -> None:
-        """Raise :class:`SettingsError` where a canary is wanted, and there is nobody to ask about it."""
-        if settings.canary.records is not None and (self.check is None or self.ledger is None):
+        """Raise :class:`SettingsError` where a canary is wanted and there is nobody to ask about it, or none to ask of.
+
+        A check may be given to a job that is *known* from its ledger, which says whether it has a canary.
+        """
+        records = settings.canary.records
+        if records is None and self.check is not None and not self.known:
+            raise SettingsError(
+                "check: nobody would be asked, because canary.records is not set. Nothing was sent. Set it, or give no "
+                "check"
+            )
+        if records and (self.check is None or self.ledger is None):
             raise SettingsError(
                 "canary.records: a canary needs a ledger, so that nothing is sent twice, and a check, which is asked "
                 "before the rest is sent. Nothing was sent"
@@ -103,7 +112,7 @@ def what_is_deleted(order: Order, settings: Settings, content: str, holds_digest
 def guards_of(settings: Settings) -> dict[str, Any]:
     """Return what looks after a job and may become stricter after it was approved, and never weaker."""
     return {
-        "canary.records": settings.canary.records,
+        "canary.records": settings.canary.records or None,
         "canary.check_command": list(settings.canary.check_command),
         "holds.max_age_seconds": settings.holds.max_age_seconds,
     }

@@ -35,7 +35,7 @@ def check_of(settings: CanarySettings, progress: Progress) -> Check | None:
         SettingsError: nobody can be asked, or the command is not there.
 
     """
-    if settings.records is None:
+    if not settings.records:
         return None
     if settings.check_command:
         words = settings.check_command

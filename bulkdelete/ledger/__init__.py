@@ -13,7 +13,7 @@ from bulkdelete.ledger.reading import LedgerReader, read_ledger
 from bulkdelete.ledger.resting import without_a_trace
 from bulkdelete.ledger.runs import RunRow, sqlite_version, user_name
 from bulkdelete.ledger.texts import same_record
-from bulkdelete.ledger.totals import Totals
+from bulkdelete.ledger.totals import Totals, is_complete
 from bulkdelete.ledger.unrecorded import UnrecordedLedger
 from bulkdelete.ledger.walking import LONGEST_RANGE
 
@@ -30,6 +30,7 @@ __all__ = [
     "RunRow",
     "Totals",
     "UnrecordedLedger",
+    "is_complete",
     "open_ledger",
     "read_ledger",
     "same_record",

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete.ledger.facts import SOURCE_ROWS
+
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,11 @@ class Totals:
     def sent(self) -> int:
         """Rows that were sent, or may have been."""
         return self.acknowledged + self.rejected + self.unresolved
+
+
+def is_complete(totals: Totals, facts: Mapping[str, str]) -> bool:
+    """Return whether every row of the source has its final fate; of a source without rows, counts do not tell."""
+    return bool(totals.rows) and facts.get(SOURCE_ROWS) == str(totals.rows) and not totals.remaining
 
 
 _BATCHES: Final = """

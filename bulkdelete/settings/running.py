@@ -212,9 +212,10 @@ class CanarySettings(Section, frozen=True):
 
     """
 
-    records: int | None = Field(default=None, ge=1)
+    records: int | None = Field(default=None, ge=0)
     """Send so many records first, one batch at a time, and go on only when they were approved of; a batch that an
-    earlier run cut is sent whole, also where it holds more. Unset: none."""
+    earlier run cut is sent whole, also where it holds more. Unset: none. 0: none, also where an earlier run of the job
+    had one that nobody approved of, without which a run is refused otherwise."""
     check_command: tuple[str, ...] = ()
     """A command, as a list of words, that gets the report as JSON on its standard input; exit code 0 approves. Empty:
     a person at the terminal is asked."""

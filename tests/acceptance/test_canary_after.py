@@ -134,7 +134,10 @@ async def test_records_that_a_run_without_a_canary_sent_are_none_of_the_canary(f
 async def test_a_run_without_a_canary_between_two_makes_the_second_a_new_one(folder, emulator):
     configure(folder, emulator, REFUSES)
     assert (await purge(folder, "--canary", "20").run()).code == 3
-    assert (await purge(folder, "--limit", "500").run()).code == 75
+    forgetful = await purge(folder, "--limit", "500").run()
+    assert (forgetful.code, emulator.count(TABLE_ID)) == (2, 3_480)
+    assert "--canary 0" in forgetful.stderr
+    assert (await purge(folder, "--canary", "0", "--limit", "500").run()).code == 75
     assert (await purge(folder, "--canary", "20").run()).code == 3
     assert seen(folder)["canary"]["sent"] == 20
     assert emulator.count(TABLE_ID) == 3_500 - 540

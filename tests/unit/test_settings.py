@@ -83,7 +83,7 @@ RANGES = {
     "stop.max_records": (0, None),
     "stop.expect": (0, None),
     "stop.max_duration_seconds": (0.001, None),
-    "canary.records": (1, None),
+    "canary.records": (0, None),
 }
 
 
