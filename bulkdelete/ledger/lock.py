@@ -1,4 +1,8 @@
-"""One process writes a ledger: a lock file that dies with the process (``flock`` belongs to the open file)."""
+"""One process writes a ledger: a lock file that dies with the process.
+
+``flock`` belongs to the open file, which a process that is forked has open too: it is unlocked before it is closed, and
+what is forked closes it at once.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import stat
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from bulkdelete import beside
 from bulkdelete.errors import LedgerLocked, LedgerMismatch, LedgerStorageError
@@ -35,6 +40,8 @@ class LedgerLock:
     """
 
     def __init__(self, ledger: Path) -> None:
+        self._descriptor = -1
+        _ALL.add(self)
         self._path = lock_path(ledger)
         self._descriptor, self._made = _open(self._path)
         try:
@@ -52,6 +59,12 @@ class LedgerLock:
 
     def release(self) -> None:
         """Let others write; doing so again changes nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            _unlock(descriptor)
+
+    def leave(self) -> None:
+        """Close the open file, of which the process that forked this one has the lock still."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -76,6 +89,23 @@ class LedgerLock:
                 return
 
 
+_ALL: Final[WeakSet[LedgerLock]] = WeakSet()
+
+
+def _leave_all() -> None:
+    for lock in [*_ALL]:
+        lock.leave()
+
+
+os.register_at_fork(after_in_child=_leave_all)
+
+
+def _unlock(descriptor: int) -> None:
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
+
+
 def holder(ledger: Path) -> int | None:
     """Return the id of the process that writes *ledger* now, or ``None``."""
     try:
@@ -87,7 +117,7 @@ def holder(ledger: Path) -> int | None:
     except BlockingIOError:
         return _written_pid(descriptor) or 0
     finally:
-        os.close(descriptor)
+        _unlock(descriptor)
     return None
 
 
