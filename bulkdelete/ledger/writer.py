@@ -13,6 +13,7 @@ import asyncio
 import queue
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -35,7 +36,8 @@ class Writer:
     After the first error nothing is written any more: that operation's group, and all later ones, fail with a
     :class:`LedgerError`, a :class:`LedgerStorageError` where the storage failed. The event loop does not report errors
     of futures that nobody awaits: whoever acts on a write must await it. *check* raises such an error where the file is
-    not at *path* any more: it is called before commits and at the end; *at_end*, when the file is closed.
+    not at *path* any more: it is called before commits and at the end; *at_end*, when the file is closed, which is also
+    done where the event loop was closed first, and nothing is left that could close this.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Writer:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulkdelete ledger")
         self._turn: asyncio.Future[None] | None = None
         self._is_closed = False
+        weakref.finalize(self, _abandon, connection, at_end).atexit = False
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
         """Queue *operation*; the future is done when its effect is on disk. It is committed even if that is cancelled.
@@ -175,6 +178,12 @@ class Writer:
         except RuntimeError:  # the loop is closed: nobody is left to be told
             return False
         return True
+
+
+def _abandon(connection: sqlite3.Connection, at_end: Callable[[], None]) -> None:
+    with suppress(sqlite3.Error):
+        connection.close()
+    at_end()
 
 
 def _end(ended: asyncio.Future[Any], found: object) -> None:

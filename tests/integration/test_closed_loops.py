@@ -1,0 +1,45 @@
+"""An event loop that is closed with a job in it leaves a ledger that the same process can go on with."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+from bulkdelete.emulator import Emulator, Faults
+from tests.integration.test_resuming import TABLE_ID, ids
+
+CALLS = """
+import asyncio, gc, sys
+from bulkdelete import BulkDeleter
+
+base_url, table_id, ledger, *ids = sys.argv[1:]
+
+async def begin():
+    deleter = BulkDeleter(base_url=base_url, api_key="emulator-key")
+    task = asyncio.create_task(deleter.delete(table_id, ids, ledger=ledger))
+    while not deleter.in_flight:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)  # its intent is on disk, and nobody writes
+
+async def go_on():
+    async with BulkDeleter(base_url=base_url, api_key="emulator-key") as deleter:
+        return await deleter.resume(ledger)
+
+loop = asyncio.new_event_loop()
+loop.run_until_complete(begin())
+loop.close()
+del loop
+while gc.collect():  # what its coroutines bring back as they are closed goes the next time
+    pass
+report = asyncio.run(go_on())
+print(report.ended, report.acknowledged)
+"""
+
+
+async def test_a_ledger_whose_event_loop_was_closed_is_free_again(tmp_path):
+    async with Emulator(faults=Faults(script=["drip"], drip_seconds=3600)) as emulator:
+        emulator.load(TABLE_ID, ids(20))
+        words = [sys.executable, "-c", CALLS, emulator.base_url, TABLE_ID, str(tmp_path / "a.db"), *ids(20)]
+        done = await asyncio.to_thread(subprocess.run, words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout == "complete 20\n", done.stderr
