@@ -164,9 +164,13 @@ class Job:
             raise
         finally:
             self.report = report = self.report if report is None else report
+            accepting = accept(ledger) if ended is Ended.LIMIT and self._sends_nothing else None
             digest = await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
             if report is not None:
                 self.report = report = self._account.sealed(report, digest, ledger.lost)
+        if accepting is not None and (failed := accepting.exception()) is not None:
+            self.report = replace(report, ended=Ended.STORAGE, reason=str(failed))
+            raise failed
         problem = problem or (ledger.lost if report.ended is Ended.STORAGE else None)
         if problem is not None:
             raise problem
@@ -268,9 +272,6 @@ class Job:
         """Return the report of a job that sent what *sweep* did, after an earlier run had *counted* the table."""
         if sweep.read_to_end:
             await self._remember(ledger, SOURCE_ROWS, str(max(self._tally.rows_before, self._tally.rows)))
-        if sweep.engine.ended is Ended.LIMIT and self._sends_nothing:
-            with suppress(LedgerStorageError):  # it is told below that the ledger failed, and not that this is kept
-                await accept(ledger)
         if counted and not self._tally.requests:
             await self._remember(ledger, COUNT_AFTER, counted)
         elif sweep.engine.problem is None and sweep.engine.ended is not Ended.SIGNAL:

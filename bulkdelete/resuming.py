@@ -18,6 +18,7 @@ from bulkdelete.settings import Settings, SourceSettings, StopOptions, StopSetti
 from bulkdelete.sources import from_iterable, open_source
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
@@ -38,7 +39,8 @@ _COPIED: Final = "iterable"
 class Known:
     """What the ledger at *path* says of its job, at one moment.
 
-    *given* is the last run that was given its records, and *stop* which caps the last one of all had.
+    *given* is the last run that was given its records; where *kept_none*, it was only to keep them, and ended before it
+    did. *stop* are the caps of the last run of all.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Known:
     totals: Totals
     last: RunRow | None
     given: int | None
+    kept_none: bool
     stop: StopOptions
 
     @property
@@ -72,7 +75,9 @@ def known_of(reader: LedgerReader) -> Known:
         stop = StopOptions(**{name: caps[name] for name in StopSettings.model_fields if name in caps})  # type: ignore[typeddict-item]  # they are its keys
         by_themselves = {event.run for event in events if event.kind == RESUMES}
         given = max((event.run for event in began if event.run not in by_themselves), default=None)
-        known = Known(reader.path, facts, totals, next(iter(runs), None), given, stop)
+        to_keep = any(event.run == given and event.detail["stop"].get("limit") == 0 for event in began)
+        kept_none = to_keep and not any(run.id == given and run.ended == Ended.LIMIT for run in runs)
+        known = Known(reader.path, facts, totals, next(iter(runs), None), given, kept_none, stop)
         _ = known.source_rows
     return known
 
@@ -112,12 +117,13 @@ def source_left(known: Known, max_expansion: float | None = None) -> Source:
 
     """
     facts = known.facts
+    is_bound = bool(known.totals.rows) or ACCEPTED in facts
     try:
-        if SOURCE_PATH in facts:
+        if SOURCE_PATH in facts and (is_bound or not known.kept_none):
             return open_again(facts, max_expansion=max_expansion)
         _refuse_what_is_not_kept(facts)
-        was_given_them = SPOOL in facts and facts.get(SPOOL_RUN) == str(known.given)
-        if known.totals.rows or ACCEPTED in facts or was_given_them:
+        was_given_them = SPOOL in facts and facts.get(SPOOL_RUN) == str(known.given) and not known.kept_none
+        if is_bound or was_given_them:
             if not spool_of(known.path).exists():
                 raise gone(spool_of(known.path))
             return read_once(facts)
@@ -127,8 +133,8 @@ def source_left(known: Known, max_expansion: float | None = None) -> Source:
             "make the call again with the same records and this ledger; nothing that is settled is sent again"
         ) from error
     raise SourceRefused(
-        f"{known.path}: nothing of this job was ever sent, and its records are not kept: the call ended before their "
-        "copy was whole. Make the call again with its records and this ledger: that sends nothing twice"
+        f"{known.path}: nothing of this job was ever sent, and its records are not kept: the call ended before they "
+        "were copied whole, or accepted. Make the call again with its records and this ledger: that sends nothing twice"
     )
 
 
@@ -173,10 +179,12 @@ async def note_beginning(order: Order, settings: Settings, ledger: Ledger) -> No
         await ledger.remember(SOURCE_PATH, _stored(order.source.paths))
 
 
-async def accept(ledger: Ledger) -> None:
-    """Let *ledger* hold to its records, which were to be kept and not sent; of a function none are kept."""
-    if _is_kept(ledger.facts):
-        await ledger.remember(ACCEPTED, "yes")
+def accept(ledger: Ledger) -> asyncio.Future[None] | None:
+    """Let *ledger* hold to its records, which were to be kept and not sent, from when what is returned is done.
+
+    Of a function none are kept.
+    """
+    return ledger.remember(ACCEPTED, "yes") if _is_kept(ledger.facts) else None
 
 
 def _stored(paths: tuple[str, ...]) -> str:

@@ -23,6 +23,7 @@ from bulkdelete import (
     open_source,
 )
 from bulkdelete.emulator import Emulator, Faults
+from bulkdelete.ledger import read_ledger
 from tests.integration.accepting import STEPS
 from tests.integration.test_resuming import SETTINGS, TABLE_ID, breaking, ids, image
 
@@ -192,20 +193,44 @@ async def test_a_call_that_is_killed_at_any_step_leaves_what_was_accepted(emulat
     assert list(emulator.remaining(TABLE_ID)) == OTHERS
 
 
-async def test_a_first_call_that_is_killed_at_any_step_may_be_made_again(emulator, deleter, tmp_path):
+def is_accepted(ledger: Path) -> bool:
+    if not ledger.exists():
+        return False
+    with read_ledger(ledger) as reader:
+        return "accepted" in reader.facts
+
+
+async def test_a_first_call_that_is_killed_at_any_step_may_be_made_again_and_is_only_resumed_once_it_is_accepted(
+    emulator, deleter, tmp_path
+):
     (tmp_path / "template").mkdir()
     kept = 0
     for folder in await killed(emulator, tmp_path, ACCEPTED):
         ledger = folder / "erase.db"
-        try:
-            await deleter.resume(ledger, limit=0)
+        if is_accepted(ledger):
             kept += 1
-        except (SourceRefused, LedgerMismatch):
+        else:
+            for how in ({"limit": 0}, {}):
+                with pytest.raises((SourceRefused, LedgerMismatch)):
+                    await deleter.resume(ledger, **how)
             await accept(deleter, ledger)
         with pytest.raises(SourceChanged):
             await deleter.delete(TABLE_ID, OTHERS, ledger=ledger, limit=0)
         await assert_resumed(emulator, deleter, ledger)
-    assert kept > len(STEPS), "those that were not killed, and more"
+    assert kept >= len(STEPS), "those that were not killed"
+
+
+@pytest.mark.parametrize("kind", ["list", "file"])
+async def test_what_a_call_did_not_accept_is_not_resumed_though_its_records_are_there(emulator, deleter, ledger, kind):
+    capped = await deleter.delete(TABLE_ID, given(kind, ACCEPTED, ledger), ledger=ledger, limit=0, max_records=19)
+    assert capped.ended is Ended.MAX_RECORDS
+    with pytest.raises(SourceRefused, match="Make the call again"):
+        await deleter.resume(ledger, max_records=20)
+    [kept] = await LedgerFolder(ledger.parent).ledgers()
+    assert str(kept.state) == "never begun"
+    capped = await deleter.delete(TABLE_ID, given(kind, ACCEPTED, ledger), ledger=ledger, max_records=19)
+    assert capped.ended is Ended.MAX_RECORDS
+    assert (await deleter.resume(ledger, max_records=20)).acknowledged == 20
 
 
 async def test_a_call_that_was_refused_may_be_corrected(emulator, deleter, ledger):
@@ -247,6 +272,8 @@ async def test_a_ledger_of_an_earlier_version_does_not_say_what_was_accepted(emu
     await deleter.delete(TABLE_ID, OTHERS, ledger=ledger, limit=0)
     with closing(sqlite3.connect(ledger)) as connection, connection:
         assert connection.execute("DELETE FROM job WHERE key = 'accepted'").rowcount == 1
+    [kept] = await LedgerFolder(ledger.parent).ledgers()
+    assert str(kept.state) == "resumable"
     await accept(deleter, ledger)
     await assert_sent(emulator, deleter, ledger)
 
