@@ -177,7 +177,7 @@ class Job:
         return report
 
     async def _run(self, ledger: Ledger, content: str) -> tuple[Report, Exception | None]:
-        if self._order.done and not ledger.totals.remaining:
+        if self._order.is_settled(ledger):
             drop_spool(ledger)
             return self._account.report(ledger.totals, Ended.COMPLETE, ""), None
         heeds = self._order.heeds_resume_time

@@ -8,12 +8,14 @@ from operator import gt, lt
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bulkdelete.errors import SettingsError
+from bulkdelete.ledger import is_complete
 from bulkdelete.reports import Report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from bulkdelete.ledger import Ledger
     from bulkdelete.settings import Settings
     from bulkdelete.sources import Source, Stamps
 
@@ -65,6 +67,11 @@ class Order:
     def __post_init__(self) -> None:
         if not isinstance(self.table_id, str) or not self.table_id:
             raise SettingsError("table_id must be a text that is not empty; nothing was sent")
+
+    def is_settled(self, ledger: Ledger) -> bool:
+        """Return whether nothing is left to send, by a *ledger* that another run may have gone on with since."""
+        is_done = self.done or (self.known and is_complete(ledger.totals, ledger.facts))
+        return is_done and not ledger.totals.remaining
 
     def refuse_unasked_canary(self, settings: Settings) -> None:
         """Raise :class:`SettingsError` where a canary is wanted and there is nobody to ask about it, or none to ask of.

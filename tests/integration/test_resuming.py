@@ -11,10 +11,13 @@ import pytest
 
 from bulkdelete import (
     BulkDeleter,
+    Ended,
     Filter,
     HoldsRefused,
+    LedgerFolder,
     LedgerLocked,
     LedgerMismatch,
+    LedgerState,
     LedgerStorageError,
     Settings,
     SettingsError,
@@ -275,6 +278,21 @@ async def test_a_ledger_that_went_between_the_look_and_the_run_is_not_made_anew(
     with pytest.raises(LedgerMismatch, match="no ledger here any more"):
         await job.run()
     assert not ledger.exists()
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+async def test_a_job_that_another_completed_between_the_look_and_the_run_gives_its_report(
+    emulator, deleter, ledger, tmp_path, is_file
+):
+    (tmp_path / "ids.txt").write_text("\n".join(ids(20)))
+    await deleter.delete(TABLE_ID, open_source(tmp_path / "ids.txt") if is_file else ids(20), ledger=ledger, limit=0)
+    job = await deleter.resumed_job(ledger)
+    assert (await deleter.resume(ledger)).ended is Ended.COMPLETE
+    asked = emulator.requests
+    report = await job.run()
+    assert (report.ended, report.acknowledged, emulator.requests) == (Ended.COMPLETE, 20, asked)
+    kept = await LedgerFolder(tmp_path).ledger("erase")
+    assert (kept.state, kept.last_ended) == (LedgerState.COMPLETE, "complete")
 
 
 async def test_a_damaged_ledger_and_an_unknown_setting_are_refused(deleter, ledger):
