@@ -24,7 +24,7 @@ from bulkdelete.keeping import keeping
 from bulkdelete.ledger.facts import COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_ROWS
 from bulkdelete.preparing import CapPassed, opened_ledger, prepare
 from bulkdelete.records import Ended
-from bulkdelete.resuming import accept, note_beginning
+from bulkdelete.resuming import accept, note_beginning, note_place
 from bulkdelete.retry import Retry
 from bulkdelete.splitting import Suspicion
 from bulkdelete.state import State
@@ -164,14 +164,13 @@ class Job:
             raise
         finally:
             self.report = report = self.report if report is None else report
-            accepting = accept(ledger) if ended is Ended.LIMIT and self._sends_nothing else None
+            accepting = accept(ledger) if ended is Ended.LIMIT and not self._settings.stop.limit else None
             digest = await ledger.close(ended, reason, self._tally.requests, self._tally.retries)
             if report is not None:
                 self.report = report = self._account.sealed(report, digest, ledger.lost)
-        if accepting is not None and (failed := accepting.exception()) is not None:
-            self.report = replace(report, ended=Ended.STORAGE, reason=str(failed))
-            raise failed
         problem = problem or (ledger.lost if report.ended is Ended.STORAGE else None)
+        if accepting is not None and isinstance(failed := accepting.exception(), Exception):
+            self.report, problem = replace(report, ended=Ended.STORAGE, reason=str(failed)), failed
         if problem is not None:
             raise problem
         return report
@@ -181,14 +180,13 @@ class Job:
             drop_spool(ledger)
             return self._account.report(ledger.totals, Ended.COMPLETE, ""), None
         heeds = self._order.heeds_resume_time
-        resume_at = float(ledger.facts.get(RESUME_AT, 0)) if heeds and not self._sends_nothing else 0.0
+        resume_at = float(ledger.facts.get(RESUME_AT, 0)) if heeds and self._asks_the_api else 0.0
         if resume_at > time.time() and not self._settings.flow.wait:
             why = "the API, or a quota, wants nothing before the time given"
             return self._account.report(ledger.totals, Ended.QUOTA, why, resume_at), None
         if self._tally.settled_before:
             _log.info("%d of its rows were settled before", self._tally.settled_before)
-        if ledger.path is not None:
-            await note_beginning(self._order, self._settings, ledger)
+        await note_beginning(self._order, self._settings, ledger)
         approved = self._order.approved
         canary = await canary_of(ledger, self._settings.canary.records, "" if approved is None else approved.digest)
         with self._sweeps.for_at_most(self._settings.stop.max_duration_seconds):
@@ -197,6 +195,7 @@ class Job:
                 if (seconds := resume_at - time.time()) > 0:
                     await self._stop.sleep(seconds)
                 prepared = await self._stop.unless_asked(prepare(self._order, self._settings, ledger, content))
+                await note_place(self._order, ledger)
                 if COUNT_BEFORE not in ledger.facts and not ledger.totals.sent:
                     await self._count(ledger, COUNT_BEFORE, self._stop, self._sweeps.fail)
             except StopAsked:
@@ -293,8 +292,8 @@ class Job:
         return report, problem
 
     @property
-    def _sends_nothing(self) -> bool:
-        return self._settings.stop.limit == 0
+    def _asks_the_api(self) -> bool:
+        return self._settings.stop.limit != 0 or self._order.count
 
     async def _remember(self, ledger: Ledger, key: str, value: str) -> None:
         with suppress(LedgerStorageError):  # the engine has seen it too, and says so

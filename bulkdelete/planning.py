@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bulkdelete.errors import PlanRefused, SourceRefused
 from bulkdelete.ledger import user_name
+from bulkdelete.looking import compare, look
 from bulkdelete.orders import Approved, guards_of, what_is_deleted
-from bulkdelete.preparing import CapPassed, check_caps, compare, look, screen_of
+from bulkdelete.preparing import CapPassed, check_caps, screen_of
 from bulkdelete.records import Filter
 from bulkdelete.surveying import survey
 from bulkdelete.version import VERSION

@@ -171,10 +171,18 @@ def read_once(facts: Mapping[str, str]) -> Source:
 
 
 async def note_beginning(order: Order, settings: Settings, ledger: Ledger) -> None:
-    """Write down what a run of *order* began with, and where its files are."""
+    """Write down what a run of *order* began with."""
+    if ledger.path is None:
+        return
     for kind, detail in order.decisions:
         await ledger.note(kind, **detail)
     await ledger.note("settings", **settings.without_places_of_the_key())
+    if ACCEPTED not in ledger.facts:  # what was accepted is where it was, unless this run may go on with it
+        await note_place(order, ledger)
+
+
+async def note_place(order: Order, ledger: Ledger) -> None:
+    """Write down where the files of *order* are."""
     if order.source.replayable and order.source.paths:
         await ledger.remember(SOURCE_PATH, _stored(order.source.paths))
 

@@ -138,7 +138,8 @@ def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping
             raise LedgerMismatch(
                 f"{told}, neither now nor before. Make the call again with this ledger and the records as they are now"
             )
-        waits = " Its records were accepted, and a resume sends them." if is_unsent and not known else ""
+        back = " once its file is as it was" if "source content" in differing else ""
+        waits = f" Its records were accepted, and a resume sends them{back}." if is_unsent and not known else ""
         raise LedgerMismatch(
             f"{told}, and the ledger is as it was.{waits} Give the job as it was, or another ledger, such as "
             "--ledger purge-2.db"

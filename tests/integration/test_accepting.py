@@ -305,3 +305,24 @@ async def test_what_is_accepted_waits_for_no_time_that_the_api_has_named(emulato
     assert (again.ended, again.requests) == (Ended.LIMIT, 0)
     assert (await deleter.resume(ledger)).ended is Ended.QUOTA
     assert emulator.requests == 1
+
+
+async def test_a_refused_call_does_not_move_where_accepted_records_are_read_from(emulator, deleter, ledger):
+    await accept(deleter, ledger, "file")
+    copy = ledger.with_name("copy.txt")
+    copy.write_bytes(ledger.with_name(f"{ACCEPTED[0]}.txt").read_bytes())
+    with pytest.raises(HoldsRefused, match="is empty"):
+        await deleter.delete(TABLE_ID, open_source(copy), ledger=ledger, holds=[])
+    copy.unlink()
+    await assert_sent(emulator, deleter, ledger)
+
+
+async def test_of_a_file_that_was_changed_it_says_what_a_resume_needs(emulator, deleter, ledger):
+    await accept(deleter, ledger, "file")
+    path = ledger.with_name(f"{ACCEPTED[0]}.txt")
+    was = path.read_bytes()
+    path.write_text("\n".join(OTHERS))
+    with pytest.raises(LedgerMismatch, match="were accepted, and a resume sends them once its file is as it was"):
+        await deleter.delete(TABLE_ID, open_source(path), ledger=ledger)
+    path.write_bytes(was)
+    await assert_sent(emulator, deleter, ledger)

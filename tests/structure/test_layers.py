@@ -34,7 +34,7 @@ FLOORS = [
         "sources",
         "pathfinding",
     ],
-    ["attempts", "merging", "copying", "holding", "state", "surveying", "orders", "accounting", "canary"],
+    ["attempts", "merging", "copying", "holding", "looking", "state", "surveying", "orders", "accounting", "canary"],
     ["cases", "preparing", "counting", "keeping", "resuming"],
     ["outcomes"],
     ["deleter", "kept", "head_start"],

@@ -10,8 +10,9 @@ import pytest
 from bulkdelete.errors import HoldsRefused, SourceRefused
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
 from bulkdelete.ledger.facts import HOLDS, RULES, SURVEYED
+from bulkdelete.looking import look
 from bulkdelete.orders import Order
-from bulkdelete.preparing import CapPassed, check_caps, look, prepare
+from bulkdelete.preparing import CapPassed, check_caps, prepare
 from bulkdelete.records import Ended
 from bulkdelete.settings import Settings, StopSettings
 from bulkdelete.sources import from_iterable, open_source
