@@ -154,7 +154,7 @@ async def test_a_file_that_a_limit_of_0_has_accepted_may_not_be_changed(tmp_path
     assert (await purge(tmp_path, emulator, source, "--limit", 0).run()).code == 75
     other = await purge(tmp_path, emulator, write(tmp_path / "ids.txt", ids(6))).run()
     assert (other.code, emulator.requests) == (2, 0)
-    assert "Its records were accepted, and a resume sends them. Give the job as it was" in other.stderr
+    assert "were accepted, and a resume sends them once its file is as it was. Give the job as it was" in other.stderr
     right = await purge(tmp_path, emulator, write(tmp_path / "ids.txt", ids(5))).run()
     assert (right.code, right.report["acknowledged"]) == (0, 5), right.stderr
 
