@@ -130,9 +130,9 @@ class AsItWasReadBefore:
 
     def __init__(self, path, lines):
         self._source, self._lines = open_source(path), lines
-
-    def __getattr__(self, name):
-        return getattr(self._source, name)
+        for name in "name", "paths", "files", "replayable", "size_bytes", "position_bytes", "rows_read", "identity":
+            setattr(self, name, getattr(self._source, name))
+        self.parts, self.fingerprint = (self,), self._source.fingerprint
 
     async def blocks(self):
         async for rows in self._source.blocks():
