@@ -8,9 +8,9 @@ import os
 import resource
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bulkdelete.emulator import Emulator
 from tests.acceptance import forked
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TABLE_ID = "673af861ed69656ac0895b07"
 CANARY_KEY = "canary-7f3a91-never-print-me"
 LONGEST_SECONDS = 60
+Process: TypeAlias = asyncio.subprocess.Process | forked.Process
 AS_A_MODULE = ("-m", "bulkdelete")
 
 
@@ -63,7 +64,14 @@ class Command:
             self.env["BULKDELETE_API_KEY"] = key
 
     @asynccontextmanager
-    async def started(self, stdin: bytes | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def started(self, stdin: bytes | None = None, *, anew: bool = False) -> AsyncIterator[Process]:
+        """Start it, *anew* or, where that makes no difference, forked from a process that has imported it."""
+        if self._may_be_forked and not anew:
+            words = [*self._program, *self.words]
+            with closing(await forked.start(words, self.folder, self.env, is_fed=stdin is not None)) as child:
+                async with ended(child):
+                    yield child
+            return
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *self._program,
@@ -75,12 +83,8 @@ class Command:
             stderr=asyncio.subprocess.PIPE,
             preexec_fn=self._limit_files if self._most_file_bytes else None,
         )
-        try:
+        async with ended(process):
             yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
 
     @property
     def _may_be_forked(self) -> bool:
@@ -92,28 +96,31 @@ class Command:
         resource.setrlimit(resource.RLIMIT_FSIZE, (self._most_file_bytes, self._most_file_bytes))
 
     async def run(self, stdin: bytes | None = None) -> Finished:
-        """Run it to its end; where that makes no difference, in a process that is forked and not started anew."""
-        if self._may_be_forked and stdin is None:
-            words = [*self._program, *self.words]
-            done = await asyncio.to_thread(forked.run, words, self.folder, self.env, LONGEST_SECONDS)
-            return _finished(*done)
+        """Run it to its end."""
         async with self.started(stdin) as process:
             return await finished(process, stdin)
 
 
-async def finished(process: asyncio.subprocess.Process, stdin: bytes | None = None) -> Finished:
+@asynccontextmanager
+async def ended(process: Process) -> AsyncIterator[None]:
+    """Kill *process* afterwards, where it has not ended."""
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def finished(process: Process, stdin: bytes | None = None) -> Finished:
     async with asyncio.timeout(LONGEST_SECONDS):
         stdout, stderr = await process.communicate(stdin)
     assert process.returncode is not None
-    return _finished(process.returncode, stdout, stderr)
-
-
-def _finished(code: int, stdout: bytes, stderr: bytes) -> Finished:
     assert_nowhere(CANARY_KEY, texts=(stdout, stderr))
-    return Finished(code, stdout.decode(), stderr.decode())
+    return Finished(process.returncode, stdout.decode(), stderr.decode())
 
 
-async def killed(process: asyncio.subprocess.Process) -> None:
+async def killed(process: Process) -> None:
     if process.returncode is None:
         process.send_signal(signal.SIGKILL)
     await process.communicate()

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from io import FileIO
 
 NURSERY = Path(__file__).with_name("nursery.py")
 SCRIPTS = frozenset({str(Path(__file__).parents[1] / "crashes" / "launcher.py")})
@@ -34,46 +32,96 @@ def may_be_forked(env: Mapping[str, str]) -> bool:
     return sys.platform == "linux" and not measured and _nursery().heeds(env)
 
 
-def run(words: Sequence[str], folder: Path, env: Mapping[str, str], longest_seconds: float) -> tuple[int, bytes, bytes]:
-    """Run Python with *words*, those of the command or of a script, without an input.
+class Process:
+    """A forked command: as much of :class:`asyncio.subprocess.Process`, which one started anew is, as is used."""
 
-    Returns:
-        Its exit code, stdout and stderr.
+    stdin: asyncio.StreamWriter | None = None
+    returncode: int | None = None
 
-    Raises:
-        TimeoutError: it took longer than *longest_seconds*, and was killed.
+    def __init__(self, pid: int, stdout: _Read, stderr: _Read, news: _Read) -> None:
+        self.pid = pid
+        self.stdout, self.stderr = stdout.reader, stderr.reader
+        self._reading = stdout.transport, stderr.transport, news.transport
+        self._ending = asyncio.create_task(self._end(news.reader))
 
-    """
+    async def wait(self) -> int:
+        """Return its exit code, once it has ended."""
+        return await asyncio.shield(self._ending)
+
+    async def communicate(self, given: bytes | None = None) -> tuple[bytes, bytes]:
+        """Write what is *given* to it and close its input; return all that it prints, once it has ended."""
+        _, printed, said, _ = await asyncio.gather(
+            self._feed(given), self.stdout.read(), self.stderr.read(), self.wait()
+        )
+        return printed, said
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Hear nothing more of it."""
+        for transport in self._reading:
+            transport.close()
+        if self.stdin is not None:
+            self.stdin.close()
+
+    async def _feed(self, given: bytes | None) -> None:
+        if self.stdin is not None:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                if given:
+                    self.stdin.write(given)
+                await self.stdin.drain()
+            self.stdin.close()
+
+    async def _end(self, news: asyncio.StreamReader) -> int:
+        self.returncode = int(await news.readline())
+        return self.returncode
+
+
+async def start(words: Sequence[str], folder: Path, env: Mapping[str, str], *, is_fed: bool) -> Process:
+    """Run Python with *words*, those of the command or of a script; it has an input where it *is_fed*."""
     asked = {"words": words, "folder": str(folder), "env": dict(env), "umask": _umask()}
-    with ExitStack() as opened:
-        nothing = opened.enter_context(Path(os.devnull).open("rb"))
-        printed, said = (opened.enter_context(TemporaryFile()) for _ in range(2))
-        told, tells = os.pipe()
-        news = opened.enter_context(os.fdopen(told, "rb", buffering=0))
-        streams = [stream.fileno() for stream in (nothing, printed, said)]
-        try:
-            socket.send_fds(_nursery().control, [json.dumps(asked).encode()], [*streams, tells])
-        finally:
-            os.close(tells)
-        process = int(_line(news, longest_seconds))
-        try:
-            code = int(_line(news, longest_seconds))
-        except TimeoutError:
-            os.kill(process, signal.SIGKILL)
-            raise
-        printed.seek(0), said.seek(0)
-        return code, printed.read(), said.read()
+    input_reads, input_writes = os.pipe() if is_fed else (os.open(os.devnull, os.O_RDONLY), None)
+    pipes = [os.pipe() for _ in ("stdout", "stderr", "news")]
+    theirs = [input_reads, *(writes for _, writes in pipes)]
+    try:
+        socket.send_fds(_nursery().control, [json.dumps(asked).encode()], theirs)
+    finally:
+        for descriptor in theirs:
+            os.close(descriptor)
+    stdout, stderr, news = [await _read(reads) for reads, _ in pipes]
+    pid = await news.reader.readline()
+    assert pid, "the process that commands are forked from is gone"
+    process = Process(int(pid), stdout, stderr, news)
+    if input_writes is not None:
+        process.stdin = await _written(input_writes)
+    return process
 
 
-def _line(news: FileIO, longest_seconds: float) -> bytes:
-    line = b""
-    while not line.endswith(b"\n"):
-        if not select.select([news], [], [], longest_seconds)[0]:
-            raise TimeoutError(f"a command takes longer than {longest_seconds} s")
-        more = news.read(1)
-        assert more, "the process that commands are forked from is gone"
-        line += more
-    return line
+class _Read(NamedTuple):
+    reader: asyncio.StreamReader
+    transport: asyncio.ReadTransport
+
+
+async def _read(descriptor: int) -> _Read:
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
+    )
+    return _Read(reader, transport)
+
+
+async def _written(descriptor: int) -> asyncio.StreamWriter:
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(
+        asyncio.streams.FlowControlMixin, os.fdopen(descriptor, "wb", buffering=0)
+    )
+    return asyncio.StreamWriter(transport, protocol, None, loop)
 
 
 def _umask() -> int:

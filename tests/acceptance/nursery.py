@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
@@ -19,7 +20,7 @@ from bulkdelete import api, cli
 from bulkdelete.cli import commands
 
 MOST_BYTES = 2**20
-STREAMS = 3
+NAMES = ("stdin", "stdout", "stderr")
 for command in commands.group.list_commands(None):
     importlib.import_module(f"bulkdelete.cli.{command}")
 assert api
@@ -31,7 +32,7 @@ def next_command(control: socket.socket) -> list[str]:
     interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
-        asked, descriptors, _, _ = socket.recv_fds(control, MOST_BYTES, STREAMS + 1)
+        asked, descriptors, _, _ = socket.recv_fds(control, MOST_BYTES, len(NAMES) + 1)
         if not asked:
             sys.exit()
         if not os.fork():
@@ -43,9 +44,10 @@ def next_command(control: socket.socket) -> list[str]:
     *streams, told = descriptors
     if command := os.fork():
         wait_for(command, streams, told)
-    for number, stream in enumerate(streams):
+    for number, (name, stream) in enumerate(zip(NAMES, streams, strict=True)):
         os.dup2(stream, number)
-    os.closerange(STREAMS, max(descriptors) + 1)
+        setattr(sys, name, opened(number, getattr(sys, name)))
+    os.closerange(len(NAMES), max(descriptors) + 1)
     signal.signal(signal.SIGINT, interrupted)
     wanted = json.loads(asked)
     os.umask(wanted["umask"])
@@ -53,6 +55,12 @@ def next_command(control: socket.socket) -> list[str]:
     os.environ.clear()
     os.environ.update(wanted["env"])
     return wanted["words"]
+
+
+def opened(number: int, before: io.TextIOWrapper) -> io.TextIOWrapper:
+    """Return a standard stream as the interpreter opens it: what *before* knows of its file is true no longer."""
+    stream = os.fdopen(number, "wb" if number else "rb", closefd=False)
+    return io.TextIOWrapper(stream, before.encoding, before.errors, "\n", before.line_buffering)
 
 
 def wait_for(command: int, streams: list[int], told: int) -> None:

@@ -17,6 +17,8 @@ from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finis
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.acceptance.command import Process
+
 ROWS = 40_000
 both_loops = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 
@@ -35,7 +37,7 @@ async def slow(tmp_path):
         yield emulator
 
 
-async def until_it_sends(emulator: Emulator, process: asyncio.subprocess.Process, requests: int) -> None:
+async def until_it_sends(emulator: Emulator, process: Process, requests: int) -> None:
     async with asyncio.timeout(30):
         while emulator.requests < requests and process.returncode is None:
             await asyncio.sleep(0.002)

@@ -57,7 +57,7 @@ def can_be_pid_1():
 
 async def signalled(command, number, *, as_pid_1=False):
     """Send *number* to *command* while it waits for somebody to write to the pipe, then give it a key there."""
-    async with command.started() as process:
+    async with command.started(anew=True) as process:
         async with asyncio.timeout(30):
             writer = await asyncio.to_thread((command.folder / "pipe").open, "w")
         os.kill(child_of(process.pid) if as_pid_1 else process.pid, number)

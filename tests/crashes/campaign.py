@@ -24,7 +24,7 @@ from tests.secrets import assert_nowhere
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 
-    from tests.acceptance.command import Finished
+    from tests.acceptance.command import Finished, Process
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 LIFE_SECONDS = 1.0
@@ -161,7 +161,7 @@ class Job:
         """Forget what was acknowledged: the last commit, which nobody was told of, may be gone by right."""
         self._seen = oracle.Seen()
 
-    async def sends(self, requests: int, process: asyncio.subprocess.Process) -> None:
+    async def sends(self, requests: int, process: Process) -> None:
         """Wait until the emulator got so many more *requests*."""
         requests += self.emulator.requests
         async with asyncio.timeout(30):

@@ -20,7 +20,7 @@ from tests.crashes.campaign import MOST_TWICE, At, job_of, lay_out
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.acceptance.command import Finished
+    from tests.acceptance.command import Finished, Process
 
 HOST, PORT = "127.83.9.1", 47_366
 CLOCK = Path(__file__).with_name("clock.py")
@@ -172,7 +172,7 @@ def by_requests(ended: Finished) -> int:
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def served(folder: Path) -> AsyncIterator[Process]:
     """The emulator as a process of its own, ready."""
     words = (
         "--database",

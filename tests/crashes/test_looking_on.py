@@ -19,6 +19,8 @@ from tests.crashes import oracle
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from tests.acceptance.command import Process
+
 CHECKPOINTS = Path(__file__).with_name("checkpoints.py")
 PAGES = 4
 MANY_PAGES = 6 * PAGES
@@ -83,7 +85,7 @@ class Onlookers:
         self._ledger = ledger
         self.looks = self.seen = 0
 
-    async def look_until(self, what: Callable[[], bool], process: asyncio.subprocess.Process) -> None:
+    async def look_until(self, what: Callable[[], bool], process: Process) -> None:
         """Look until *what* is so; that must come while the job runs."""
         status = asyncio.ensure_future(self._status())
         async with asyncio.timeout(30):

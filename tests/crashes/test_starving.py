@@ -16,6 +16,7 @@ from tests.crashes import oracle
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from tests.acceptance.command import Process
     from tests.crashes.campaign import Job
 
 FEW_FILES = """
@@ -57,7 +58,7 @@ async def test_with_too_few_file_descriptors_to_begin_nothing_is_sent(one, loop,
 class Starved:
     """A run that can open nothing any more, no file and no connection, at a server that breaks those it has."""
 
-    def __init__(self, one: Job, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, one: Job, process: Process) -> None:
         self._one, self._process = one, process
         self._soft, self._hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
         self._lines: list[str] = []

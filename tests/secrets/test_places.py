@@ -74,7 +74,7 @@ async def test_no_command_line_of_ours_or_of_a_child_holds_the_key(tmp_path, emu
         'api_key_command = ["./give-key"]\n[canary]\nrecords = 10\ncheck_command = ["./check"]\n'
         "[batch]\nsize = 100\n[flow]\nconcurrency = 1\n"
     )
-    async with purge(tmp_path, emulator, "ids.txt", "-c", "purge.toml", key=None).started() as process:
+    async with purge(tmp_path, emulator, "ids.txt", "-c", "purge.toml", key=None).started(anew=True) as process:
         seen: set[str] = set()
         communicating = asyncio.ensure_future(finished(process))
         while not communicating.done():
