@@ -1,4 +1,4 @@
-"""400 histories of whole jobs, each told by its seed; ``python -m tests.simulation --seeds 100000`` plays more."""
+"""200 histories of whole jobs, each told by its seed; ``python -m tests.simulation --seeds 100000`` plays more."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from tests.simulation.campaign import Failure, play_seed
 from tests.simulation.every_step import Way
 from tests.simulation.everywhere import strike_everywhere
 
-SEEDS = 400
-SHARES = 2
+SEEDS = 200
 CUT_EVERYWHERE = [10]
 """It has a canary, and much fails."""
 FOUND = [
@@ -46,10 +45,9 @@ rejected without a doubt (76088).
 """
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS // SHARES))
-def test_no_history_breaks_a_promise(first):
-    said = campaign("simulation", "--first", first, "--seeds", SEEDS // SHARES, "--jobs", 1)
-    assert said.startswith(f"{SEEDS // SHARES} histories")
+def test_no_history_breaks_a_promise():
+    said = campaign("simulation", "--first", 0, "--seeds", SEEDS, "--jobs", 1)
+    assert said.startswith(f"{SEEDS} histories")
     assert int(re.search(r"(\d+) times cut", said)[1]) > 75
     assert int(re.search(r"(\d+) requests", said)[1]) > 2250
     assert int(re.search(r"(\d+) times fail", said)[1]) > 10
