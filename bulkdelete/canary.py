@@ -1,8 +1,9 @@
 """The canary of a job: how many records it still has to send, and what came of those that it sent.
 
 It may take several runs: what counts is every record that got its final answer since it began, as long as no run
-without a canary came between. Once it is approved of, later runs need none, unless they ask for more. Before, a run
-without one is refused, unless it is of 0 records.
+without a canary came between. Once it is approved of, later runs need none, unless they ask for more: from then on no
+approval stands until that is approved of. As long as none stands, a run without one is refused, unless it is of 0
+records.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ class Canary:
     def told(self, came: CanaryCounts, totals: Totals) -> str:
         """Return in words what *came* of the canary, and what of *totals* is none of it."""
         counts = f"{came.acknowledged:,} acknowledged, {came.rejected:,} rejected, {came.unresolved:,} unresolved"
-        passed = "an earlier canary, and what was sent once that was approved" if self._earlier else "an earlier canary"
-        more = f"; that is more than {self._records:,}: {passed}, or a batch that an earlier run cut, is whole"
+        earlier = "an earlier canary, and what was sent once that was approved"
+        more = f"; that is more than {self._records:,}: {earlier}, or a batch that an earlier run cut, is whole"
         others = totals.unresolved - came.unresolved
         before = f"; earlier runs had {self._acknowledged:,} acknowledged and {self._rejected:,} rejected before"
         return "".join(
@@ -89,12 +90,10 @@ class Canary:
         )
 
     async def keep(self, ledger: Ledger, came: CanaryCounts, *, approved: bool) -> None:
-        """Write to *ledger* whether what *came* of it was *approved*; where not, no earlier approval stands."""
+        """Write to *ledger* whether what *came* of it was *approved*."""
         await ledger.note("canary", approved=approved, **asdict(came))
         if approved:
             await ledger.remember(CANARY, json.dumps(asdict(Approval(came.sent, self._plan))))
-        elif self._earlier is not None:
-            await ledger.remember(CANARY, "")
 
     def _why_again(self) -> str:
         if self._earlier is None:
@@ -122,17 +121,19 @@ async def canary_of(ledger: Ledger, records: int | None, plan: str) -> Canary | 
                 "to go on without one, say --canary 0 (canary.records = 0)"
             )
         if began:
-            await _remember(ledger, "")
+            await _remember(ledger, CANARY_BEGAN, "")
         return None
     if approval is not None and approval.stands_for(records, plan):
         return None
     if not began:
         began = json.dumps([totals.acknowledged, totals.rejected])
-        await _remember(ledger, began)
+        await _remember(ledger, CANARY_BEGAN, began)
+    if approval is not None:  # whatever ends this run: the larger canary is one that nobody has approved of
+        await _remember(ledger, CANARY, "")
     acknowledged, rejected = json.loads(began)
     return Canary(records, totals, (acknowledged, rejected), plan, approval)
 
 
-async def _remember(ledger: Ledger, began: str) -> None:
+async def _remember(ledger: Ledger, key: str, value: str) -> None:
     with suppress(LedgerStorageError):  # the engine will see it too, and say so
-        await ledger.remember(CANARY_BEGAN, began)
+        await ledger.remember(key, value)

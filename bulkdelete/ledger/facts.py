@@ -24,7 +24,7 @@ COMPARED: Final = "compared"
 """That the source was found to hold what a plan counted: the plan's digest, and the version that compared."""
 CANARY: Final = "canary"
 """That the canary was approved of, how many records it had sent by then, and the digest of the plan, if there was
-one, as JSON; earlier versions kept the number alone. Empty once a larger canary was not."""
+one, as JSON; earlier versions kept the number alone. Empty once a larger canary began."""
 CANARY_BEGAN: Final = "canary_began"
 """What was acknowledged and rejected before the canary began, as JSON; empty once a run sent more without one."""
 COUNT_BEFORE: Final = "total_count_before"

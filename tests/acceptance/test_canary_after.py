@@ -11,7 +11,7 @@ import pytest
 
 from bulkdelete.emulator import Faults
 from bulkdelete.ledger import read_ledger
-from tests.acceptance.command import TABLE_ID, Command, fates, ids, killed, serving, write_csv
+from tests.acceptance.command import TABLE_ID, Command, fates, finished, ids, killed, serving, write_csv
 
 NOTHING_COMES = Faults(drop_before_rate=1.0)
 APPROVES = "cat > seen.json"
@@ -256,6 +256,23 @@ async def test_a_canary_that_was_refused_takes_a_smaller_one_s_approval_back(fol
     assert (await purge(folder, "--canary", "100").run()).code == 3
     done = await purge(folder, "--canary", "5").run()
     assert (done.code, emulator.count(TABLE_ID)) == (3, 3_400), done.stderr
+
+
+async def test_a_larger_canary_that_was_stopped_while_it_was_looked_at_is_not_forgotten(folder, emulator):
+    assert (await purge(folder, "--canary", "5", "--limit", "10").run()).code == 75
+    configure(folder, emulator, "cat > seen.json; mv seen.json looking.json; sleep 60")
+    async with purge(folder, "--canary", "100").started() as process:
+        async with asyncio.timeout(30):
+            while not (folder / "looking.json").exists():
+                await asyncio.sleep(0.01)
+        process.terminate()
+        assert (await finished(process)).code == 143
+    forgetful = await purge(folder).run()
+    assert (forgetful.code, emulator.count(TABLE_ID)) == (2, 3_400), forgetful.stderr
+    assert "--canary 0" in forgetful.stderr
+    configure(folder, emulator, APPROVES)
+    done = await purge(folder, "--canary", "100").run()
+    assert (done.code, fates(done.report)) == (0, {"acknowledged": 3_500}), done.stderr
 
 
 async def test_after_a_run_without_a_canary_a_larger_one_than_was_approved_begins_anew(folder, emulator):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bulkdelete import BulkDeleter, Ended, LedgerFolder, SettingsError
@@ -74,6 +76,53 @@ async def test_one_that_was_approved_needs_no_other(emulator, folder):
     ledger = folder.path_for("a")
     async with deleter(emulator, 10) as careful:
         assert (await careful.delete(TABLE_ID, RECORDS, ledger=ledger, check=yes, limit=20)).ended is Ended.LIMIT
+    async with deleter(emulator) as plain:
+        assert (await plain.resume(ledger, limit=None)).acknowledged == 30
+
+
+async def raises(call):
+    with pytest.raises(LookupError):
+        await call(nobody)
+
+
+async def is_stopped(call):
+    asked = asyncio.Event()
+
+    async def thinks(report) -> bool:
+        asked.set()
+        await asyncio.Event().wait()
+        return True
+
+    task = asyncio.create_task(call(thinks))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def is_capped(call):
+    assert (await call(yes, max_records=5)).ended is Ended.MAX_RECORDS
+
+
+@pytest.mark.parametrize("ends", [raises, is_stopped, is_capped])
+async def test_a_larger_one_that_nobody_approved_of_is_not_forgotten_because_a_smaller_one_was_approved(
+    emulator, folder, ends
+):
+    ledger = folder.path_for("a")
+    async with deleter(emulator, 2) as careful:
+        assert (await careful.delete(TABLE_ID, RECORDS, ledger=ledger, check=yes, limit=5)).ended is Ended.LIMIT
+    async with deleter(emulator, 10) as more_careful:
+        await ends(lambda check, **caps: more_careful.delete(TABLE_ID, RECORDS, ledger=ledger, check=check, **caps))
+    left = emulator.count(TABLE_ID)
+    async with deleter(emulator) as plain:
+        for call in (plain.delete(TABLE_ID, RECORDS, ledger=ledger), plain.resume(ledger, max_records=None)):
+            with pytest.raises(SettingsError, match="nobody has approved of"):
+                await call
+    async with deleter(emulator, 2) as careful:
+        assert (await careful.delete(TABLE_ID, RECORDS, ledger=ledger, check=no)).ended is Ended.CANARY
+    assert emulator.count(TABLE_ID) == left
+    async with deleter(emulator, 10) as more_careful:
+        assert (await more_careful.resume(ledger, check=yes, limit=10)).ended is Ended.LIMIT
     async with deleter(emulator) as plain:
         assert (await plain.resume(ledger, limit=None)).acknowledged == 30
 
