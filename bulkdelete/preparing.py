@@ -201,7 +201,7 @@ def _refuse_to_forget_rules(table_id: str, rules: IdentifierSettings | None, led
     """Raise :class:`SettingsError` where an earlier run had rules that this one lacks: what they set aside is sent."""
     if rules is None and ledger.facts.get(RULES):
         raise SettingsError(
-            f"an earlier run of this job had rules for its ids, identifiers.{table_id}, and this one has none: what "
+            f"an earlier run of this job had rules for its ids, and this one has none, identifiers.{table_id}: what "
             "does not fit them would be sent. Nothing was sent. Give the configuration again (in Python: "
             "settings.identifiers); to go on without rules, give that section empty"
         )

@@ -45,3 +45,5 @@ HOLD_LISTS: Final = "hold_lists"
 """How many lists that were."""
 HELD_RECORDS: Final = "held_records"
 """How many different records they held; of a run that was refused, only where they held more than before."""
+GUARDS: Final = (RULES, HOLDS, HOLD_LISTS, HELD_RECORDS, CANARY_BEGAN)
+"""What a later run may not forget, also where the job that was refused is corrected, and is another one by that."""

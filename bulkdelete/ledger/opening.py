@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
 from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import leavings, runs, schema, texts, writes
-from bulkdelete.ledger.facts import ACCEPTED, SPOOL, SPOOL_BEGUN
+from bulkdelete.ledger.facts import ACCEPTED, GUARDS, SPOOL, SPOOL_BEGUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -116,8 +116,8 @@ def connect_to_read(path: Path, *, at_rest: bool = False) -> sqlite3.Connection:
 def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping[str, str], *, known: bool) -> None:
     """Store *identity* in a new ledger; raise :class:`LedgerMismatch` where an old one has another.
 
-    A ledger without batches is new: its job was refused before the first one, and was corrected since. It is not where
-    its records were accepted, nor where the job is *known* from nothing but the ledger.
+    A ledger without batches is new: its job was refused before the first one, and was corrected since; what looks after
+    it stays. It is not where its records were accepted, nor where the job is *known* from nothing but the ledger.
     """
     facts = writes.facts(connection)
     stored = {key.removeprefix(_IDENTITY): value for key, value in facts.items() if key.startswith(_IDENTITY)}
@@ -126,11 +126,12 @@ def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping
     is_unsent = connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone() is None
     is_new = is_unsent and ACCEPTED not in facts
     if differing and is_new and not known:
-        connection.execute("DELETE FROM job")
-        for key, value in identity.items():
-            writes.remember(_IDENTITY + key, value, connection)
+        kept = {key: value for key, value in facts.items() if key in GUARDS}
         if SPOOL in facts or SPOOL_BEGUN in facts:  # the copy that the refused job left is this ledger's all the same
-            writes.remember(SPOOL_BEGUN, "yes", connection)
+            kept[SPOOL_BEGUN] = "yes"
+        connection.execute("DELETE FROM job")
+        for key, value in ({_IDENTITY + key: value for key, value in identity.items()} | kept).items():
+            writes.remember(key, value, connection)
     elif differing:
         lines = [f"  {key}: {_difference(identity.get(key, 'none'), stored.get(key, 'none'))}" for key in differing]
         told = f"{path}: this ledger belongs to another job:\n" + texts.clean("\n".join(lines)) + "\nNothing was sent"

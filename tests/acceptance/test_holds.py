@@ -176,6 +176,27 @@ async def test_a_list_that_grows_after_a_limit_counts_for_what_is_left_and_none_
     assert asked_for(emulator, since=1).isdisjoint([*rows[:700], *rows[2_000:2_100]])
 
 
+@pytest.mark.parametrize("source", ["ids.txt", "-"])
+async def test_lists_of_a_run_that_was_refused_are_not_forgotten_when_its_source_is_corrected(
+    tmp_path, emulator, source
+):
+    async def run(count: int, *more: object):
+        write(tmp_path / "ids.txt", rows[:count])
+        stdin = (tmp_path / "ids.txt").read_bytes() if source == "-" else None
+        return await purge(tmp_path, emulator, source, "--expect", 5, *more).run(stdin)
+
+    rows = ids(5)
+    emulator.load(TABLE_ID, rows)
+    held = write(tmp_path / "held.txt", rows[:2])
+    assert (await run(4, "--holds", held)).report["ended"] == "unexpected"
+    for _ in range(2):
+        forgetful = await run(5)
+        assert (forgetful.code, emulator.requests) == (2, 0)
+        assert "an earlier run of this job had 1 hold list, and this one has none. Nothing was sent" in forgetful.stderr
+    done = await run(5, "--holds", write(tmp_path / "shorter.txt", rows[:1]))
+    assert (done.code, fates(done.report)) == (0, {"acknowledged": 4, "held": 1}), done.stderr
+
+
 async def test_a_list_that_shrank_since_the_last_run_releases_nothing_unless_that_is_meant(tmp_path, emulator):
     rows = ids(3_000)
     emulator.load(TABLE_ID, rows)

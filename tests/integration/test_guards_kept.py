@@ -1,0 +1,113 @@
+"""What looks after a job, hold lists, rules for ids and a canary, outlives a call that was refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bulkdelete import BulkDeleter, Ended, HoldsRefused, LedgerFolder, Report, Settings, SettingsError, open_source
+from bulkdelete.emulator import Emulator
+from tests.integration.test_resuming import TABLE_ID, ids
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OTHER_TABLE = "673af861ed69656ac0895b08"
+RECORDS = ids(10)
+
+
+async def yes(report) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What a call has to look after it: sections of its settings, and arguments; and what gives it up."""
+
+    sections: dict[str, Any]
+    arguments: dict[str, Any]
+    without: dict[str, Any]
+    arguments_without: dict[str, Any]
+    refused: type[Exception]
+    said: str
+
+
+GUARDS = {
+    "holds": Guard(
+        {},
+        {"holds": RECORDS[-1:]},
+        {"holds": {"allow_empty": True, "may_shrink": True}},
+        {"holds": []},
+        HoldsRefused,
+        "hold list",
+    ),
+    "rules": Guard(
+        {"identifiers": {TABLE_ID: {"lengths": [18]}, OTHER_TABLE: {"lengths": [18]}}},
+        {},
+        {"identifiers": {TABLE_ID: {}, OTHER_TABLE: {}}},
+        {},
+        SettingsError,
+        "rules for its ids",
+    ),
+    "canary": Guard(
+        {"canary": {"records": 3}},
+        {"check": yes},
+        {"canary": {"records": 0}},
+        {},
+        SettingsError,
+        "canary that nobody has approved of",
+    ),
+}
+
+
+@pytest.fixture(params=GUARDS)
+def guard(request) -> Guard:
+    return GUARDS[request.param]
+
+
+@pytest.fixture
+async def emulator():
+    async with Emulator(record_requests=True) as emulator:
+        for table_id in (TABLE_ID, OTHER_TABLE):
+            emulator.load(table_id, RECORDS)
+        yield emulator
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return LedgerFolder(tmp_path).path_for("erase")
+
+
+def in_a_file(records: list[str], ledger: Path):
+    path = ledger.with_name("ids.txt")
+    path.write_text("".join(f"{record}\n" for record in records))
+    return open_source(path)
+
+
+async def call(emulator, sections, ledger, source, *, table_id: str = TABLE_ID, **arguments) -> Report:
+    settings = Settings.from_mapping({"batch": {"size": 1}, "ledger": {"synchronous": "normal"}, **sections})
+    async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key, settings=settings) as deleter:
+        return await deleter.delete(table_id, source, ledger=ledger, **arguments)
+
+
+@pytest.mark.parametrize("corrected", ["its content", "its kind", "the table"])
+async def test_it_is_not_forgotten_when_what_was_refused_is_corrected(emulator, ledger, guard, corrected):
+    refused = await call(emulator, guard.sections, ledger, in_a_file(RECORDS[:9], ledger), expect=10, **guard.arguments)
+    assert (refused.ended, emulator.requests) == (Ended.UNEXPECTED, 0)
+    right: dict[str, Any] = {"table_id": OTHER_TABLE if corrected == "the table" else TABLE_ID, "expect": 10}
+
+    def source():
+        return RECORDS if corrected == "its kind" else in_a_file(RECORDS, ledger)
+
+    for more in ({}, {"limit": 0}, {}):
+        with pytest.raises(guard.refused, match=rf"(?s){guard.said}.*Nothing was sent"):
+            await call(emulator, {}, ledger, source(), **right, **more)
+    assert emulator.requests == 0
+    kept = await call(emulator, guard.sections, ledger, source(), **right, **guard.arguments, limit=0)
+    assert kept.ended is Ended.LIMIT
+    with pytest.raises(guard.refused, match=guard.said):
+        await call(emulator, {}, ledger, source(), **right)
+    done = await call(emulator, guard.without, ledger, source(), **right, **guard.arguments_without)
+    assert (done.ended, done.acknowledged) == (Ended.COMPLETE, 10)
