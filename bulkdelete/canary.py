@@ -120,8 +120,6 @@ async def canary_of(ledger: Ledger, records: int | None, plan: str) -> Canary | 
                 "would be sent unasked. Nothing was sent. Give --canary again (in Python: canary.records and check=); "
                 "to go on without one, say --canary 0 (canary.records = 0)"
             )
-        if began:
-            await _remember(ledger, CANARY_BEGAN, "")
         return None
     if approval is not None and approval.stands_for(records, plan):
         return None

@@ -12,7 +12,7 @@ from bulkdelete.errors import HoldsRefused, PlanRefused, SettingsError, SourceCh
 from bulkdelete.holding import read_holds
 from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
-from bulkdelete.ledger.facts import COMPARED, HELD_RECORDS, HOLD_LISTS, HOLDS, RULES, SURVEYED
+from bulkdelete.ledger.facts import CANARY_BEGAN, COMPARED, HELD_RECORDS, HOLD_LISTS, HOLDS, RULES, SURVEYED
 from bulkdelete.looking import compare, look
 from bulkdelete.orders import differences, guards_of, identity, weakened, what_is_deleted
 from bulkdelete.records import Ended
@@ -87,12 +87,12 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     _refuse_to_forget(order.holds, ledger)
     rules = settings.identifiers.get(order.table_id)
     _refuse_to_forget_rules(order.table_id, rules, ledger)
-    if rules is not None:
-        await ledger.remember(RULES, rules.model_dump_json() if any(vars(rules).values()) else "")
+    if rules is not None and any(vars(rules).values()):
+        await ledger.remember(RULES, rules.model_dump_json())
     screen, held = await screen_of(order, settings)
     if order.holds:
         _refuse_to_release(held, settings, ledger)
-        most_held = max(len(held), int(ledger.facts.get(HELD_RECORDS, "0")))  # a run that is refused releases nothing
+        most_held = max(len(held), int(ledger.facts.get(HELD_RECORDS, "0")))
         await ledger.remember(HELD_RECORDS, str(most_held))
         await ledger.remember(HOLDS, held.digest or "empty")
         await ledger.remember(HOLD_LISTS, str(len(order.holds)))
@@ -112,8 +112,7 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     seen = None if order.approved is None else await _compare_counts(order.approved, prepared, settings, ledger)
     if source.replayable and not (caps.max_records is None and caps.expect is None):
         check_caps(await _counted(prepared, settings, ledger, seen), caps)
-    if order.holds:
-        await ledger.remember(HELD_RECORDS, str(len(held)))
+    _release(order, settings, held, ledger)
     return prepared
 
 
@@ -219,6 +218,17 @@ def _refuse_to_release(held: Holds, settings: Settings, ledger: Ledger) -> None:
             "from them would be sent. Nothing was sent. Give the lists as they were, or longer; if it is what you "
             "mean, say so with --holds-may-shrink"
         )
+
+
+def _release(order: Order, settings: Settings, held: Holds, ledger: Ledger) -> None:
+    """Let go of what looked after the job in earlier runs, and does not in this one, once it sends something."""
+    rules = settings.identifiers.get(order.table_id)
+    if order.holds:
+        ledger.release(HELD_RECORDS, str(len(held)))
+    if rules is not None and not any(vars(rules).values()):
+        ledger.release(RULES, "")
+    if not settings.canary.records and ledger.facts.get(CANARY_BEGAN):
+        ledger.release(CANARY_BEGAN, "")
 
 
 def check_caps(counted: Counted, caps: StopSettings) -> None:

@@ -192,7 +192,10 @@ def accept(ledger: Ledger) -> asyncio.Future[None] | None:
 
     Of a function none are kept.
     """
-    return ledger.remember(ACCEPTED, "yes") if _is_kept(ledger.facts) else None
+    if not _is_kept(ledger.facts):
+        return None
+    ledger.write_releases()
+    return ledger.remember(ACCEPTED, "yes")
 
 
 def _stored(paths: tuple[str, ...]) -> str:

@@ -55,6 +55,7 @@ class DurableLedger:
         self._place = opened.place
         self._writer = Writer(opened.connection, path, self._place.check, opened.lock.release)
         self._closed = False
+        self._releases: dict[str, str] = {}
 
     @property
     def lost(self) -> LedgerStorageError | None:
@@ -63,6 +64,8 @@ class DurableLedger:
 
     def intend(self, batch: Batch) -> asyncio.Future[None]:
         """Write that *batch* is about to be sent; nothing of it may leave before the future is done."""
+        if self._releases:
+            self.write_releases()
         return self._submit(partial(writes.reopen_batch if batch.stored else writes.add_batch, batch))
 
     def record(self, outcome: Outcome) -> asyncio.Future[None]:
@@ -73,6 +76,16 @@ class DurableLedger:
         """Write a fact of the job."""
         self.facts[key] = value
         return self._submit(partial(writes.remember, key, value))
+
+    def release(self, key: str, value: str) -> None:
+        """Write a fact by which less looks after the job with the next intent: a run that sends nothing keeps it."""
+        self._releases[key] = value
+
+    def write_releases(self) -> None:
+        """Write what was to be released, as what is to be sent by it is accepted, or about to be sent."""
+        for key, value in self._releases.items():
+            self.remember(key, value)
+        self._releases.clear()
 
     def note(self, kind: str, **detail: Any) -> asyncio.Future[None]:  # noqa: ANN401 - plain values
         """Write down that something happened in this run: a decision, or what it began with."""

@@ -111,3 +111,21 @@ async def test_it_is_not_forgotten_when_what_was_refused_is_corrected(emulator, 
         await call(emulator, {}, ledger, source(), **right)
     done = await call(emulator, guard.without, ledger, source(), **right, **guard.arguments_without)
     assert (done.ended, done.acknowledged) == (Ended.COMPLETE, 10)
+
+
+@pytest.mark.parametrize("guard", [GUARDS["rules"], GUARDS["canary"]], ids=["rules", "canary"])
+@pytest.mark.parametrize("source", [in_a_file, lambda records, _: records], ids=["file", "list"])
+async def test_it_is_given_up_by_a_call_that_may_send_and_not_by_one_that_is_refused(emulator, ledger, guard, source):
+    emulator.poison(TABLE_ID, RECORDS[:1])
+    begun = await call(emulator, guard.sections, ledger, source(RECORDS, ledger), limit=2, **guard.arguments)
+    assert (begun.ended, begun.acknowledged, begun.rejected) == (Ended.LIMIT, 1, 1)
+    for cap, most in (("expect", 11), ("max_records", 1), ("max_failures", 0)):
+        refused = await call(emulator, guard.without, ledger, source(RECORDS, ledger), **{cap: most})
+        assert (refused.ended in {Ended.UNEXPECTED, cap}, refused.requests) == (True, 0)
+    with pytest.raises(HoldsRefused, match="is empty"):
+        await call(emulator, guard.without, ledger, source(RECORDS, ledger), holds=[])
+    with pytest.raises(guard.refused, match=guard.said):
+        await call(emulator, {}, ledger, source(RECORDS, ledger))
+    assert emulator.requests == begun.requests
+    assert (await call(emulator, guard.without, ledger, source(RECORDS, ledger), limit=0)).ended is Ended.LIMIT
+    assert (await call(emulator, {}, ledger, source(RECORDS, ledger))).acknowledged == 9
