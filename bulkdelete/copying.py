@@ -54,8 +54,8 @@ def _is_ours(facts: Mapping[str, str]) -> bool:
 async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
     """Return a source that can be read again: *source*, or its copy at *path*, which *ledger* knows by its content.
 
-    Where an earlier run made the copy, *source* must give the same records once more, or none at all; others are taken
-    in place of them as long as the ledger is not :func:`bound`.
+    Where an earlier run made the copy, and the ledger is :func:`bound`, *source* must give the same records once more,
+    or none at all, to go on with it. Before, what it gives is taken in place of them, also where that is none.
 
     Raises:
         SourceChanged: it gives others; the copy is left as it was.
@@ -123,10 +123,10 @@ async def _begin(ledger: Ledger, path: Path) -> None:
 
 
 async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
-    known = ledger.facts.get(SPOOL)
-    if known is not None and isinstance(source, IterableSource) and source.is_spent:
-        source = from_iterable(())  # such as the one that the copy was made of, given to the same call again
+    known, is_bound = ledger.facts.get(SPOOL), bound(ledger)
     if isinstance(source, IterableSource):
+        if is_bound and source.is_spent:
+            source = from_iterable(())  # such as the one that the copy was made of, given to the same call again
         source.in_one_order = True
     fresh = path if known is None else path.with_name(f"{path.name}.new")
     await asyncio.to_thread(fresh.unlink, missing_ok=True)
@@ -135,28 +135,25 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
     if known is None:
         await ledger.remember(SPOOL, content)
         return copy
-    if content == known:
+    if content == known or not is_bound:
         await asyncio.to_thread(put_in_place, fresh, path)
-        return await spooled(source, path)
-    if not copy.size_bytes and path.exists():  # noqa: ASYNC240 - one look at the disk
-        await asyncio.to_thread(fresh.unlink)
-        return await spooled(source, path)
-    if not bound(ledger):
-        await asyncio.to_thread(put_in_place, fresh, path)
-        await ledger.remember(SPOOL, content)
+        if content != known:
+            await ledger.remember(SPOOL, content)
         return await spooled(source, path)
     await asyncio.to_thread(fresh.unlink)
-    if not copy.size_bytes:
-        if is_complete(ledger.totals, ledger.facts):
-            raise NothingLeft
-        raise gone(path)
     there = await asyncio.to_thread(path.exists)
-    none = ", or none at all (in Python: resume) to go on with the copy that was made of them" if there else ""
-    raise SourceChanged(
-        f"{source.name} does not hold the records that the first run with this ledger was given ({content}, was "
-        f"{known}). Nothing was sent, and the ledger is as it was. Give the same records in the same order"
-        f"{none}, or another ledger"
-    )
+    if copy.size_bytes:
+        none = ", or none at all (in Python: resume) to go on with the copy that was made of them" if there else ""
+        raise SourceChanged(
+            f"{source.name} does not hold the records that the first run with this ledger was given ({content}, was "
+            f"{known}). Nothing was sent, and the ledger is as it was. Give the same records in the same order"
+            f"{none}, or another ledger"
+        )
+    if there:
+        return await spooled(source, path)
+    if is_complete(ledger.totals, ledger.facts):
+        raise NothingLeft
+    raise gone(path)
 
 
 def drop_spool(ledger: Ledger) -> None:

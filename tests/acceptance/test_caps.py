@@ -139,6 +139,17 @@ async def test_standard_input_is_counted_before_anything_is_sent_and_may_be_corr
     assert (right.code, right.report["acknowledged"]) == (0, 6), right.stderr
 
 
+@pytest.mark.parametrize("words", [(), ("--limit", 0)])
+async def test_an_empty_standard_input_sends_nothing_of_what_was_refused_before(tmp_path, emulator, words):
+    short = await purge(tmp_path, emulator, "-", "--expect", 6).run(stdin="\n".join(ids(5)).encode())
+    assert (short.code, emulator.requests) == (3, 0)
+    empty = await purge(tmp_path, emulator, "-", *words).run()
+    assert (empty.code, empty.report["rows"], emulator.requests) == (2, 0, 0)
+    assert "the source is empty: if that is meant, use --allow-empty" in empty.stderr
+    right = await purge(tmp_path, emulator, "-", "--expect", 6).run(stdin="\n".join(ids(6)).encode())
+    assert (right.code, right.report["acknowledged"]) == (0, 6), right.stderr
+
+
 async def test_standard_input_that_a_limit_of_0_has_kept_is_not_replaced(tmp_path, emulator):
     kept = await purge(tmp_path, emulator, "-", "--limit", 0).run(stdin="\n".join(ids(5)).encode())
     assert (kept.code, kept.report["ended"]) == (75, "limit"), kept.stderr

@@ -249,6 +249,50 @@ async def test_a_call_that_was_refused_may_be_corrected(emulator, deleter, ledge
     await assert_sent(emulator, deleter, ledger)
 
 
+EMPTY = {"list": list, "set": set, "iterator": lambda: iter(()), "empty file": None}
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+@pytest.mark.parametrize("limits", [(0, 0), (0, None), (None, 0), (None, None)])
+async def test_a_refused_call_that_is_corrected_to_no_records_sends_and_accepts_none(
+    emulator, deleter, ledger, kind, limits
+):
+    def records(given: list[str]):
+        if kind != "empty file":
+            return given or EMPTY[kind]()
+        ledger.with_name("ids.txt").write_text("".join(f"{one}\n" for one in given))
+        return open_source(ledger.with_name("ids.txt"))
+
+    capped = await deleter.delete(TABLE_ID, records(ACCEPTED), ledger=ledger, expect=19, limit=limits[0])
+    assert capped.ended is Ended.UNEXPECTED
+    none = await deleter.delete(TABLE_ID, records([]), ledger=ledger, limit=limits[1])
+    assert (none.ended, none.rows, none.requests) == (Ended.COMPLETE, 0, 0)
+    again = await deleter.resume(ledger)
+    assert (again.ended, again.rows, emulator.requests) == (Ended.COMPLETE, 0, 0)
+    assert (await deleter.delete(TABLE_ID, records(OTHERS), ledger=ledger)).acknowledged == len(OTHERS)
+    assert list(emulator.remaining(TABLE_ID)) == ACCEPTED
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize("limit", [0, None])
+async def test_a_refused_call_is_not_corrected_by_a_generator_that_is_used_up(
+    emulator, deleter, ledger, is_async, limit
+):
+    async def others():
+        for record in OTHERS:
+            yield record
+
+    generator = others() if is_async else (record for record in OTHERS)
+    assert [one async for one in generator] if is_async else [*generator]
+    capped = await deleter.delete(TABLE_ID, ACCEPTED, ledger=ledger, expect=19, limit=limit)
+    assert capped.ended is Ended.UNEXPECTED
+    with pytest.raises(SourceRefused, match=r"read to its end .*Nothing was sent\. Pass a new one"):
+        await deleter.delete(TABLE_ID, generator, ledger=ledger, limit=limit)
+    with pytest.raises(SourceRefused, match="Make the call again"):
+        await deleter.resume(ledger)
+    assert emulator.requests == 0
+
+
 async def test_a_call_of_no_records_accepts_none(emulator, deleter, ledger):
     nothing = await deleter.delete(TABLE_ID, [], ledger=ledger, limit=0)
     assert (nothing.ended, nothing.rows) == (Ended.COMPLETE, 0)
