@@ -12,7 +12,16 @@ from bulkdelete.errors import HoldsRefused, PlanRefused, SettingsError, SourceCh
 from bulkdelete.holding import read_holds
 from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
-from bulkdelete.ledger.facts import CANARY_BEGAN, COMPARED, HELD_RECORDS, HOLD_LISTS, HOLDS, RULES, SURVEYED
+from bulkdelete.ledger.facts import (
+    CANARY_BEGAN,
+    COMPARED,
+    HELD_RECORDS,
+    HOLD_LISTS,
+    HOLDS,
+    RULES,
+    SOURCE_ROWS,
+    SURVEYED,
+)
 from bulkdelete.looking import compare, look
 from bulkdelete.orders import differences, guards_of, identity, weakened, what_is_deleted
 from bulkdelete.records import Ended
@@ -84,6 +93,7 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     """
     source = order.source
     _refuse_another(order)
+    await _forget_what_was_read_before(ledger)
     _refuse_to_forget(order.holds, ledger)
     rules = settings.identifiers.get(order.table_id)
     _refuse_to_forget_rules(order.table_id, rules, ledger)
@@ -128,6 +138,18 @@ def _refuse_another(order: Order) -> None:
         )
 
 
+async def _forget_what_was_read_before(ledger: Ledger) -> None:
+    """Forget what earlier runs learnt of their source, unless *ledger* holds rows of it: it may have been another one.
+
+    That it had no rows never says anything of one that has some.
+    """
+    learnt = set() if ledger.totals.rows else {SURVEYED, COMPARED}
+    if ledger.facts.get(SOURCE_ROWS) == "0":
+        learnt.add(SOURCE_ROWS)
+    for fact in learnt & {*ledger.facts}:
+        await ledger.forget(fact)
+
+
 async def _compare_counts(approved: Approved, prepared: Prepared, settings: Settings, ledger: Ledger) -> Survey | None:
     """Return if the source, screened as this run does it, holds what the plan counted; else raise.
 
@@ -135,7 +157,7 @@ async def _compare_counts(approved: Approved, prepared: Prepared, settings: Sett
     are made again, as the plan made them: with its batch size, on which the duplicates depend. The survey is returned.
     """
     key = f"{approved.digest} {VERSION}"
-    if ledger.totals.rows and ledger.facts.get(COMPARED) == key:
+    if ledger.facts.get(COMPARED) == key:
         return None
     batch = settings.batch.model_copy(update={"size": approved.batch_size})
     with before_sending():
@@ -171,7 +193,7 @@ async def _counted(prepared: Prepared, settings: Settings, ledger: Ledger, seen:
     batch = settings.batch.model_dump(mode="json", exclude={"size"})
     plain = [batch, None if rules is None else rules.model_dump(mode="json")]
     decided_by = hashlib.sha256(json.dumps(plain).encode()).hexdigest()
-    known = json.loads(ledger.facts.get(SURVEYED, "{}")) if prepared.fixed and ledger.totals.rows else {}
+    known = json.loads(ledger.facts.get(SURVEYED, "{}")) if prepared.fixed else {}
     if known.get("decided_by") != decided_by:
         known = {}
     if known.get("holds") != prepared.holds.digest:

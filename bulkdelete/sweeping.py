@@ -64,7 +64,7 @@ class Sweep:
             Batcher(means.prepared.table_id, means.settings.batch, means.prepared.screen, means.state.cap),
             means.ledger.ranges(),
             Bounds(limit, enough, stop.max_records, self._expected),
-            source_rows=int(rows) if rows is not None and means.ledger.totals.rows else None,
+            source_rows=int(rows) if rows is not None else None,
         )
         self.engine = Engine(means.deleter, means.ledger, means.state, crew, max_failures=stop.max_failures)
 

@@ -43,7 +43,7 @@ _STDIN: Final = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What earlier runs left in the ledger; ``source_rows`` is known once the source was read to its end.
+    """What earlier runs left in the ledger; ``source_rows`` is known once the source was read to its end, and had some.
 
     ``spent`` is what they had spent of the quotas, where they kept that.
     """
@@ -65,7 +65,7 @@ class Earlier:
     @property
     def complete(self) -> bool:
         """Whether something was done, and nothing is left to do."""
-        return bool(self.source_rows) and not self.remaining
+        return self.source_rows is not None and not self.remaining
 
 
 def ledger_of(settings: Settings) -> Path:
@@ -107,8 +107,8 @@ def earlier_runs(ledger: Path) -> Earlier | None:
         with read_ledger(ledger) as reader:
             reader.check_if_small()
             facts = reader.facts
-            rows = facts.get(SOURCE_ROWS)
-            return Earlier(reader.totals(), None if rows is None else int(rows), facts.get(SPENT))
+            rows = int(facts.get(SOURCE_ROWS, 0))  # that it had none says nothing of what is given now
+            return Earlier(reader.totals(), rows or None, facts.get(SPENT))
     except LedgerMismatch:
         return None
 

@@ -87,6 +87,11 @@ class DurableLedger:
             self.remember(key, value)
         self._releases.clear()
 
+    def forget(self, key: str) -> asyncio.Future[None]:
+        """Remove a fact of the job that is none any more."""
+        del self.facts[key]
+        return self._submit(partial(writes.forget, key))
+
     def note(self, kind: str, **detail: Any) -> asyncio.Future[None]:  # noqa: ANN401 - plain values
         """Write down that something happened in this run: a decision, or what it began with."""
         return self._submit(partial(events.add, self._run, kind, detail))

@@ -66,6 +66,11 @@ class UnrecordedLedger:
     def write_releases(self) -> None:
         """There is nothing to write."""
 
+    def forget(self, key: str) -> asyncio.Future[None]:
+        """Forget a fact that is none any more."""
+        del self.facts[key]
+        return self._done
+
     def note(self, kind: str, **detail: object) -> asyncio.Future[None]:  # noqa: ARG002 - nobody is there to read it
         """Forget what happened."""
         return self._done

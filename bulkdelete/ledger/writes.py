@@ -99,6 +99,11 @@ def remember(key: str, value: str, connection: sqlite3.Connection) -> None:
     connection.execute(_REMEMBER, (key, texts.kept(value)))
 
 
+def forget(key: str, connection: sqlite3.Connection) -> None:
+    """Remove a fact of the job."""
+    connection.execute("DELETE FROM job WHERE key = ?", (key,))
+
+
 def facts(connection: sqlite3.Connection) -> dict[str, str]:
     """Return the facts of the job, its identity under ``identity.*``."""
     return {key: texts.given(value) for key, value in connection.execute("SELECT key, value FROM job")}

@@ -139,6 +139,21 @@ async def test_standard_input_is_counted_before_anything_is_sent_and_may_be_corr
     assert (right.code, right.report["acknowledged"]) == (0, 6), right.stderr
 
 
+async def test_caps_are_compared_with_what_is_given_now_and_not_with_what_was_refused_before(tmp_path, emulator):
+    first, others = "\n".join(ids(3)).encode(), "\n".join(ids(8)[3:]).encode()
+
+    async def given(stdin: bytes, *words: object):
+        return await purge(tmp_path, emulator, "-", *words).run(stdin=stdin)
+
+    assert (await given(first, "--expect", 4)).code == 3
+    assert (await given(others, "--limit", 1)).code == 75
+    wrong = await given(others, "--expect", 3)
+    assert (wrong.code, emulator.requests) == (3, 1)
+    assert "the source holds 5 rows with a record, and 3 are expected" in wrong.stderr
+    right = await given(others, "--expect", 5, "--max-records", 5)
+    assert (right.code, fates(right.report)) == (0, {"acknowledged": 5}), right.stderr
+
+
 @pytest.mark.parametrize("words", [(), ("--limit", 0)])
 async def test_an_empty_standard_input_sends_nothing_of_what_was_refused_before(tmp_path, emulator, words):
     short = await purge(tmp_path, emulator, "-", "--expect", 6).run(stdin="\n".join(ids(5)).encode())
@@ -174,6 +189,20 @@ async def test_an_empty_standard_input_may_be_corrected(tmp_path, emulator):
     assert (await purge(tmp_path, emulator, "-").run(stdin=b"")).code == 2
     right = await purge(tmp_path, emulator, "-").run(stdin="\n".join(ids(6)).encode())
     assert (right.code, right.report["acknowledged"]) == (0, 6), right.stderr
+
+
+async def test_what_a_job_of_no_records_is_given_later_goes_on_where_it_was(tmp_path, emulator):
+    assert (await purge(tmp_path, emulator, "-", "--allow-empty").run(stdin=b"")).code == 0
+    rows = "\n".join(ids(6)).encode()
+    for settled in (2, 4):
+        cut = await purge(tmp_path, emulator, "-", "--limit", 2).run(stdin=rows)
+        assert (cut.code, cut.report["acknowledged"]) == (75, settled), cut.stderr
+        status = await Command(tmp_path, "status", "purge.db", "--json").run()
+        assert (status.report["rows"], status.report["source_rows"]) == (settled, None)
+        verified = await Command(tmp_path, "verify", "purge.db").run()
+        assert verified.code == 0, verified.everything
+    done = await purge(tmp_path, emulator, "-").run(stdin=rows)
+    assert (done.code, fates(done.report)) == (0, {"acknowledged": 6}), done.stderr
 
 
 async def test_the_duration_ends_a_run_that_waits_for_the_api(tmp_path, emulator):

@@ -219,6 +219,7 @@ async def test_a_run_of_an_empty_source_is_no_confirmation_of_the_next_one(tmp_p
     refused = await Command(tmp_path, *words).run()
     assert (refused.code, emulator.requests) == (2, 0)
     assert "--yes" in refused.stderr
+    assert "forecast    about 5 rows in 1 requests" in refused.stderr
 
 
 async def test_a_row_with_a_field_too_many_deletes_nothing_of_another_column(tmp_path, emulator):

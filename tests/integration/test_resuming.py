@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -191,6 +193,53 @@ async def test_a_complete_job_of_no_rows_is_not_complete_once_another_call_began
         await deleter.delete(TABLE_ID, breaking(ids(15)), ledger=ledger)
     with pytest.raises(SourceRefused, match="Make the call again"):
         await deleter.resume(ledger)
+
+
+NIGHTS = {"list": ids, "function": lambda count: lambda: iter(ids(count))}
+
+
+@pytest.mark.parametrize("kind", NIGHTS)
+@pytest.mark.parametrize("is_accepted", [True, False])
+async def test_a_complete_job_of_no_rows_goes_on_where_it_was_once_there_are_some(deleter, ledger, kind, is_accepted):
+    nothing = await deleter.delete(TABLE_ID, NIGHTS[kind](0), ledger=ledger)
+    assert (nothing.ended, nothing.rows) == (Ended.COMPLETE, 0)
+    for limit in ([0] if is_accepted else []) + [10, 10]:
+        cut = await deleter.delete(TABLE_ID, NIGHTS[kind](30), ledger=ledger, limit=limit)
+        assert cut.ended is Ended.LIMIT
+    if kind == "list":
+        assert (await deleter.resume(ledger, limit=5)).acknowledged == 25
+    last = await deleter.delete(TABLE_ID, NIGHTS[kind](30), ledger=ledger)
+    assert (last.ended, last.acknowledged) == (Ended.COMPLETE, 30)
+    with pytest.raises(SourceChanged):
+        await deleter.delete(TABLE_ID, NIGHTS[kind](31), ledger=ledger)
+
+
+async def test_a_ledger_that_an_earlier_version_left_as_if_its_source_had_no_rows_goes_on(deleter, ledger):
+    await deleter.delete(TABLE_ID, ids(30), ledger=ledger, limit=10)
+    with closing(sqlite3.connect(ledger)) as connection, connection:
+        connection.execute("INSERT INTO job VALUES ('source_rows', '0')")
+    assert (await deleter.resume(ledger, limit=None)).acknowledged == 30
+
+
+async def refused_then_begun(deleter, ledger, refused: list[str], given: list[str], **caps):
+    first = await deleter.delete(TABLE_ID, refused, ledger=ledger, **caps)
+    assert first.ended in {Ended.UNEXPECTED, Ended.MAX_RECORDS}
+    begun = await deleter.delete(TABLE_ID, given, ledger=ledger, limit=1)
+    assert (begun.ended, begun.acknowledged) == (Ended.LIMIT, 1)
+
+
+@pytest.mark.parametrize("expect", [3, 5])
+async def test_expect_is_not_compared_with_a_count_of_records_that_were_refused_before(deleter, ledger, expect):
+    await refused_then_begun(deleter, ledger, ids(3), ids(15)[10:], expect=4)
+    report = await deleter.delete(TABLE_ID, ids(15)[10:], ledger=ledger, expect=expect)
+    assert (report.ended, report.acknowledged) == ((Ended.UNEXPECTED, 1) if expect == 3 else (Ended.COMPLETE, 5))
+
+
+@pytest.mark.parametrize("most", [2, 4])
+async def test_max_records_is_not_compared_with_a_count_of_records_that_were_refused_before(deleter, ledger, most):
+    await refused_then_begun(deleter, ledger, ids(5), ids(13)[10:], max_records=4)
+    report = await deleter.delete(TABLE_ID, ids(13)[10:], ledger=ledger, max_records=most)
+    assert (report.ended, report.acknowledged) == ((Ended.MAX_RECORDS, 1) if most == 2 else (Ended.COMPLETE, 3))
 
 
 @pytest.mark.parametrize("begun", [True, False])

@@ -9,7 +9,7 @@ import pytest
 
 from bulkdelete.errors import HoldsRefused, SourceRefused
 from bulkdelete.ledger import UnrecordedLedger, open_ledger
-from bulkdelete.ledger.facts import HOLDS, RULES, SURVEYED
+from bulkdelete.ledger.facts import COMPARED, HOLDS, RULES, SOURCE_ROWS, SURVEYED
 from bulkdelete.looking import look
 from bulkdelete.orders import Order
 from bulkdelete.preparing import CapPassed, check_caps, prepare
@@ -127,8 +127,11 @@ async def test_a_survey_is_made_anew_only_when_what_decides_it_has_changed(sourc
     assert (known["to_send"], known["found"]) == (39, 40)
 
 
-async def test_a_ledger_without_batches_knows_no_survey(source):
+async def test_a_ledger_without_batches_knows_nothing_of_its_source(source):
     ledger = UnrecordedLedger()
+    ledger.facts |= {COMPARED: "sha256:0 1", SURVEYED: "{}", SOURCE_ROWS: "0"}
+    await prepare(order(source, []), settings(), ledger)
+    assert ledger.facts == {}
     ledger.facts[SURVEYED] = json.dumps({"to_send": 41, "found": 41, "holds": ""})
     await prepare(order(source, []), settings(stop={"max_records": 40}), ledger)
     assert json.loads(ledger.facts[SURVEYED])["to_send"] == 40
