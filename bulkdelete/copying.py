@@ -12,7 +12,7 @@ from bulkdelete.errors import SourceChanged, SourceRefused
 from bulkdelete.ledger import is_complete
 from bulkdelete.ledger.facts import ACCEPTED, SPOOL, SPOOL_BEGUN, SPOOL_RUN
 from bulkdelete.records import Ended
-from bulkdelete.sources import from_iterable, put_in_place, spooled
+from bulkdelete.sources import put_in_place, spooled
 from bulkdelete.sources.iterables import IterableSource
 
 if TYPE_CHECKING:
@@ -125,8 +125,7 @@ async def _begin(ledger: Ledger, path: Path) -> None:
 async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
     known, is_bound = ledger.facts.get(SPOOL), bound(ledger)
     if isinstance(source, IterableSource):
-        if is_bound and source.is_spent:
-            source = from_iterable(())  # such as the one that the copy was made of, given to the same call again
+        source.may_be_used_up = is_bound  # as the one that the copy was made of is, given to the same call again
         source.in_one_order = True
     fresh = path if known is None else path.with_name(f"{path.name}.new")
     await asyncio.to_thread(fresh.unlink, missing_ok=True)

@@ -15,6 +15,7 @@ from bulkdelete.errors import SourceError, SourceRefused
 from bulkdelete.masking import without_passwords
 from bulkdelete.records import Rows
 from bulkdelete.sources.given import are_strings, as_items
+from bulkdelete.sources.once import ITERATORS, is_entered, read_once
 from bulkdelete.sources.threads import from_thread
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter])
     with the context variables of whoever reads it, so that it may block without blocking the loop; it is read at most
     one block ahead. So is a set of whose rows a ledger is kept, in ascending order: its own is another one in each
     process. An async iterable is awaited in the loop. Generators are closed when the reading ends.
+
+    An iterator gives its records once: one that somebody else reads, or that was read before, is refused, unless it was
+    read to its end and begins anew, as a file does that was wound back.
 
     What blocks in its thread for ever does not keep a call from ending, but the process, which waits for its threads:
     let what may block have a timeout.
@@ -69,6 +73,8 @@ class IterableSource:
         self._begun = False
         self.in_one_order = False
         """Whether a set is to give its rows in the same order in every process, which takes five times as long."""
+        self.may_be_used_up = False
+        """Whether an iterator that was read to its end before counts as one without records, and is not refused."""
         self.identity: Mapping[str, str] = {"kind": "iterable"}
 
     @property
@@ -81,18 +87,17 @@ class IterableSource:
 
         Raises:
             SourceError: the iterable raised, after the rows before that were yielded; or it was read already.
-            SourceRefused: it is a generator that somebody else has read, or is reading.
+            SourceRefused: it is an iterator that somebody else has read, or is reading.
 
         """
         self.begin()
+        rows = self._rows()
+        if isinstance(self._records, ITERATORS):
+            return read_once(self._records, rows, or_none=self.may_be_used_up)
+        return rows
+
+    def _rows(self) -> AsyncGenerator[Rows, None]:
         records = self._records
-        if self.is_spent:
-            raise SourceRefused(
-                "the generator was read to its end or closed before, as it is when a call ends. Nothing was sent. Pass "
-                "a new one, or the function that makes it"
-            )
-        if inspect.isasyncgen(records) and records.ag_running:
-            raise SourceRefused("the async generator is being read by somebody else. Nothing was sent. Pass a new one")
         if isinstance(records, AsyncIterable):
             return _awaited(records)
         if isinstance(records, set | frozenset) and self.in_one_order:
@@ -100,14 +105,6 @@ class IterableSource:
         if isinstance(records, Collection):
             return _at_hand(_as_it_is(records))
         return from_thread(lambda stop: _cut(records, stop, 1))
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether it is a generator that was read to its end, or closed, and would now pass for one without records."""
-        records = self._records
-        if inspect.isgenerator(records):
-            return records.gi_frame is None
-        return inspect.isasyncgen(records) and records.ag_frame is None
 
     def begin(self) -> None:
         """Take note that it is read now. Raises :class:`SourceError` where it was before."""
@@ -181,7 +178,7 @@ def _cut(records: Iterable[Any], stop: Event, size: int) -> Generator[Rows, None
             slow = time.monotonic() - began > LONGEST_BLOCK_SECONDS
             size = max(1, size // 2) if slow else min(2 * size, MOST_ITEMS)
     finally:
-        if inspect.isgenerator(iterator):
+        if inspect.isgenerator(iterator) and not is_entered(iterator):
             iterator.close()
 
 

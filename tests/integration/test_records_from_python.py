@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import gc
 import threading
+import time
+import weakref
+from contextlib import aclosing
 
 import pytest
 
 from bulkdelete import BulkDeleter, Ended, HoldsRefused, Settings, SourceError, SourceRefused
 from bulkdelete.emulator import Emulator, Faults
 from bulkdelete.errors import FatalAnswer
+from bulkdelete.sources import from_iterable
 
 TABLE_ID = "673af861ed69656ac0895b07"
 SETTINGS = Settings.from_mapping({"batch": {"size": 10}, "ledger": {"synchronous": "normal"}})
@@ -118,7 +124,7 @@ async def test_an_async_generator_that_somebody_else_awaits_is_refused_and_left_
     records = waiting()
     first = asyncio.ensure_future(anext(records))
     await asyncio.sleep(0)
-    with pytest.raises(SourceRefused, match=r"is being read by somebody else\. Nothing was sent"):
+    with pytest.raises(SourceRefused, match="is being read by somebody else"):
         await deleter.delete(TABLE_ID, records)
     go_on.set()
     assert await first == IDS[0]
@@ -149,3 +155,195 @@ async def test_where_no_thread_can_be_started_the_call_says_so(emulator, deleter
         threading.stack_size(0)
     assert (raised.value.report.ended, raised.value.report.rows) == (Ended.SOURCE_BROKEN, 0)
     assert emulator.requests == 0
+
+
+class Own:
+    """An iterator of one's own."""
+
+    def __init__(self, ids) -> None:
+        self._ids = iter(ids)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self._ids)
+
+
+class OwnAsync(Own):
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        await asyncio.sleep(0)
+        try:
+            return next(self._ids)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    __iter__ = None
+
+
+def slow(ids=IDS):
+    for record in ids:
+        time.sleep(0.0005)
+        yield record
+
+
+async def waiting():
+    for record in IDS:
+        await asyncio.sleep(0.001)
+        yield record
+
+
+ITERATORS = {
+    "map": lambda ids: map(str, ids),
+    "csv.reader": csv.reader,
+    "own": Own,
+    "own, async": OwnAsync,
+    "iter": iter,
+}
+NOT_GENERATORS = pytest.mark.parametrize("kind", ITERATORS)
+DURABLE = pytest.mark.parametrize("durable", [True, False], ids=["ledger", "no ledger"])
+
+
+@DURABLE
+@pytest.mark.parametrize("kind", [slow, waiting, lambda: map(str, slow()), lambda: OwnAsync(slow())])
+async def test_an_iterator_that_two_calls_are_given_at_once_is_read_by_one_of_them(
+    emulator, deleter, tmp_path, kind, durable
+):
+    records = kind()
+    first, second = await asyncio.gather(
+        *(deleter.delete(TABLE_ID, records, ledger=tmp_path / name if durable else None) for name in ("1.db", "2.db")),
+        return_exceptions=True,
+    )
+    whole, refused = (second, first) if isinstance(first, Exception) else (first, second)
+    assert isinstance(refused, SourceRefused)
+    assert "is being read by somebody else, such as another call. Nothing was sent" in str(refused)
+    assert (whole.ended, whole.acknowledged, emulator.count(TABLE_ID)) == (Ended.COMPLETE, 300, 0)
+
+
+@pytest.mark.parametrize("kind", [lambda: slow(IDS), lambda: map(str, slow()), lambda: OwnAsync(slow())])
+async def test_an_iterator_of_a_call_that_was_cancelled_while_it_copied_is_refused(emulator, deleter, tmp_path, kind):
+    records = kind()
+    call = asyncio.ensure_future(deleter.delete(TABLE_ID, records, ledger=tmp_path / "purge.db"))
+    await asyncio.sleep(0.1)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    for where in (tmp_path / "purge.db", tmp_path / "another.db", None):
+        with pytest.raises(SourceRefused, match=r"Nothing was sent\. Pass a new one, or"):
+            await deleter.delete(TABLE_ID, records, ledger=where)
+    assert emulator.requests == 0
+    assert (await deleter.delete(TABLE_ID, kind(), ledger=tmp_path / "purge.db")).acknowledged == 300
+
+
+async def test_so_it_is_with_one_that_was_given_as_a_hold_list(emulator, deleter):
+    held = map(str, slow(IDS))
+    call = asyncio.ensure_future(deleter.delete(TABLE_ID, IDS, holds=held))
+    await asyncio.sleep(0.1)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    with pytest.raises(HoldsRefused, match="did not come to its end"):
+        await deleter.delete(TABLE_ID, IDS, holds=held)
+    assert emulator.requests == 0
+
+
+@NOT_GENERATORS
+async def test_an_iterator_that_was_not_read_to_its_end_is_refused(emulator, deleter, kind):
+    records = ITERATORS[kind](IDS)
+    assert (await deleter.delete(TABLE_ID, records, limit=0)).ended is Ended.LIMIT
+    with pytest.raises(SourceRefused, match="an earlier call began to read this iterator, and did not come to its end"):
+        await deleter.delete(TABLE_ID, records)
+    assert emulator.requests == 0
+
+
+@NOT_GENERATORS
+async def test_an_iterator_that_was_read_to_its_end_is_not_one_without_records(deleter, tmp_path, kind):
+    records = ITERATORS[kind](IDS)
+    ledger = tmp_path / "purge.db"
+    assert (await deleter.delete(TABLE_ID, records, ledger=ledger, expect=1)).ended is Ended.UNEXPECTED
+    for where in (ledger, tmp_path / "another.db", None):
+        with pytest.raises(SourceRefused, match="earlier call read this iterator to its end, and no records are left"):
+            await deleter.delete(TABLE_ID, records, ledger=where)
+    assert (await deleter.delete(TABLE_ID, ITERATORS[kind]([]))).ended is Ended.COMPLETE
+
+
+@NOT_GENERATORS
+async def test_with_its_ledger_an_iterator_goes_on_with_the_copy_of_what_it_gave(deleter, tmp_path, kind):
+    records, ledger = ITERATORS[kind](IDS), tmp_path / "purge.db"
+    await deleter.delete(TABLE_ID, records, ledger=ledger, limit=10)
+    for _ in range(2):
+        report = await deleter.delete(TABLE_ID, records, ledger=ledger)
+        assert (report.ended, report.rows) == (Ended.COMPLETE, 300)
+
+
+async def test_a_file_that_was_wound_back_is_read_again(deleter, tmp_path):
+    (tmp_path / "ids").write_text("".join(f"{one}\n" for one in IDS))
+    with (tmp_path / "ids").open() as lines:
+        for _ in range(2):
+            lines.seek(0)
+            assert (await deleter.delete(TABLE_ID, lines)).rows == 300
+
+
+async def test_a_generator_that_another_thread_is_in_is_refused_and_left_to_it(emulator, deleter):
+    go_on, is_in = threading.Event(), threading.Event()
+
+    def waiting():
+        is_in.set()
+        assert go_on.wait(10)
+        yield from IDS
+
+    records = waiting()
+    first = asyncio.ensure_future(asyncio.to_thread(next, records))
+    await asyncio.to_thread(is_in.wait, 10)
+    with pytest.raises(SourceRefused, match="is being read by somebody else"):
+        await deleter.delete(TABLE_ID, records)
+    go_on.set()
+    assert await first == IDS[0]
+    assert (await deleter.delete(TABLE_ID, records)).acknowledged == 299
+
+
+async def test_a_generator_that_another_thread_enters_meanwhile_broke_off_there():
+    go_on, is_in, given = threading.Event(), threading.Event(), []
+
+    def entered():
+        for record in IDS[:3]:
+            given.append(record)
+            yield record
+        is_in.set()
+        assert go_on.wait(10)
+        yield IDS[3]
+
+    records = entered()
+    async with aclosing(from_iterable(records).blocks()) as blocks:
+        assert (await anext(blocks)).items == IDS[:1]
+        async with asyncio.timeout(10):
+            while given != IDS[:3] or records.gi_running:  # read ahead
+                await asyncio.sleep(0.001)
+        other = asyncio.ensure_future(asyncio.to_thread(next, records))
+        await asyncio.to_thread(is_in.wait, 10)
+        assert (await anext(blocks)).items == IDS[1:3]
+        with pytest.raises(SourceError, match="broke off before row 3: ValueError: generator already executing"):
+            await anext(blocks)
+    go_on.set()
+    assert await other == IDS[3]
+
+
+async def test_iterators_that_nobody_has_any_more_are_not_kept(deleter):
+    class Seen:
+        pass
+
+    gone = []
+    for _ in range(20):
+        seen = Seen()
+        gone.append(weakref.ref(seen))
+        records = map(lambda record, _=seen: record, IDS)
+        del seen
+        await deleter.delete(TABLE_ID, records, limit=0)
+        del records
+    for _ in range(5):
+        await deleter.delete(TABLE_ID, iter(()))
+        gc.collect()
+    assert [one for one in gone if one() is not None] == []
