@@ -130,9 +130,9 @@ def look_at(path: Path) -> KeptLedger | None:
 
     """
     try:
-        is_running = holder(path) is not None
         changed = changed_unix_seconds(path)
         try:
+            is_running = holder(path) is not None
             known = without_a_trace(path, known_of)
         except BulkDeleteError as error:
             path.stat()  # perhaps it was pruned meanwhile

@@ -10,7 +10,7 @@ import fcntl
 import os
 import stat
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
@@ -18,6 +18,7 @@ from bulkdelete import beside
 from bulkdelete.errors import LedgerLocked, LedgerMismatch, LedgerStorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _PATIENCE_SECONDS: Final = 0.5
@@ -35,7 +36,7 @@ class LedgerLock:
     Raises:
         LedgerLocked: another process holds it; the message names it.
         LedgerMismatch: the file there is somebody else's; it is left as it is.
-        LedgerStorageError: the lock file cannot be made.
+        LedgerStorageError: the lock file cannot be made, locked or written.
 
     """
 
@@ -45,16 +46,22 @@ class LedgerLock:
         self._path = lock_path(ledger)
         self._descriptor, self._made = _open(self._path)
         try:
-            self._acquire(ledger)
-            while not _is_at(self._path, self._descriptor):  # whoever had it removed the ledger, and this too
-                self.release()
-                self._descriptor, self._made = _open(self._path)
+            with _in_words(self._path, "locked"):
                 self._acquire(ledger)
-            _check_ours(self._path, self._descriptor)
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+                while not _is_at(self._path, self._descriptor):  # whoever had it removed the ledger, and this too
+                    self.release()
+                    self._descriptor, self._made = _open(self._path)
+                    self._acquire(ledger)
         except BaseException:
             self.release()
+            raise
+        try:
+            with _in_words(self._path, "written"):
+                _check_ours(self._path, self._descriptor)
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+        except BaseException:
+            self.withdraw()
             raise
 
     def release(self) -> None:
@@ -107,15 +114,26 @@ def _unlock(descriptor: int) -> None:
 
 
 def holder(ledger: Path) -> int | None:
-    """Return the id of the process that writes *ledger* now, or ``None``."""
+    """Return the id of the process that writes *ledger* now, 0 where it is not known, or ``None``.
+
+    Raises:
+        LedgerStorageError: nobody can tell whether one does.
+
+    """
+    path = lock_path(ledger)
     try:
-        descriptor = os.open(lock_path(ledger), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _written_pid(descriptor) or 0
+    except OSError as error:
+        raise LedgerStorageError(
+            f"{path}: nobody can tell whether a process writes this ledger: its lock file cannot be locked: "
+            f"{error.strerror}. The ledger is as it was; look at it on a local disk"
+        ) from None
     finally:
         _unlock(descriptor)
     return None
@@ -124,15 +142,23 @@ def holder(ledger: Path) -> int | None:
 def _open(path: Path) -> tuple[int, bool]:
     """Return the open file at *path*, and whether it was made just now."""
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
+    with _in_words(path, "made"):
         while True:
             with suppress(FileExistsError):
                 return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600), True
             with suppress(FileNotFoundError):  # it was removed since
                 return os.open(path, flags), False
+
+
+@contextmanager
+def _in_words(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise LedgerStorageError(
-            f"{path}: the ledger's lock file cannot be made: {error.strerror}. Nothing was sent"
+            f"{path}: the ledger's lock file cannot be {what}: {error.strerror}. Nothing was sent, and the ledger is "
+            "as it was. Its folder must be one that may be written to, on a local disk, with room for it; then run the "
+            "same command again"
         ) from None
 
 

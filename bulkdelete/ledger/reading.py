@@ -125,7 +125,12 @@ class LedgerReader:
             after = self._onward(after, page[-1].first_row)
 
     def running(self) -> int | None:
-        """Return the id of the process that writes the ledger now, 0 where it is not known, or ``None``."""
+        """Return the id of the process that writes the ledger now, 0 where it is not known, or ``None``.
+
+        Raises:
+            LedgerStorageError: nobody can tell whether one does.
+
+        """
         return holder(self.path)
 
     def failures(self) -> Iterator[RowFate]:

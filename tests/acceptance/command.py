@@ -81,7 +81,7 @@ class Command:
             stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            preexec_fn=self._limit_files if self._most_file_bytes else None,
+            preexec_fn=self._limit_files if self._most_file_bytes is not None else None,
         )
         async with ended(process):
             yield process
@@ -92,7 +92,7 @@ class Command:
         return is_plain and self._most_file_bytes is None and forked.may_be_forked(self.env)
 
     def _limit_files(self) -> None:
-        assert self._most_file_bytes
+        assert self._most_file_bytes is not None
         resource.setrlimit(resource.RLIMIT_FSIZE, (self._most_file_bytes, self._most_file_bytes))
 
     async def run(self, stdin: bytes | None = None) -> Finished:

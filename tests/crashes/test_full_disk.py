@@ -53,7 +53,7 @@ async def test_a_disk_that_fills_up_at_any_byte_of_a_run_loses_nothing(one, job)
     assert full >= FEWEST_FULL
 
 
-@pytest.mark.parametrize(("size_bytes", "code"), [(5_000, 2), (33_000, 3), (90_001, 3)])
+@pytest.mark.parametrize(("size_bytes", "code"), [(0, 2), (5_000, 2), (33_000, 3), (90_001, 3)])
 async def test_on_a_disk_that_is_full_from_the_start_a_job_stops_before_it_sends_what_it_cannot_keep(
     one, size_bytes, code
 ):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import os
 import re
 import shutil
@@ -287,6 +289,21 @@ def test_reading_a_ledger_that_another_removes_meanwhile_makes_none(tmp_path, at
     with pytest.raises(LedgerStorageError):
         connect_to_read(tmp_path / "gone.db", at_rest=at_rest)
     assert not [*tmp_path.iterdir()]
+
+
+async def test_one_of_which_nobody_can_tell_whether_it_is_written_spoils_no_list(folder, deleter, monkeypatch):
+    for name in ("a", "b"):
+        await deleter.delete(TABLE_ID, ids(3), ledger=folder.path_for(name))
+    theirs, flock = lock_path(folder.path_for("a")).stat().st_ino, fcntl.flock
+
+    def on_a_bad_disk(descriptor, operation):
+        if os.fstat(descriptor).st_ino == theirs:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", on_a_bad_disk)
+    assert await states(folder) == {"a": "damaged", "b": "complete"}
+    assert await folder.prune(older_than_seconds=0) == [folder.path_for("b")]
 
 
 async def test_the_ledger_of_a_name_in_what_is_no_folder_cannot_be_read(tmp_path):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import os
+import resource
 import shutil
 import sqlite3
 import stat
@@ -253,6 +256,35 @@ async def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path):
     with pytest.raises(LedgerStorageError, match="lock"):
         await open_ledger(tmp_path / "a.db", IDENTITY)
     assert (tmp_path / "theirs").read_bytes() == b""
+
+
+async def test_a_lock_that_cannot_be_written_is_said_and_leaves_no_file(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(LedgerStorageError, match=r"a\.db\.lock.* be written: File too large.*Nothing was sent"):
+            await open_ledger(tmp_path / "a.db", IDENTITY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not [*tmp_path.iterdir()]
+    async with opened(tmp_path / "a.db"):
+        pass
+
+
+async def test_where_nothing_can_be_locked_nobody_writes_a_ledger_and_nobody_says_that_none_does(tmp_path, monkeypatch):
+    async with opened(tmp_path / "a.db"):
+        pass
+
+    def flock(descriptor, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(LedgerStorageError, match=r"cannot be locked: No locks available.*Nothing was sent.*local disk"):
+        await open_ledger(tmp_path / "a.db", IDENTITY)
+    with read_ledger(tmp_path / "a.db") as reader:
+        assert len(reader.runs()) == 1
+        with pytest.raises(LedgerStorageError, match=r"whether a process writes .*No locks available"):
+            reader.running()
 
 
 async def test_a_reader_that_stays_open_sees_each_commit_and_does_not_hold_up_the_end(tmp_path):
