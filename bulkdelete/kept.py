@@ -51,9 +51,9 @@ class LedgerState(StrEnum):
     RUNNING = "running"
     """A process goes on with it now."""
     NEVER_BEGUN = "never begun"
-    """Nothing was ever sent, and the records are not kept: the call must be made again with them."""
+    """Nothing was ever sent, or accepted, and the records are not kept: the call must be made again with them."""
     NO_SOURCE = "no source"
-    """Rows are left, and what they are read from is gone: put it back, or make the call again."""
+    """Rows are left, or were accepted, and what they are read from is gone: put it back, or make the call again."""
     DAMAGED = "damaged"
     """It cannot be read."""
 
@@ -200,7 +200,7 @@ def _told(known: Known, path: Path, changed: float, *, is_running: bool) -> Kept
         try:
             source_left(known)
         except BulkDeleteError as error:
-            state, why = LedgerState.NO_SOURCE if totals.rows else LedgerState.NEVER_BEGUN, str(error)
+            state, why = LedgerState.NO_SOURCE if known.is_bound else LedgerState.NEVER_BEGUN, str(error)
     return KeptLedger(
         path,
         name_of(path),

@@ -58,6 +58,11 @@ class Known:
         return None if rows is None else int(rows)
 
     @property
+    def is_bound(self) -> bool:
+        """Whether the ledger holds to its records: a batch of them was cut, or they were accepted."""
+        return bool(self.totals.rows) or ACCEPTED in self.facts
+
+    @property
     def is_done(self) -> bool:
         """Whether nothing is left to send. Of no rows, only a run that came to its end can know that."""
         if self.totals.remaining or self.source_rows != self.totals.rows:
@@ -117,13 +122,12 @@ def source_left(known: Known, max_expansion: float | None = None) -> Source:
 
     """
     facts = known.facts
-    is_bound = bool(known.totals.rows) or ACCEPTED in facts
     try:
-        if SOURCE_PATH in facts and (is_bound or not known.kept_none):
+        if SOURCE_PATH in facts and (known.is_bound or not known.kept_none):
             return open_again(facts, max_expansion=max_expansion)
         _refuse_what_is_not_kept(facts)
         was_given_them = SPOOL in facts and facts.get(SPOOL_RUN) == str(known.given) and not known.kept_none
-        if is_bound or was_given_them:
+        if known.is_bound or was_given_them:
             if not spool_of(known.path).exists():
                 raise gone(spool_of(known.path))
             return read_once(facts)

@@ -233,6 +233,22 @@ async def test_what_a_call_did_not_accept_is_not_resumed_though_its_records_are_
     assert (await deleter.resume(ledger, max_records=20)).acknowledged == 20
 
 
+@pytest.mark.parametrize("kind", ["list", "file"])
+async def test_accepted_records_whose_file_or_copy_is_gone_have_no_source_until_it_is_back(
+    emulator, deleter, ledger, kind
+):
+    await deleter.delete(TABLE_ID, given(kind, ACCEPTED, ledger), ledger=ledger, limit=0)
+    [kept] = await LedgerFolder(ledger.parent).ledgers()
+    assert (str(kept.state), kept.why) == ("resumable", "")
+    source = ledger.with_name("erase.db.spool") if kind == "list" else ledger.with_name(f"{ACCEPTED[0]}.txt")
+    source.rename(away := source.with_name("away"))
+    [kept] = await LedgerFolder(ledger.parent).ledgers()
+    assert str(kept.state) == "no source"
+    assert "To go on, put it back as it was" in kept.why
+    away.rename(source)
+    assert (await deleter.resume(ledger)).acknowledged == len(ACCEPTED)
+
+
 async def test_a_call_that_was_refused_may_be_corrected(emulator, deleter, ledger):
     rows = [str(number) for number in range(1, 200)]
     with pytest.raises(SourceRefused, match="does not look like"):
