@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import weakref
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     from bulkdelete.records import Batch, Outcome, StoredRange
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class _Opened:
-    """A ledger's file, locked and open for writing, with what earlier runs left in it."""
+    """A ledger's file, locked and open for writing, with what earlier runs left in it.
+
+    An event loop that is closed, also while this is made in a thread, leaves nobody to close it: then it closes itself.
+    """
 
     lock: LedgerLock
     place: Place
@@ -37,10 +41,18 @@ class _Opened:
     totals: Totals
     facts: dict[str, str]
 
+    def __post_init__(self) -> None:
+        weakref.finalize(self, _close, self.connection, self.lock).atexit = False
+
     def close(self) -> None:
-        with suppress(sqlite3.Error):
-            self.connection.close()
-        self.lock.release()
+        """Close the file and let go of the lock; doing so again changes nothing."""
+        _close(self.connection, self.lock)
+
+
+def _close(connection: sqlite3.Connection, lock: LedgerLock) -> None:
+    with suppress(sqlite3.Error):
+        connection.close()
+    lock.release()
 
 
 class DurableLedger:
@@ -53,7 +65,7 @@ class DurableLedger:
         self.run: int | None = opened.run
         self._run = opened.run
         self._place = opened.place
-        self._writer = Writer(opened.connection, path, self._place.check, opened.lock.release)
+        self._writer = Writer(opened.connection, path, self._place.check, opened.close)
         self._closed = False
         self._releases: dict[str, str] = {}
 

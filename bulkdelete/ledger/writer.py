@@ -13,7 +13,6 @@ import asyncio
 import queue
 import sqlite3
 import time
-import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -36,8 +35,8 @@ class Writer:
     After the first error nothing is written any more: that operation's group, and all later ones, fail with a
     :class:`LedgerError`, a :class:`LedgerStorageError` where the storage failed. The event loop does not report errors
     of futures that nobody awaits: whoever acts on a write must await it. *check* raises such an error where the file is
-    not at *path* any more: it is called before commits and at the end; *at_end*, when the file is closed, which is also
-    done where the event loop was closed first, and nothing is left that could close this.
+    not at *path* any more: it is called before commits and at the end; *at_end* closes the file. Where the event loop
+    was closed first, nobody may be left to call it.
     """
 
     def __init__(
@@ -57,7 +56,6 @@ class Writer:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulkdelete ledger")
         self._turn: asyncio.Future[None] | None = None
         self._is_closed = False
-        weakref.finalize(self, _abandon, connection, at_end).atexit = False
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
         """Queue *operation*; the future is done when its effect is on disk. It is committed even if that is cancelled.
@@ -121,8 +119,6 @@ class Writer:
             self._check()
         except LedgerStorageError:
             found = None
-        with suppress(sqlite3.Error):
-            self._connection.close()
         self._at_end()
         self._call(_end, self._ended, found)
 
@@ -178,12 +174,6 @@ class Writer:
         except RuntimeError:  # the loop is closed: nobody is left to be told
             return False
         return True
-
-
-def _abandon(connection: sqlite3.Connection, at_end: Callable[[], None]) -> None:
-    with suppress(sqlite3.Error):
-        connection.close()
-    at_end()
 
 
 def _end(ended: asyncio.Future[Any], found: object) -> None:

@@ -21,7 +21,7 @@ async def test_nobody_is_told_of_a_write_before_it_is_committed(tmp_path):
 
     path = tmp_path / "a.db"
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=HeldUp)
-    writer = Writer(connection, str(path), lambda: None, lambda: None)
+    writer = Writer(connection, str(path), lambda: None, connection.close)
     written = writer.submit(lambda connection: connection.execute("CREATE TABLE a (b)") and None)
     try:
         await asyncio.to_thread(commits.wait)
