@@ -171,6 +171,13 @@ async def open_ledger(
 
 
 def _open(path: Path, synchronous: str, begin: Callable[[sqlite3.Connection], int], known: bool) -> _Opened:  # noqa: FBT001 - for run_in_executor
+    try:
+        return _open_locked(path, synchronous, begin, known=known)
+    except OSError as error:
+        raise LedgerStorageError(f"{path}: the ledger cannot be opened: {error.strerror}. Nothing was sent") from None
+
+
+def _open_locked(path: Path, synchronous: str, begin: Callable[[sqlite3.Connection], int], *, known: bool) -> _Opened:
     opening.check_place(path)
     file = Path(os.path.realpath(path))  # one lock for all names of one file
     lock = LedgerLock(file)

@@ -34,9 +34,11 @@ _PRAGMAS: Final = (
 
 
 def check_place(path: Path) -> None:
-    """Raise :class:`LedgerStorageError` where there can be no ledger at *path*."""
+    """Raise :class:`LedgerStorageError` where there can be no ledger at *path*; ``OSError`` where nobody may look."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise LedgerStorageError(f"SQLite {sqlite3.sqlite_version} is too old for the ledger: 3.37 is needed")
+    if "\0" in os.fspath(path):
+        raise LedgerStorageError(f"{str(path)!r}: no file can have this name. Nothing was sent. Give another --ledger")
     if os.path.isdir(path):  # noqa: PTH112 - is no error for a name that is too long
         raise LedgerStorageError(f"{path}: the ledger is a file, and this is a folder. Nothing was sent")
     if _goes_round(path):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 from contextlib import contextmanager, suppress
 from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bulkdelete.errors import LedgerMismatch
+from bulkdelete.errors import LedgerMismatch, LedgerStorageError
 from bulkdelete.ledger import checking, events, opening, ranges, runs, schema, sealing, texts, totals, writes
 from bulkdelete.ledger.lock import holder
 from bulkdelete.records import Fate, StoredRange
@@ -34,6 +36,10 @@ _OPEN_RANGES: Final = (
     f"WHERE state IN (0, 3, 4) AND first_row >= ? ORDER BY first_row LIMIT {_A_PAGE}"
 )
 _STATE: Final = ranges.COLUMNS.split(", ").index("state")
+
+
+_IS_NONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
+"""What is said of a name at which there is no file."""
 
 
 class Left(NamedTuple):
@@ -213,7 +219,18 @@ def read_ledger(path: str | os.PathLike[str], *, at_rest: bool = False) -> Ledge
 
     """
     path = Path(path)
-    if not os.path.isfile(path):  # noqa: PTH113 - is no error for a name that is too long
+    if not _is_file(path):
         raise LedgerMismatch(f"{path}: there is no ledger here")
     file = Path(os.path.realpath(path))
     return LedgerReader(file, opening.connect_to_read(file, at_rest=at_rest))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except ValueError:  # no file can have this name
+        return False
+    except OSError as error:
+        if error.errno in _IS_NONE:
+            return False
+        raise LedgerStorageError(f"{path}: the ledger cannot be looked at: {error.strerror}") from None

@@ -10,8 +10,9 @@ import resource
 import shutil
 import sqlite3
 import stat
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +20,9 @@ from bulkdelete.errors import LedgerLocked, LedgerMismatch, LedgerStorageError
 from bulkdelete.ledger import Totals, open_ledger, opening, read_ledger
 from bulkdelete.records import Ended, Fate
 from tests.unit.test_ledger import IDENTITY, batch_of, columns_of, opened, outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 async def test_the_files_are_for_their_owner_only_whatever_the_umask(tmp_path):
@@ -175,6 +179,45 @@ async def test_a_folder_that_cannot_be_written_is_refused_and_can_be_read(tmp_pa
             assert reader.totals() == Totals(rows=1, batches=1, unresolved=1)
     finally:
         folder.chmod(0o700)
+
+
+@contextmanager
+def as_one_who_may_not_look_into(folder: Path) -> Iterator[None]:
+    user = os.geteuid()
+    folder.chmod(0)
+    if user == 0:  # who may look everywhere
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o700)
+
+
+async def test_whoever_may_not_look_into_a_folder_is_told_that_and_not_that_there_is_no_ledger(tmp_path):
+    folder = tmp_path / "theirs"
+    (folder / "deep").mkdir(parents=True)
+    for path in (folder / "a.db", folder / "deep" / "a.db"):
+        async with opened(path):
+            pass
+        with as_one_who_may_not_look_into(folder):
+            with pytest.raises(LedgerStorageError, match=r"a\.db.*Permission denied.*Nothing was sent"):
+                await open_ledger(path, IDENTITY)
+            with pytest.raises(LedgerStorageError, match=r"a\.db.*Permission denied"):
+                read_ledger(path)
+        with read_ledger(path) as reader:
+            assert len(reader.runs()) == 1
+
+
+async def test_a_ledger_that_can_be_nowhere_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for name in ("a.db", "a\0b.db"):
+        with pytest.raises(LedgerStorageError, match="Nothing was sent"):
+            await open_ledger(name, IDENTITY)
+        with pytest.raises(LedgerMismatch, match="no ledger"):
+            read_ledger(name)
 
 
 @pytest.mark.parametrize("most_bytes", [0, 16, 60, 4096])
