@@ -110,7 +110,8 @@ os.register_at_fork(after_in_child=_leave_all)
 def _unlock(descriptor: int) -> None:
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_UN)
-    os.close(descriptor)
+    with suppress(OSError):  # it is closed all the same
+        os.close(descriptor)
 
 
 def holder(ledger: Path) -> int | None:
@@ -122,7 +123,7 @@ def holder(ledger: Path) -> int | None:
     """
     path = lock_path(ledger)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
     try:

@@ -314,6 +314,39 @@ async def test_a_lock_that_cannot_be_written_is_said_and_leaves_no_file(tmp_path
         pass
 
 
+async def test_a_lock_that_is_a_pipe_keeps_nobody_waiting(tmp_path):
+    async with opened(tmp_path / "a.db"):
+        pass
+    (tmp_path / "a.db.lock").unlink()
+    os.mkfifo(tmp_path / "a.db.lock")
+    with read_ledger(tmp_path / "a.db") as reader:
+        async with asyncio.timeout(5):
+            running = asyncio.get_running_loop().run_in_executor(None, reader.running)
+            try:
+                assert await asyncio.shield(running) is None
+            finally:
+                os.close(os.open(tmp_path / "a.db.lock", os.O_RDWR | os.O_NONBLOCK))  # whoever waits goes on
+
+
+async def test_a_lock_that_a_disk_has_lost_by_the_end_keeps_no_job_from_ending(tmp_path, monkeypatch):
+    close, locks = os.close, []
+
+    def full(descriptor):
+        is_lock = Path(f"/proc/self/fd/{descriptor}").readlink().name == "a.db.lock"
+        close(descriptor)
+        if is_lock:
+            locks.append(descriptor)
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))  # what was written reaches a network disk only now
+
+    monkeypatch.setattr(os, "close", full)
+    async with asyncio.timeout(5):
+        async with opened(tmp_path / "a.db") as ledger:
+            await ledger.intend(batch_of(0, "r"))
+    assert locks
+    with read_ledger(tmp_path / "a.db") as reader:
+        assert (reader.running(), reader.runs()[0].ended) == (None, "complete")
+
+
 async def test_where_nothing_can_be_locked_nobody_writes_a_ledger_and_nobody_says_that_none_does(tmp_path, monkeypatch):
     async with opened(tmp_path / "a.db"):
         pass
