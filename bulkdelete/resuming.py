@@ -83,7 +83,7 @@ def known_of(reader: LedgerReader) -> Known:
         to_keep = any(event.run == given and event.detail["stop"].get("limit") == 0 for event in began)
         kept_none = to_keep and not any(run.id == given and run.ended == Ended.LIMIT for run in runs)
         known = Known(reader.path, facts, totals, next(iter(runs), None), given, kept_none, stop)
-        _ = known.source_rows
+        _ = known.source_rows, _paths(facts), facts[f"{_IDENTITY}table_id"] if began else ""
     return known
 
 
@@ -211,8 +211,7 @@ def _paths(facts: Mapping[str, str]) -> str | list[str]:
     stored = facts.get(SOURCE_PATH, "")
     if not stored.startswith("["):  # one absolute path
         return stored
-    paths: list[str] = json.loads(stored)
-    return paths
+    return [os.fspath(path) for path in json.loads(stored)]
 
 
 def _settings(facts: Mapping[str, str], max_expansion: float | None = None) -> SourceSettings:

@@ -260,7 +260,7 @@ def reading_values(path: Path) -> Iterator[None]:
     """While entered, a value that no ledger holds is damage, as a page is: a changed byte may make it."""
     try:
         yield
-    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise damaged(path, f"a value in it is none that a ledger holds: {error}") from None
 
 

@@ -291,6 +291,31 @@ def test_reading_a_ledger_that_another_removes_meanwhile_makes_none(tmp_path, at
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE event SET detail = replace(detail, 'stop', 'stoq')",
+        "UPDATE event SET detail = '{\"stop\":[]}'",
+        "UPDATE job SET key = 'identity.table_if' WHERE key = 'identity.table_id'",
+        "UPDATE job SET value = '[' WHERE key = 'source_path'",
+        "UPDATE job SET value = '[1]' WHERE key = 'source_path'",
+    ],
+)
+async def test_one_with_a_changed_value_is_damaged_and_spoils_no_list(emulator, deleter, folder, sql):
+    (folder.path / "ids.txt").write_text("\n".join(ids(20)))
+    for name in ("a", "b"):
+        source = open_source(folder.path / "ids.txt")
+        await deleter.delete(TABLE_ID, source, ledger=folder.path_for(name), limit=10)
+    with closing(sqlite3.connect(folder.path_for("a"))) as connection, connection:
+        assert connection.execute(sql).rowcount > 0
+    sent = emulator.requests
+    assert await states(folder) == {"a": "damaged", "b": "resumable"}
+    with pytest.raises(LedgerStorageError, match=r"a\.db.*damaged.*Nothing was sent"):
+        await deleter.resume(folder.path_for("a"), limit=None)
+    assert emulator.requests == sent
+    assert set(files(folder)) == {"a.db", "a.db.lock", "b.db", "b.db.lock", "ids.txt"}
+
+
 async def test_one_of_which_nobody_can_tell_whether_it_is_written_spoils_no_list(folder, deleter, monkeypatch):
     for name in ("a", "b"):
         await deleter.delete(TABLE_ID, ids(3), ledger=folder.path_for(name))
