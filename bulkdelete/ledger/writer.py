@@ -33,10 +33,10 @@ class Writer:
     """Runs operations on *connection*, in the order they were submitted, in a thread of its own.
 
     After the first error nothing is written any more: that operation's group, and all later ones, fail with a
-    :class:`LedgerError`, a :class:`LedgerStorageError` where the storage failed. The event loop does not report errors
-    of futures that nobody awaits: whoever acts on a write must await it. *check* raises such an error where the file is
-    not at *path* any more: it is called before commits and at the end; *at_end* closes the file. Where the event loop
-    was closed first, nobody may be left to call it.
+    :class:`LedgerError`, a :class:`LedgerStorageError` where the storage failed, or the thread itself. The event loop
+    does not report errors of futures that nobody awaits: whoever acts on a write must await it. *check* raises such an
+    error where the file is not at *path* any more: it is called before commits and at the end; *at_end* closes the
+    file. Where the event loop was closed first, nobody may be left to call it.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Writer:
         self._check = check
         self._at_end = at_end
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
+        self._group: list[_Queued] = []
         self._loop = asyncio.get_running_loop()
         self._error: LedgerError | None = None
         self._last: Operation[Any] | None = None
@@ -55,7 +56,7 @@ class Writer:
         self._ended: asyncio.Future[Any] = self._loop.create_future()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bulkdelete ledger")
         self._turn: asyncio.Future[None] | None = None
-        self._is_closed = False
+        self._is_closing = self._is_closed = False
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
         """Queue *operation*; the future is done when its effect is on disk. It is committed even if that is cancelled.
@@ -72,7 +73,7 @@ class Writer:
         *last*, which only reads, finds everything committed. Return what it returned, ``None`` where the storage failed
         before or meanwhile, or where the closing had begun without it.
         """
-        self._last = self._last or last
+        self._last, self._is_closing = self._last or last, True
         self._put(None)
         try:
             found: T | None = await to_its_end(self._ended)
@@ -87,26 +88,53 @@ class Writer:
     def _take_turn(self) -> None:
         """Begin a turn of the thread, unless it is in one: that ends only when it finds nothing queued."""
         if self._turn is None and not self._queue.empty() and not self._is_closed:
-            self._turn = self._loop.run_in_executor(self._thread, self._run)
-            self._turn.add_done_callback(self._end_turn)
+            try:
+                self._turn = self._loop.run_in_executor(self._thread, self._run)
+            except (RuntimeError, MemoryError) as error:  # no thread can be started
+                self._break_off(error)
+            else:
+                self._turn.add_done_callback(self._end_turn)
 
     def _end_turn(self, turn: asyncio.Future[None]) -> None:
         self._turn = None
-        turn.result()
+        if (error := turn.exception()) is not None:
+            self._break_off(error)
         self._take_turn()  # with what was queued since it found nothing
+
+    def _break_off(self, error: BaseException) -> None:
+        """Fail, here on the loop, all that the thread has not told of: whoever awaits it would do so for ever."""
+        if self._error is None:
+            self._error = self._lost_its_thread(error)
+        left, self._group = self._group, []
+        with suppress(queue.Empty):
+            while True:
+                left += filter(None, (self._queue.get_nowait(),))
+        _tell(left, [], self._error)
+        if self._is_closing:
+            self._close()
 
     def _run(self) -> None:
         """Commit group after group until nothing is queued."""
         while not self._queue.empty():
-            group, going_on = self._next_group()
-            if group and not self._commit(group):
+            going_on = self._next_group()
+            if self._group and not self._commit(self._group):
                 self._queue.put(None)  # the loop is gone, and close() with it: commit what is queued, and end
+            self._group = []
             if not going_on:
                 self._close()
                 return
 
     def _close(self) -> None:
-        self._is_closed = True
+        found = None
+        try:
+            if not self._is_closed:
+                self._is_closed = True
+                found = self._last_look()
+        finally:
+            self._at_end()
+            self._call(_end, self._ended, found)
+
+    def _last_look(self) -> object:
         found = None
         with suppress(sqlite3.Error):
             if self._error is None and self._last is not None:
@@ -118,22 +146,19 @@ class Writer:
         try:
             self._check()
         except LedgerStorageError:
-            found = None
-        self._at_end()
-        self._call(_end, self._ended, found)
+            return None
+        return found
 
-    def _next_group(self) -> tuple[list[_Queued], bool]:
-        group: list[_Queued] = []
-        queued = self._queue.get()
+    def _next_group(self) -> bool:
+        """Take what is queued; return whether more may come."""
         self._now = time.monotonic()
         if self._now - self._committed_at < GATHERING_SECONDS:
             time.sleep(GATHERING_SECONDS)
         with suppress(queue.Empty):
-            while queued is not None:
-                group.append(queued)
-                queued = self._queue.get_nowait()
-            return group, False
-        return group, True
+            while (queued := self._queue.get_nowait()) is not None:
+                self._group.append(queued)
+            return False
+        return True
 
     def _commit(self, group: list[_Queued]) -> bool:
         """Commit *group* and tell its futures; return whether the loop that they belong to is still there."""
@@ -166,6 +191,13 @@ class Writer:
         return LedgerError(
             f"{self._path}: a fault of bulkdelete, {type(error).__name__}: {error}. Nothing more was sent, and what "
             "the ledger holds already is sound"
+        )
+
+    def _lost_its_thread(self, error: BaseException) -> LedgerStorageError:
+        return LedgerStorageError(
+            f"{self._path}: the ledger cannot be written: the thread that does failed with {type(error).__name__}: "
+            f"{error}. Nothing more was sent, and what it holds already is sound: see what this machine lacks (memory, "
+            "threads), and run the same command again"
         )
 
     def _call(self, function: Callable[..., None], *arguments: object) -> bool:

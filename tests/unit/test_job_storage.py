@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import time
 from dataclasses import replace
 from functools import partial
+from threading import Thread, current_thread
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +17,7 @@ from bulkdelete.errors import LedgerStorageError
 from bulkdelete.events import OutcomeReached
 from bulkdelete.records import Ended
 from bulkdelete.sources import from_iterable, open_source
-from tests.api_model import OK
+from tests.api_model import OK, ApiModel
 from tests.unit.test_engine import fates, job
 from tests.unit.test_job_canary import Counted
 from tests.unit.test_job_canary import job as counting_job
@@ -198,3 +200,61 @@ async def test_a_job_that_is_cancelled_until_it_ends_has_a_report_in_which_no_ro
     report = raised.value.report
     assert (report.ended, report.balanced, report.rows >= 4) == (Ended.CANCELLED, True, True)
     assert report.acknowledged >= 4
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Give the machine that ledgers are written on: the threads that do, and what they call, fail as it says."""
+    start, sleep = Thread.start, time.sleep
+
+    def start_unless_full(thread):
+        if machine.is_full and thread.name.startswith("bulkdelete ledger"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def sleep_unless_broken(seconds):
+        if machine.problem is not None and current_thread().name.startswith("bulkdelete ledger"):
+            raise machine.problem
+        sleep(seconds)
+
+    machine = SimpleNamespace(is_full=False, problem=None)
+    monkeypatch.setattr(Thread, "start", start_unless_full)
+    monkeypatch.setattr(time, "sleep", sleep_unless_broken)
+    return machine
+
+
+@pytest.mark.parametrize("problem", [OSError(22, "Invalid argument"), MemoryError(), RuntimeError("no more")])
+async def test_whatever_befalls_the_thread_that_writes_ends_the_job_and_the_next_run_goes_on(
+    tmp_path, machine, problem
+):
+    def look(event):
+        if isinstance(event, OutcomeReached) and running.snapshot().acknowledged >= 4:
+            machine.problem = problem
+
+    (tmp_path / "ids.txt").write_text("\n".join(IDS))
+    given = Answers(OK), open_source(tmp_path / "ids.txt"), tmp_path / "purge.db"
+    running = job(*given, batch={"size": 2}, flow={"concurrency": 1})
+    running.subscribe(look)
+    async with asyncio.timeout(20):
+        with pytest.raises(LedgerStorageError, match=type(problem).__name__) as raised:
+            await running.run()
+    report = raised.value.report
+    assert (report.ended, report.balanced) == (Ended.STORAGE, True)
+    assert 4 <= report.acknowledged < len(IDS)
+    machine.problem = None
+    report = await job(*given, batch={"size": 2}).run()
+    assert (report.ended, report.acknowledged) == (Ended.COMPLETE, len(IDS))
+
+
+async def test_a_thread_that_cannot_be_started_sends_nothing_and_the_next_run_goes_on(tmp_path, machine):
+    (tmp_path / "ids.txt").write_text("\n".join(IDS))
+    api = ApiModel()
+    given = api, open_source(tmp_path / "ids.txt"), tmp_path / "purge.db"
+    machine.is_full = True
+    async with asyncio.timeout(20):
+        with pytest.raises(LedgerStorageError, match=r"can't start new thread\. Nothing more was sent"):
+            await job(*given).run()
+    assert not api.requests
+    machine.is_full = False
+    report = await job(*given).run()
+    assert (report.ended, report.acknowledged) == (Ended.COMPLETE, len(IDS))
