@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bulkdelete import protocol
 from bulkdelete.attempts import Post
-from bulkdelete.errors import CredentialsError, LedgerStorageError, PauseTooLong
+from bulkdelete.errors import CredentialsError, LedgerStorageError, OutageTooLong, PauseTooLong
 from bulkdelete.ledger.facts import COUNT_AFTER
 from bulkdelete.records import VerdictKind
 
@@ -56,7 +56,7 @@ async def total_count(attempts: Attempts, retry: Retry, stop: Stop, tally: Tally
 
     try:
         last = (await retry.until_settled(attempt, stop.sleep)).last
-    except (PauseTooLong, CredentialsError) as error:
+    except (PauseTooLong, OutageTooLong, CredentialsError) as error:
         return str(error)
     counted = protocol.read_count(last.answer) if last.verdict.kind is VerdictKind.ACKNOWLEDGED else None
     return counted if counted is not None else protocol.advice(last.verdict)

@@ -10,6 +10,7 @@ from bulkdelete.errors import (
     LedgerLocked,
     LedgerMismatch,
     LedgerStorageError,
+    OutageTooLong,
     PauseTooLong,
     SettingsError,
     SourceRefused,
@@ -43,6 +44,7 @@ _BY_ERROR: Final[tuple[tuple[type[BulkDeleteError], int], ...]] = (
     (LedgerMismatch, REFUSED),
     (LedgerLocked, RUN_AGAIN),
     (PauseTooLong, RUN_AGAIN),
+    (OutageTooLong, RUN_AGAIN),
 )
 
 

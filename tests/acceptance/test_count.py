@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from bulkdelete.emulator import Emulator, Switches
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, ids, write_csv
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, ids, write_csv
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("page_answer", ["plain", "wrapped"])
@@ -21,3 +29,63 @@ async def test_the_report_shows_the_tables_records_before_and_after(tmp_path, pa
         assert "table after     100 records: 2,500 fewer" in done.stdout
         assert "acknowledged  2,510" in done.stdout  # ten were not there, and the API does not say so
         assert emulator.requests == 5
+
+
+async def closed() -> web.Response:
+    return web.Response(status=503, headers={"Retry-After": "1"})
+
+
+class Api:
+    """Acknowledges every delete, and counts 5 records once; from then on a count is answered as *then* says."""
+
+    def __init__(self, then: Callable[[], Awaitable[web.Response]], *, counts: int = 1) -> None:
+        self._then = then
+        self._counts = counts
+        self.asked = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        await request.read()
+        if not request.path.endswith("/page"):
+            return web.json_response({"code": 0, "message": "OK"})
+        self.asked += 1
+        if self.asked <= self._counts:
+            return web.json_response({"records": [], "total_count": 5})
+        return await self._then()
+
+    def purge(self, folder: Path, *more: object) -> Command:
+        write_csv(folder / "ids.csv", ids(50))
+        words = ("run", "ids.csv", "--table-id", TABLE_ID, "--base-url", self.base_url, "--ledger", "purge.db")
+        return Command(folder, *words, "--batch-size", 10, "--yes", "--json", "--count", *more)
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator:
+    servers = []
+
+    async def start(api: Api) -> Api:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", api.answer)
+        server = TestServer(app)
+        await server.start_server()
+        servers.append(server)
+        api.base_url = str(server.make_url("")).rstrip("/")
+        return api
+
+    yield start
+    for server in servers:
+        await server.close()
+
+
+async def test_an_outage_while_the_table_is_counted_before_the_first_delete_ends_the_run_as_any_other(tmp_path, serve):
+    api = await serve(Api(closed, counts=0))
+    done = await api.purge(tmp_path, "--max-outage", 2).run()
+    assert (done.code, done.report["ended"], done.report["acknowledged"]) == (75, "outage", 0), done.everything
+
+
+async def test_an_outage_while_the_table_is_counted_after_the_last_delete_harms_no_run(tmp_path, serve):
+    api = await serve(Api(closed))
+    for _ in range(2):
+        done = await api.purge(tmp_path, "--max-outage", 2).run()
+        assert (done.code, done.report["ended"], fates(done.report)) == (0, "complete", {"acknowledged": 50})
+        assert "were not counted: 'nothing but failures came back for 2 s" in done.stderr
+        assert (done.report["total_count_before"], done.report["total_count_after"]) == (5, None)
