@@ -55,7 +55,8 @@ async def total_count(attempts: Attempts, retry: Retry, stop: Stop, tally: Tally
         return await attempts.make(Post(body, protocol.COUNT, events=events), stop, tally)
 
     try:
-        last = (await retry.until_settled(attempt, stop.sleep)).last
+        # also what is on its way is broken off: unlike a delete it changes nothing
+        last = (await stop.unless_asked(retry.until_settled(attempt, stop.sleep))).last
     except (PauseTooLong, OutageTooLong, CredentialsError) as error:
         return str(error)
     counted = protocol.read_count(last.answer) if last.verdict.kind is VerdictKind.ACKNOWLEDGED else None

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from bulkdelete.accounting import Snapshot
     from bulkdelete.attempts import Attempts
     from bulkdelete.canary import Canary
-    from bulkdelete.errors import LedgerError
     from bulkdelete.events import Event
     from bulkdelete.ledger import Ledger
     from bulkdelete.limiter import Limiter
@@ -197,7 +196,7 @@ class Job:
                 prepared = await self._stop.unless_asked(prepare(self._order, self._settings, ledger, content))
                 await note_place(self._order, ledger)
                 if COUNT_BEFORE not in ledger.facts and not ledger.totals.sent:
-                    await self._count(ledger, COUNT_BEFORE, self._stop, self._sweeps.fail)
+                    await self._count(ledger, COUNT_BEFORE, self._stop)
             except StopAsked:
                 ended, reason = self._sweeps.ended_early or (Ended.SIGNAL, "")
                 if ended is Ended.DURATION:
@@ -207,8 +206,8 @@ class Job:
                 return await self._account.closed(ledger, Ending(early.ended, str(early)))
             counted = await forget_count(ledger)
             async with keeping(self._limiter, self._cap, ledger, self._sweeps.fail, heeds_told=heeds):
-                sweep = await self._sweep(ledger, prepared, canary)
-        return await self._conclude(ledger, sweep, counted)
+                sweep = self._sweeps.judge(await self._sweep(ledger, prepared, canary))
+            return await self._conclude(ledger, sweep, counted)
 
     async def _sweep(self, ledger: Ledger, prepared: Prepared, canary: Canary | None) -> Sweep:
         """Send the *canary*, where there is one, and the rest; return the sweep that ended it."""
@@ -228,13 +227,10 @@ class Job:
             except LedgerStorageError as error:
                 first.engine.halt(Ended.STORAGE, str(error), error)
             if not is_approved:
-                first.judge()
                 return first
             limit = None if limit is None else limit - first.sent
             self._tally.begin_again()
-        sweep = await self._sweeps.run(Sweep(means, limit, crew_of(settings.flow, self._limiter)))
-        sweep.judge()
-        return sweep
+        return await self._sweeps.run(Sweep(means, limit, crew_of(settings.flow, self._limiter)))
 
     async def _is_approved(self, ledger: Ledger, canary: Canary, sweep: Sweep) -> bool:
         """Ask the check about what *sweep* sent of the *canary*; where it does not say yes, the job ends."""
@@ -260,10 +256,11 @@ class Job:
         sweep.engine.halt(Ended.CANARY, f"the check did not approve: {told}")
         return False
 
-    async def _count(self, ledger: Ledger, fact: str, stop: Stop, failed: Callable[[LedgerError], object]) -> None:
+    async def _count(self, ledger: Ledger, fact: str, stop: Stop) -> None:
         """Ask the API how many records the table holds, and keep what it says; that it does not harms no job."""
         if self._order.count:
-            async with keeping(self._limiter, self._cap, ledger, failed, heeds_told=self._order.heeds_resume_time):
+            heeds = self._order.heeds_resume_time
+            async with keeping(self._limiter, self._cap, ledger, self._sweeps.fail, heeds_told=heeds):
                 found = await total_count(self._attempts, Retry(self._settings.retry), stop, self._tally, self._events)
             await keep_count(found, ledger, fact, self._order.table_id)
 
@@ -273,9 +270,9 @@ class Job:
             await self._remember(ledger, SOURCE_ROWS, str(max(self._tally.rows_before, self._tally.rows)))
         if counted and not self._tally.requests:
             await self._remember(ledger, COUNT_AFTER, counted)
-        elif sweep.engine.problem is None and sweep.engine.ended is not Ended.SIGNAL:
+        elif sweep.engine.problem is None and sweep.engine.ended not in {Ended.SIGNAL, Ended.DURATION}:
             with suppress(StopAsked):
-                await self._count(ledger, COUNT_AFTER, after := Stop(), lambda _: after.ask())
+                await self._count(ledger, COUNT_AFTER, self._sweeps.afterwards)
         report, problem = await self._account_for(ledger, sweep)
         if report.ended is Ended.COMPLETE and not report.remaining:
             drop_spool(ledger)

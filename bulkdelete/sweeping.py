@@ -12,6 +12,7 @@ from bulkdelete.engine import Crew, Engine
 from bulkdelete.ledger.facts import SOURCE_ROWS
 from bulkdelete.merging import Bounds, Merge
 from bulkdelete.records import Ended
+from bulkdelete.stopping import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from bulkdelete.preparing import Prepared
     from bulkdelete.settings import FlowSettings, Settings
     from bulkdelete.state import State
-    from bulkdelete.stopping import Stop
 
 _MOST_WAITING: Final = 16
 """So many are made durable together where answers come at once; after a crash each that waited is in doubt."""
@@ -136,6 +136,9 @@ class Sweeps:
         """What makes the first attempt of the only sweep before that is there, if anything does."""
         self.ended_early: tuple[Ended, str] | None = None
         """Who ended it before the first sweep, if anybody did."""
+        self.afterwards = Stop()
+        """Asked where somebody ends the job after its last sweep, which has ended as it has."""
+        self._is_over = False
 
     @property
     def waits_for(self) -> str:
@@ -152,8 +155,17 @@ class Sweeps:
         await sweep.run(self._grace_seconds, self.head_start)
         return sweep
 
+    def judge(self, last: Sweep) -> Sweep:
+        """Let *last* say how the job ended; return it. Whoever ends the job from then on changes nothing of that."""
+        last.judge()
+        self._is_over = True
+        return last
+
     def halt(self, ended: Ended, reason: str, problem: Exception | None = None) -> None:
         """Let the job end soon: what is in flight finishes. The first reason given stays."""
+        if self._is_over:
+            self.afterwards.ask()
+            return
         if self.head_start is not None:
             self.head_start.halt(ended, reason)
         if self._engine is not None:
