@@ -51,6 +51,35 @@ async def test_a_quota_that_is_used_up_says_when_and_how_to_go_on(tmp_path, emul
     assert (done.code, done.report["ended"]) == (0, "complete"), done.stderr
 
 
+@pytest.mark.parametrize("ends", ["limit", "kill"])
+async def test_a_time_to_come_back_is_out_of_date_once_a_request_was_acknowledged_after_it(tmp_path, emulator, ends):
+    words = ("--batch-size", "100", "--json")
+    emulator.faults = Faults(script=["429"], retry_after_seconds=3_600)
+    far = await purge(tmp_path, emulator, *words).run()
+    assert (far.code, far.report["acknowledged"], far.report["ended"]) == (75, 0, "quota"), far.stderr
+    nothing = await purge(tmp_path, emulator, *words, "--now", "--limit", "0").run()
+    assert (nothing.code, nothing.report["requests"]) == (75, 0), nothing.stderr
+    again = await purge(tmp_path, emulator, *words).run()
+    assert (again.report["ended"], again.report["requests"]) == ("quota", 0), again.stderr
+    if ends == "limit":
+        now = await purge(tmp_path, emulator, *words, "--now", "--limit", "300").run()
+        assert (now.code, now.report["acknowledged"]) == (75, 300), now.stderr
+    else:
+        emulator.faults = Faults(latency_seconds=0.2)
+        async with purge(tmp_path, emulator, *words, "--now").started() as process:
+            while emulator.answers.get(0, 0) < 3:
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+        emulator.faults = Faults()
+    status = await Command(tmp_path, "status", "purge.db").run()
+    assert "come back" not in status.stdout
+    done = await purge(tmp_path, emulator, *words).run()
+    assert (done.code, done.report["ended"]) == (0, "complete"), done.stderr
+    assert emulator.count(TABLE_ID) == 0
+
+
 async def test_our_own_quota_holds_over_a_kill(tmp_path, emulator):
     emulator.faults = Faults(latency_seconds=0.2)
     words = ("--requests-per-hour", "100", "--batch-size", "25", "--max-pause", "0", "--json")
