@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
@@ -88,7 +89,9 @@ def _number(text: str) -> float | None:
 
 
 def _date(text: str) -> float | None:
+    """Read a date of HTTP (RFC 9110, 5.6.7), which is in UTC also where it names no zone, as C's asctime writes it."""
     try:
-        return parsedate_to_datetime(text).timestamp()
+        date = parsedate_to_datetime(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from email.utils import formatdate
 
 import pytest
@@ -13,6 +14,7 @@ from bulkdelete.waiting import told, wait_seconds
 
 NOW = 1_795_500_000.0
 A_YEAR = 366 * 86_400.0
+RESET = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW) + 100)}
 
 
 def wait(**headers: str) -> float | None:
@@ -28,6 +30,23 @@ def test_retry_after_is_a_number_of_seconds(value, seconds):
 
 def test_retry_after_is_a_date():
     assert wait(Retry_After=formatdate(NOW + 90, usegmt=True)) == 90
+
+
+@pytest.fixture(params=["UTC", "America/New_York", "Asia/Tokyo"])
+def anywhere(request):
+    with pytest.MonkeyPatch.context() as there:
+        there.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_a_date_without_a_zone_is_in_utc_wherever_the_machine_is():
+    dates = [time.asctime(time.gmtime(NOW + 90)), formatdate(NOW + 90)]  # the second ends in -0000
+    assert [wait(Retry_After=date) for date in dates] == [90, 90]
+    assert wait(Retry_After=dates[0], Date=time.asctime(time.gmtime(NOW + 30))) == 60
+    assert told({**RESET, "Date": dates[0]}, NOW).reset_in_seconds == 10
 
 
 def test_the_server_s_own_clock_is_its_now():
