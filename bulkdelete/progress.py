@@ -234,10 +234,16 @@ def why_it_waits(now: Snapshot, pace: Pace) -> str:
         return "comparing the source with the ledger" if now.settled_before else "starting"
     failure = f"; the last failure: {now.last_failure}" if now.last_failure else ""
     if now.limited_by in _LIMITED_BY:
-        until = time.strftime("%H:%M:%S", time.localtime(time.time() + now.pause_seconds))
-        said = _LIMITED_BY[now.limited_by].format(until=until, limit=now.limit)
+        said = _LIMITED_BY[now.limited_by].format(until=_moment(now.pause_seconds), limit=now.limit)
         return said + failure if now.limited_by in _BY_FAILURES else said
     return f"retrying{failure}" if pace.retrying else ""
+
+
+def _moment(seconds: float) -> str:
+    """Return when so many *seconds* are over, with the day where that is another than today."""
+    now = time.time()
+    today, then = time.localtime(now), time.localtime(now + seconds)
+    return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", then)
 
 
 def _clock(seconds: float) -> str:

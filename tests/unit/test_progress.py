@@ -149,11 +149,13 @@ def _named(limited_by: str) -> str:
     return limited_by if limited_by == "retries" else f"the {limited_by}"
 
 
-def test_it_says_until_when_it_waits():
-    in_an_hour = time.strftime("%H:%M", time.localtime(time.time() + 3600))
-    for limited_by in ("quota", "pause"):
-        said = why_it_waits(replace(BUSY, limited_by=limited_by, pause_seconds=3600.0), pace())
-        assert f"until {in_an_hour}:" in said
+@pytest.mark.parametrize("limited_by", ["quota", "pause", "resume"])
+def test_it_says_until_when_it_waits_with_the_day_where_it_is_another(monkeypatch, limited_by):
+    at_noon = time.mktime((2026, 12, 1, 12, 0, 0, 0, 0, -1))
+    monkeypatch.setattr(time, "time", lambda: at_noon)
+    for hours, until in ((1, "13:00:00"), (12, "2026-12-02 00:00:00"), (80, "2026-12-04 20:00:00")):
+        said = why_it_waits(replace(BUSY, limited_by=limited_by, pause_seconds=3600.0 * hours), pace())
+        assert f" until {until}" in said
 
 
 def test_the_eta_counts_the_pauses_of_the_quotas():
