@@ -23,21 +23,27 @@ class Breaker:
     """Closed, it watches; open, it lets one probe at a time through.
 
     A probe is a real batch, for only that shows that batches are taken. Pauses begin at 1 s, grow up to 60 s, and
-    are spread by a quarter each way, so that clients do not come back together. Times are seconds of one clock;
-    *random* gives numbers in [0, 1).
+    are spread by a quarter each way, so that clients do not come back together. Who *waits* for as long as the server
+    refuses leaves out of an outage what ended with a refusal. Times are seconds of one clock; *random* gives numbers in
+    [0, 1).
     """
 
-    def __init__(self, *, max_outage_seconds: float = 1800.0, random: Callable[[], float]) -> None:
+    def __init__(self, *, max_outage_seconds: float = 1800.0, waits: bool = False, random: Callable[[], float]) -> None:
         self._max_outage_seconds = max_outage_seconds
+        self._waits = waits
         self._random = random
         self._in_a_row = 0
         self._first_failure_at = 0.0
         self._open_while_asked_since = 0.0
+        self._answered_at = 0.0
+        """When the last answer came, or the pause ends that a refusal asked for; idle time after it is added."""
         self._probe_at = 0.0
         self.open_since: float | None = None
         """When it opened; ``None`` while it is closed."""
         self.is_probing = False
         """Whether a probe is on the wire."""
+        self.is_refusing = False
+        """Whether the last that came back was a refusal."""
         self.gave_up = False
         """Whether the outage, idle time left out, is longer than ``max_outage_seconds``; the caller stops the job."""
 
@@ -52,6 +58,8 @@ class Breaker:
         *is_told*: the server itself said that it is down, and not many such failures are needed.
         """
         self.is_probing = False
+        self.is_refusing = kind is SampleKind.REFUSED
+        self._answered_at = max(self._answered_at, now)
         if kind is SampleKind.SUCCESS:
             self._in_a_row = 0
             self.open_since = None
@@ -60,6 +68,14 @@ class Breaker:
             self.gave_up = now - self._open_while_asked_since > self._max_outage_seconds
         else:
             self._count(now, 1 if is_told else max(FEWEST_IN_A_ROW, min(2 * limit, MOST_IN_A_ROW)))
+
+    def refused(self, now: float, pause_seconds: float) -> None:
+        """Take note that the server refuses, and lets nobody send for *pause_seconds*: it is there."""
+        self.is_refusing = True
+        if self._waits:
+            until = max(self._answered_at, now + pause_seconds)
+            self._open_while_asked_since += until - self._answered_at
+            self._answered_at = until
 
     def wait_seconds(self, now: float) -> float:
         """Return how long to wait before sending; 0 means now, and of a probe that none is on the wire."""
@@ -81,7 +97,9 @@ class Breaker:
 
         Nor did anything succeed, and so it does not shorten the silence that opens it.
         """
-        self._open_while_asked_since += seconds
+        uncounted = min(seconds, max(0.0, now - self._answered_at))
+        self._open_while_asked_since += uncounted
+        self._answered_at += uncounted
         latest = max(self._first_failure_at, now - SILENCE_SECONDS)
         self._first_failure_at = min(self._first_failure_at + seconds, latest)
 
@@ -90,7 +108,7 @@ class Breaker:
             self._first_failure_at = now
         self._in_a_row += 1
         if self._in_a_row >= enough and now - self._first_failure_at >= SILENCE_SECONDS:
-            self.open_since = self._open_while_asked_since = now
+            self.open_since, self._open_while_asked_since = now, self._answered_at
             self._pause(now)
 
     def _pause(self, now: float) -> None:

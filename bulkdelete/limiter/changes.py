@@ -54,7 +54,7 @@ class Changes:
 
     def _tell_of_outage(self, steering: Steering, failure: str) -> None:
         if self._in_outage:
-            what = _OUTAGE if steering.refused_since is None else _REFUSALS
+            what = _REFUSALS if steering.breaker.is_refusing else _OUTAGE
             _log.warning("%s%s", what, f"; the last failure: {failure}" if failure else "")
         if self.hub:
             self.hub.tell(OutageBegan(failure) if self._in_outage else OutageEnded())

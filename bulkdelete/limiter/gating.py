@@ -61,6 +61,10 @@ class Gate:
         if self.refused_since is not None:
             self.refused_since += seconds
 
+    def failed(self) -> None:
+        """Take note that the server is down: what it refuses afterwards is another row of refusals."""
+        self.refused_since = None
+
     def _end_of(self, now: float, seconds: float) -> float:
         return now + seconds + min(SPREAD * seconds, MOST_SPREAD_SECONDS) * self._random()
 

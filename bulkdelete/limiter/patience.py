@@ -24,14 +24,14 @@ class Patience:
     def problem(self, now: float, steering: Steering, quota_seconds: float, last_failure: str) -> Exception | None:
         """Return why nobody waits for *steering*, or *quota_seconds* for a quota; ``None`` where it is worth it."""
         most = self._settings.max_pause_seconds
-        since = steering.refused_since
-        if steering.breaker.gave_up and not (self._settings.wait and since is not None):
-            what = "failures" if since is None else "refusals"
+        if steering.breaker.gave_up:
+            what = "refusals" if steering.breaker.is_refusing else "failures"
             seconds = self._settings.max_outage_seconds
             named = f"; the last failure: {last_failure}" if last_failure else ""
             return OutageTooLong(f"nothing but {what} came back for {seconds:.0f} s (max_outage_seconds){named}")
         if self._settings.wait:
             return None
+        since = steering.refused_since
         so_far = 0.0 if since is None else now - since
         asked = max(steering.pause_seconds(now), quota_seconds)
         if asked <= WHILE_SAVING_SECONDS or so_far + asked <= most:

@@ -70,7 +70,8 @@ class NoQuota:
 class Steering:
     """Admits attempts and learns from their ends. Times are seconds of one clock; *random* gives numbers in [0, 1).
 
-    Every attempt that :meth:`may_send` let go ends with one call of :meth:`answered` or :meth:`abandoned`.
+    Every attempt that :meth:`may_send` let go ends with one call of :meth:`answered` or :meth:`abandoned`. With *waits*
+    the server may refuse for as long as it likes.
     """
 
     def __init__(
@@ -80,13 +81,14 @@ class Steering:
         random: Callable[[], float],
         quota: Quota | None = None,
         max_outage_seconds: float = 1800.0,
+        waits: bool = False,
     ) -> None:
         self._limit = limit
         self._quota: Quota = quota or NoQuota()
         self._gate = Gate(random=random)
         self._budget = RetryBudget()
         self._retries_waited_at = -math.inf
-        self.breaker = Breaker(max_outage_seconds=max_outage_seconds, random=random)
+        self.breaker = Breaker(max_outage_seconds=max_outage_seconds, waits=waits, random=random)
         """What is sent while ``breaker.is_open`` does not count against its batch; ``breaker.gave_up`` ends the job."""
         self.in_flight = 0
         """Attempts on the wire now."""
@@ -135,20 +137,25 @@ class Steering:
         """
         in_flight = self.in_flight
         self.in_flight -= 1
-        if pause_seconds:
-            self._gate.hold(now, pause_seconds, is_down=kind is SampleKind.FAILED)
+        seconds = pause_seconds or 0.0
+        if kind is SampleKind.REFUSED:
+            self.breaker.refused(now, seconds)
+        if seconds:
+            self._gate.hold(now, seconds, is_down=kind is SampleKind.FAILED)
         elif kind is SampleKind.REFUSED:
             self._gate.refused(now, sent_at)
         elif kind is not SampleKind.FAILED:
             self._gate.answered()
         if kind is SampleKind.SUCCESS:
             self._budget.success()
-        is_long = pause_seconds is not None and pause_seconds > SHORT_PAUSE_SECONDS
+        elif kind is SampleKind.FAILED and self.breaker.is_open:
+            self._gate.failed()
+        is_long = seconds > SHORT_PAUSE_SECONDS
         if is_long and kind is SampleKind.REFUSED:
             self._end_probe(sent_at)
             return
-        was_open = self._tell_breaker(now, sent_at, kind, is_told=bool(pause_seconds))
-        if kind is SampleKind.FAILED and pause_seconds:
+        was_open = self._tell_breaker(now, sent_at, kind, is_told=seconds > 0)
+        if kind is SampleKind.FAILED and seconds:
             kind = None if is_long else SampleKind.REFUSED  # it has too much to do, or it is down and has nothing to
         if kind is not None and not was_open:
             self._limit.take(Sample(now, sent_at, kind, in_flight))
@@ -173,7 +180,7 @@ class Steering:
     def state(self, now: float) -> str:
         """Return what limits the job now: ``outage``, ``pause``, ``quota``, ``retries``, or else ``server``."""
         if self.breaker.is_open:
-            return "outage" if self._gate.refused_since is None else "pause"
+            return "pause" if self.breaker.is_refusing else "outage"
         if self._gate.wait_seconds(now) > 0:
             return "pause"
         if self._quota.wait_seconds(now) > 0:

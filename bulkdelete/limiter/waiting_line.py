@@ -237,7 +237,13 @@ class Limiter:
             if settings.concurrency == "adaptive"
             else Fixed(settings.concurrency)
         )
-        return Steering(limit, random=self._random, quota=self._quota, max_outage_seconds=settings.max_outage_seconds)
+        return Steering(
+            limit,
+            random=self._random,
+            quota=self._quota,
+            max_outage_seconds=settings.max_outage_seconds,
+            waits=settings.wait,
+        )
 
     def _at_once(self, *, retry: bool) -> Permit | None:
         """Return a permit where nobody need wait for one, or ``None``."""

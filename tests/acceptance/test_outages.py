@@ -70,6 +70,18 @@ async def test_the_code_of_answers_that_are_nothing_but_failures_is_said_and_the
     assert "Internal system error" not in done.everything
 
 
+@pytest.mark.parametrize("more", [(), ("--wait",)])
+async def test_a_server_that_once_asked_for_a_pause_and_then_only_fails_ends_the_job_as_an_outage(tmp_path, more):
+    script = ["429", *["50000"] * 1000]
+    async with Emulator(faults=Faults(script=script, retry_after_seconds=1)) as emulator:
+        emulator.add_key(CANARY_KEY)
+        done = await outage(tmp_path, emulator.base_url, *more)
+    assert done.report["reason"] == (
+        "nothing but failures came back for 2 s (max_outage_seconds); the last failure: code 50000, HTTP 200"
+    )
+    assert "an outage begins: nothing but failures comes back" in done.stderr
+
+
 async def test_a_maintenance_that_says_how_long_to_wait_ends_as_an_outage_and_fails_no_batch(tmp_path):
     async def closed(_: web.Request) -> web.Response:
         return web.Response(status=503, headers={"Retry-After": "1"}, text="closed for maintenance")

@@ -432,6 +432,56 @@ async def test_failures_of_which_each_comes_long_after_the_last_one_are_an_outag
     assert await enter(limiter) - now() <= 2
 
 
+async def fail_after(limiter: Limiter, *pauses: float | None) -> float:
+    """Be refused with each of *pauses*, and then fail until nobody waits; return when nothing but failures began."""
+    for pause in pauses:
+        await refuse(limiter, pause)
+    await fail(limiter)
+    began = now()
+    with pytest.raises(OutageTooLong, match=r"^nothing but failures came back for 600 s \(max_outage_seconds\)$"):
+        await fail_for_ever(limiter)
+    return now() - began
+
+
+@pytest.mark.parametrize("wait", [False, True])
+@pytest.mark.parametrize("pauses", [(None,), (1,), (300,), (None,) * 12])
+async def test_what_the_api_once_asked_for_makes_an_outage_no_longer(wait, pauses):
+    limiter = limiter_with(concurrency=1, max_outage_seconds=600, wait=wait)
+    assert 600 <= await fail_after(limiter, *pauses) < 700
+
+
+@pytest.mark.parametrize("pauses", [(None,) * 300, (3600,), (*(None,) * 12, 3600)])
+async def test_for_who_waits_an_outage_is_shorter_by_no_more_than_a_probe_s_pause_for_what_the_api_asked_for(pauses):
+    limiter = limiter_with(concurrency=1, max_outage_seconds=600, wait=True)
+    assert 540 <= await fail_after(limiter, *pauses) < 700
+
+
+@pytest.mark.parametrize("pause", [None, 1, 30, 3600])
+async def test_failures_among_refusals_are_an_outage_also_for_who_waits(pause):
+    limiter = limiter_with(concurrency=1, max_outage_seconds=600, wait=True)
+
+    async def fail_and_refuse() -> None:
+        while True:
+            await fail(limiter)
+            await refuse(limiter, pause)
+
+    with pytest.raises(OutageTooLong, match="nothing but failures"):
+        await fail_and_refuse()
+    assert now() > 900
+
+
+async def test_a_refusal_in_an_outage_is_waited_for_and_says_nothing_of_pauses_in_a_row():
+    limiter = limiter_with(concurrency=1, max_pause_seconds=60)
+    await refuse(limiter)
+    while now() < 120:
+        await fail(limiter)
+    assert limiter.state == "outage"
+    await refuse(limiter, 20)
+    assert limiter.state == "pause"
+    await enter(limiter)
+    assert now() > 140
+
+
 # --- quotas
 
 
