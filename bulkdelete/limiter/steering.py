@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from bulkdelete.limiter.breaking import Breaker
 from bulkdelete.limiter.budgeting import RetryBudget
-from bulkdelete.limiter.gating import Gate
+from bulkdelete.limiter.gating import FIRST_PAUSE_SECONDS, Gate
 from bulkdelete.limiter.gauging import Sample, SampleKind
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SHORT_PAUSE_SECONDS: Final = 2.0
 """A server that asks for no more than this has too much to do; one that asks for more counts requests."""
+LEAST_TOLD_SECONDS: Final = FIRST_PAUSE_SECONDS
+"""Who asks for less does not say how long: it is asked less and less often, as where nothing is said."""
 TICK_SECONDS: Final = 1e-6
 """A shorter wait is none: sums of times round, and whoever slept until then has slept enough."""
 
@@ -138,13 +140,14 @@ class Steering:
         in_flight = self.in_flight
         self.in_flight -= 1
         seconds = pause_seconds or 0.0
+        is_told = seconds >= LEAST_TOLD_SECONDS or (seconds > 0 and kind is SampleKind.FAILED)
         if kind is SampleKind.REFUSED:
             self.breaker.refused(now, seconds)
+            if not is_told:
+                self._gate.refused(now, sent_at)
         if seconds:
             self._gate.hold(now, seconds, is_down=kind is SampleKind.FAILED)
-        elif kind is SampleKind.REFUSED:
-            self._gate.refused(now, sent_at)
-        elif kind is not SampleKind.FAILED:
+        elif kind not in {SampleKind.FAILED, SampleKind.REFUSED}:
             self._gate.answered()
         if kind is SampleKind.SUCCESS:
             self._budget.success()
@@ -154,7 +157,7 @@ class Steering:
         if is_long and kind is SampleKind.REFUSED:
             self._end_probe(sent_at)
             return
-        was_open = self._tell_breaker(now, sent_at, kind, is_told=seconds > 0)
+        was_open = self._tell_breaker(now, sent_at, kind, is_told=is_told)
         if kind is SampleKind.FAILED and seconds:
             kind = None if is_long else SampleKind.REFUSED  # it has too much to do, or it is down and has nothing to
         if kind is not None and not was_open:

@@ -82,6 +82,16 @@ async def test_a_server_that_once_asked_for_a_pause_and_then_only_fails_ends_the
     assert "an outage begins: nothing but failures comes back" in done.stderr
 
 
+async def test_a_server_that_refuses_for_a_moment_and_for_ever_is_not_hammered_and_ends_the_job(tmp_path):
+    write_csv(tmp_path / "ids.csv", ids(60))
+    async with Emulator(faults=Faults(too_many_requests_rate=1.0, retry_after_seconds=0.001)) as emulator:
+        emulator.add_key(CANARY_KEY)
+        done = await run(tmp_path, emulator.base_url, "--max-pause", 3)
+    assert done.code == 75, done.everything
+    assert done.report["ended"] == "quota"
+    assert done.report["requests"] < 30
+
+
 async def test_a_maintenance_that_says_how_long_to_wait_ends_as_an_outage_and_fails_no_batch(tmp_path):
     async def closed(_: web.Request) -> web.Response:
         return web.Response(status=503, headers={"Retry-After": "1"}, text="closed for maintenance")

@@ -103,7 +103,7 @@ def test_an_attempt_beyond_the_limit_waits_for_an_answer():
     assert send(subject, 0.2, times=2) == [0.0, math.inf]
 
 
-@given(st.floats(0.01, 10_000), st.floats(0, 1e6), st.integers(0, 2**32))
+@given(st.floats(0.1, 10_000), st.floats(0, 1e6), st.integers(0, 2**32))
 def test_a_pause_wakes_exactly_at_its_time_and_admits_again(seconds, now, seed):
     subject = Steering(Fixed(3), random=Random(seed).random)
     assert send(subject, now) == [0.0]
@@ -113,6 +113,20 @@ def test_a_pause_wakes_exactly_at_its_time_and_admits_again(seconds, now, seed):
     assert subject.state(now) == "pause"
     assert subject.may_send(now + wait * 0.999, retry=False) > 0
     assert send(subject, now + wait, times=4) == [0.0, 0.0, 0.0, math.inf]
+
+
+@given(st.floats(0.001, 0.099))
+def test_a_pause_of_a_moment_is_kept_and_the_next_ones_are_longer_as_where_nothing_is_said(seconds):
+    subject, now, pauses = steering(), 0.0, []
+    for _ in range(12):
+        wait = subject.may_send(now, retry=False)
+        now += wait
+        assert wait == 0 or send(subject, now) == [0.0]
+        subject.answered(now, now, REFUSED, seconds)
+        pauses.append(subject.pause_seconds(now))
+    assert min(pauses) >= seconds
+    assert max(pauses) > 0.5
+    assert subject.breaker.is_open
 
 
 def test_a_long_pause_leaves_the_limit_and_the_breaker_alone():

@@ -194,7 +194,7 @@ async def test_pauses_of_less_than_a_second_in_a_row_are_not_worth_a_word():
     assert str(refused.value) == "the API asks for a pause of 2104 s; max_pause_seconds is 900"
 
 
-@pytest.mark.parametrize("hint", [None, 0, 0.0])
+@pytest.mark.parametrize("hint", [None, 0, 0.0, 0.001, 0.05, 0.09])
 async def test_refusals_for_ever_end_and_nobody_is_hammered(hint):
     limiter = limiter_with(max_pause_seconds=900)
     with pytest.raises(PauseTooLong, match="of pauses in a row"):
