@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bulkdelete.limiter import Limiter
 
 KEEP_SECONDS: Final = 5.0
-"""How often the limit is kept, where there is no quota that must not be overrun after a crash."""
+"""How often the limit is kept, where there is no pause, and no quota that must not be overrun after a crash."""
 
 
 @asynccontextmanager
@@ -56,7 +56,9 @@ async def _keep_on(limiter: Limiter, cap: BodyCap, ledger: Ledger, failed: Calla
         except LedgerError as error:
             failed(error)
             return
-        await (limiter.until_spent(spent) if limiter.has_quotas else asyncio.sleep(KEEP_SECONDS))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if limiter.has_quotas else KEEP_SECONDS):
+                await limiter.until_spent(spent)
 
 
 async def _keep(limiter: Limiter, cap: BodyCap, ledger: Ledger, *, clean: bool = False) -> dict[str, Any]:

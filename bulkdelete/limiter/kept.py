@@ -1,14 +1,17 @@
-"""What outlives the process: the quotas behind the door that steering knows, and the reading of what was kept."""
+"""What outlives the process: the quotas behind the door that steering knows, a pause, and how what was kept is read."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.quotas import Moment, Quotas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+LEAST_KEPT_SECONDS: Final = 1.0
+"""What is kept tells the end of a pause no less exactly; a shorter pause is over before another process begins."""
 
 
 class QuotaDoor:
@@ -18,6 +21,7 @@ class QuotaDoor:
         self.quotas = quotas
         self._wall_clock = wall_clock
         self.number = 0
+        self._paused_until = 0.0
 
     def moment(self, now: float) -> Moment:
         """Return *now*, of the loop, with the wall clock beside it."""
@@ -30,6 +34,20 @@ class QuotaDoor:
     def spend(self, now: float) -> None:
         """Count one request that may leave now, whose number is ``number`` then."""
         self.number = self.quotas.spend(self.moment(now))
+
+    def paused_for(self, seconds: float) -> None:
+        """Take note that the server lets nobody send for *seconds*."""
+        self._paused_until = self._wall_clock() + seconds
+
+    def snapshot(self, *, clean: bool) -> dict[str, Any]:
+        """Return what a later process has to know; *clean*: nothing is spent after it."""
+        paused_until = self._paused_until if self._paused_until > self._wall_clock() else 0.0
+        return self.quotas.snapshot(clean=clean, paused_until=paused_until)
+
+    def is_paused_beyond(self, snapshot: dict[str, Any]) -> bool:
+        """Return whether *snapshot* does not tell of a pause, or not of all of it."""
+        told = max((ends for _, ends, remaining, _ in snapshot["told"] if not remaining), default=0.0)
+        return self._paused_until > max(told, self._wall_clock()) + LEAST_KEPT_SECONDS
 
 
 def loaded(snapshot: str) -> object:

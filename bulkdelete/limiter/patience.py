@@ -36,7 +36,8 @@ class Patience:
         asked = max(steering.pause_seconds(now), quota_seconds)
         if asked <= WHILE_SAVING_SECONDS or so_far + asked <= most:
             return None
-        who = "the API asks for" if steering.pause_seconds(now) >= asked else "the quota wants"
+        by_api = steering.pause_seconds(now) >= asked or not self._settings.quotas
+        who = "the API asks for" if by_api else "the quota wants"
         after = f", after {so_far:.0f} s of pauses in a row" if so_far >= 1 else ""
         return PauseTooLong(
             f"{who} a pause of {asked:.0f} s{after}; max_pause_seconds is {most:.0f}", self._wall_clock() + asked

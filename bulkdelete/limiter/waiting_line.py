@@ -89,7 +89,8 @@ class Limiter:
     @property
     def state(self) -> str:
         """What limits the job now: ``server``, ``pause``, ``quota``, ``outage`` or ``retries``."""
-        return self._steering.state(asyncio.get_running_loop().time())
+        state = self._steering.state(asyncio.get_running_loop().time())
+        return "pause" if state == "quota" and not self.has_quotas else state  # the API told of it
 
     def quota_seconds(self, requests: int) -> float:
         """Return how long so many *requests* take at least by the quotas, our own and those that the API told of."""
@@ -150,14 +151,16 @@ class Limiter:
         self._last_failure = failure or self._last_failure
         self._steering.answered(now, permit.sent_at, kind, pause_seconds)
         self._changes.answered(now, self._steering, self._last_failure)
+        if pause := self._steering.pause_seconds(now):
+            self._quota.paused_for(pause)
+            self._wake_keepers()
         self._let_go()
 
     def left(self, permit: Permit) -> None:
         """Take note that the attempt of *permit* leaves now: until then its quotas count it, whatever the time."""
         if self._quota.quotas.is_leaving(permit.number):
             self._quota.quotas.left(permit.number, self._quota.moment(asyncio.get_running_loop().time()))
-            self._spent.set()
-            self._spent = asyncio.Event()
+            self._wake_keepers()
 
     def heard(self, permit: Permit, told: Told | None, *, left: bool = True) -> None:
         """Take note, before *permit* is given back, of what the answer's headers say of the API's limits, if anything.
@@ -193,9 +196,9 @@ class Limiter:
             self._changes.limit_is(self.limit)
 
     def spent_so_far(self, *, clean: bool = False) -> dict[str, Any]:
-        """Return what was spent of the quotas, to be kept; *clean*: whoever keeps it sends no more."""
+        """Return what was spent of the quotas, and a pause, to be kept; *clean*: whoever keeps it sends no more."""
         is_last = self._keepers == 1 or not self.has_quotas  # without any, each ledger answers for its own job
-        return self._quota.quotas.snapshot(clean=clean and is_last)
+        return self._quota.snapshot(clean=clean and is_last)
 
     def keep(self, snapshot: dict[str, Any]) -> None:
         """Take note that *snapshot* is durable."""
@@ -210,8 +213,8 @@ class Limiter:
             self._let_go()
 
     async def until_spent(self, snapshot: dict[str, Any]) -> None:
-        """Return when something was spent that *snapshot*, of :meth:`spent_so_far`, does not tell of."""
-        while self._quota.quotas.left_so_far <= snapshot["requests"]:
+        """Return when something was spent, or a pause began, that *snapshot*, of :meth:`spent_so_far`, lacks."""
+        while self._quota.quotas.left_so_far <= snapshot["requests"] and not self._quota.is_paused_beyond(snapshot):
             await self._spent.wait()
 
     @property
@@ -244,6 +247,10 @@ class Limiter:
             max_outage_seconds=settings.max_outage_seconds,
             waits=settings.wait,
         )
+
+    def _wake_keepers(self) -> None:
+        self._spent.set()
+        self._spent = asyncio.Event()
 
     def _at_once(self, *, retry: bool) -> Permit | None:
         """Return a permit where nobody need wait for one, or ``None``."""

@@ -166,10 +166,11 @@ class Quotas:
         self._most_unsaved = sys.maxsize if allowance is None or not self._counting else allowance
         self.unsaved = max(self.unsaved, allowance or 0)
 
-    def snapshot(self, *, clean: bool = False) -> dict[str, Any]:
+    def snapshot(self, *, clean: bool = False, paused_until: float = 0.0) -> dict[str, Any]:
         """Return what was spent, as plain JSON values: at most 130 pairs of a Unix time and a count for each window.
 
-        With *clean* it is the last one of this process: no request leaves after it, until a newer one is saved. What
+        To a later process a pause, *paused_until* a Unix time, is a limit of which nothing remains until then. With
+        *clean* it is the last one of this process: no request leaves after it, until a newer one is saved. What
         is leaving is in none, as if it were to leave after it.
         """
         self._snapshots += 1
@@ -187,7 +188,8 @@ class Quotas:
                 (promise.reset, self._unix(promise.ends), self._telling.left(promise), promise.limit or 0)
                 for promise in self._telling.promises
                 if promise.ends > self._now
-            ],
+            ]
+            + ([(paused_until, paused_until, 0, 0)] if paused_until > 0 else []),
             self._origin,
             self.left_so_far,
         )

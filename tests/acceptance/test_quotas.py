@@ -168,6 +168,32 @@ async def test_a_signal_ends_the_waiting(tmp_path, emulator):
     assert done.code == 143
 
 
+@pytest.mark.parametrize("quota", [(), ("--requests-per-second", 1000)])
+@pytest.mark.parametrize("ending", ["SIGTERM", "SIGKILL", "max duration"])
+async def test_a_pause_that_the_api_asked_for_outlives_the_run_that_heard_of_it(tmp_path, emulator, ending, quota):
+    emulator.faults = Faults(script=["ok", "429"], retry_after_seconds=600)
+    small = ("--json", "--batch-size", 100, *quota)
+    most = ("--max-duration", 3) if ending == "max duration" else ()
+    async with purge(tmp_path, emulator, *small, *most).started() as process:
+        while emulator.requests < 2:
+            await asyncio.sleep(0.05)
+        if not most:
+            await asyncio.sleep(1)
+            process.send_signal(signal.Signals[ending])
+        stdout, stderr = await process.communicate()
+    assert (stdout == b"") == (ending == "SIGKILL"), stderr
+    before = emulator.requests
+    again = await purge(tmp_path, emulator, *small, "--max-duration", 2).run()
+    assert (again.code, again.report["ended"], again.report["requests"]) == (75, "duration", 0), again.stderr
+    shorter = await purge(tmp_path, emulator, *small, "--max-pause", 60).run()
+    assert (shorter.code, shorter.report["ended"], shorter.report["requests"]) == (75, "quota", 0), shorter.stderr
+    assert 500 < shorter.report["resume_at_unix_seconds"] - time.time() < 640
+    assert shorter.report["reason"].startswith("the API asks for a pause of ") or quota
+    assert emulator.requests == before
+    now = await purge(tmp_path, emulator, *small, "--now").run()
+    assert (now.code, fates(now.report)) == (0, {"acknowledged": 5_000}), now.stderr
+
+
 async def test_the_first_lines_hold_a_forecast(tmp_path, emulator):
     done = await purge(tmp_path, emulator, "--requests-per-hour", "1000").run()
     assert done.code == 0

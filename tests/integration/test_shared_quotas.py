@@ -90,3 +90,20 @@ async def test_without_a_quota_a_job_that_ended_is_known_to_have_ended_while_ano
         assert not other.done()
         assert again.ended is Ended.COMPLETE
         await other
+
+
+async def test_a_pause_is_kept_by_each_ledger_that_is_open_when_it_is_heard_of(emulator, tmp_path):
+    emulator.faults = Faults(script=["ok"] * 6 + ["429"], retry_after_seconds=600, latency_seconds=0.01)
+    async with deleter(emulator, max_pause_seconds=900) as first:
+        running = asyncio.create_task(both(first, tmp_path))
+        while "429" not in emulator.answers:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    before = emulator.requests
+    for number in (0, 1):
+        async with deleter(emulator) as other:
+            report = await other.resume(tmp_path / f"{number}.db")
+        assert (report.ended, report.requests) == (Ended.QUOTA, 0)
+    assert emulator.requests == before

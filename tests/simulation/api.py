@@ -134,7 +134,6 @@ class Api:
         self.sent_now = set()
         known = self.served.taken_apart
         self.served = Served(self.clock(), self.most_sent, paused_until=self.pauses.until, taken_apart=known)
-        self.pauses.forget()
         if self.quota is not None:
             self.quota.heard_at = None
 

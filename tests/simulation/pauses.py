@@ -1,15 +1,20 @@
-"""The pauses that answers ask a client for: whoever asks to send after one was heard waits until its end."""
+"""The pauses that answers ask a client for: whoever asks to send after one was heard waits until its end.
+
+So does a later client with the same ledger.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 ROUNDING_SECONDS = 1e-5
+KEPT_WITHIN_SECONDS = 3.0
+"""So long after a pause was heard of it is on disk: a turn of the ledger's thread or two, as slow as they may be."""
 
 
 @dataclass
 class Pauses:
-    """What was asked for, for all who share one limiter; times are the world's."""
+    """What was asked for, for all who share one limiter or one ledger; times are the world's."""
 
     until: float = 0.0
     """When the last of them ends, also of earlier clients."""
@@ -32,6 +37,6 @@ class Pauses:
                 )
         return ""
 
-    def forget(self) -> None:
-        """Note that another client begins, which has heard of none of them."""
-        self._heard = []
+    def forget(self, since: float) -> None:
+        """Note that no later client can know of what was heard *since* then: no ledger tells of it."""
+        self._heard = [pause for pause in self._heard if pause[0] < since]

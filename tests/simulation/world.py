@@ -7,6 +7,7 @@ and the next run finds those files.
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
@@ -33,6 +34,7 @@ from tests.simulation import oracle
 from tests.simulation.api import KEY, NEW_KEY, TABLE, Api
 from tests.simulation.figures import Figures
 from tests.simulation.loop import Clock, SimulatedLoop, Trace
+from tests.simulation.pauses import KEPT_WITHIN_SECONDS
 from tests.simulation.scenario import INVALID, Blow, Scenario
 from tests.simulation.server_quota import ServerQuota
 from tests.simulation.timing import most_seconds
@@ -86,6 +88,8 @@ class World:
         self.is_approved = scenario.canary is None or not durable
         self._raised: BaseException | None = None
         self._executor_seconds = 0.0
+        self._broken_off_at = math.inf
+        """When it was cut, or what was cancelled may be cancelled once more, and write nothing from then on."""
         self.approves: bool | None = None
         """Whether a canary is approved; ``None``: the dice say it."""
         self.was_cut = False
@@ -108,7 +112,7 @@ class World:
         hub = Hub()
         limiter = Limiter(settings.flow, self.clock, self._dice.random, hub)
         self.trace.add(f"{self.name} run, {blow.act} at {step}")
-        self._raised = None
+        self._raised, self._broken_off_at = None, math.inf
         job, outcomes = self._job(settings, limiter, Calls(hub)), list[Outcome]()
         job.subscribe(lambda event: outcomes.append(event.outcome) if isinstance(event, OutcomeReached) else None)
         with everything_logged() as logged, nullcontext() if self.trouble is None else self.trouble.around():
@@ -117,6 +121,7 @@ class World:
             scenario, api.served, self._executor_seconds, api.arrivals, was_cut=self.was_cut
         )
         self._search_for_the_key(logged, report, by_rich=(scenario.seed + step) % BY_RICH_OF == 0)
+        self._forget_pauses()
         self._restore(report)
         oracle.check_given_up(outcomes, scenario, settings)
         oracle.check_requests(api, scenario.quotas if self._durable else {})
@@ -227,6 +232,8 @@ class World:
         if blow.neighbour and blow.act != "cut":
             return
         self.was_cut |= blow.act in {"cut", "cancel", "fail"}
+        if blow.act == "cut" or blow.again:
+            self._broken_off_at = self.clock()
         if blow.act == "cut":
             shutil.copytree(self.folder, self.image)
             self.api.lose_client()
@@ -252,6 +259,11 @@ class World:
         if isinstance(problem, FatalAnswer if self.trouble is None else self.trouble.raises):
             return problem.report
         raise problem
+
+    def _forget_pauses(self) -> None:
+        """Of what this run heard, the next one knows what was on disk in time."""
+        knows_all = self._durable and self.trouble is None and self.neighbour is None
+        self.api.pauses.forget(self._broken_off_at - KEPT_WITHIN_SECONDS if knows_all else 0.0)
 
     def _restore(self, report: Report | None) -> None:
         """Put the image of a cut in place of what is there, and let some time pass."""

@@ -534,6 +534,44 @@ async def test_what_was_spent_is_known_to_the_next_process_and_what_may_have_bee
     assert 0 < sent <= 100 - 15
 
 
+@pytest.mark.parametrize("clean", [False, True])
+async def test_the_rest_of_a_pause_is_kept_by_the_next_process_unless_it_heeds_nothing_that_the_api_told(clean):
+    first = limiter_with()
+    first.take_over(None, None)
+    await refuse(first, 600)
+    await asyncio.sleep(100)
+    kept = json.dumps(first.spent_so_far(clean=clean))
+    await asyncio.sleep(50)
+    second, patient, hasty = limiter_with(max_pause_seconds=400), limiter_with(), limiter_with()
+    second.take_over(None, kept)
+    with pytest.raises(PauseTooLong, match="the API asks for a pause of 450 s; max_pause_seconds is 400"):
+        await enter(second)
+    hasty.take_over(None, kept, heeds_told=False)
+    assert await enter(hasty) == 150
+    patient.take_over(None, kept)
+    assert patient.state == "pause"
+    again = json.dumps(patient.spent_so_far())
+    assert await enter(patient) == pytest.approx(600, abs=0.01)
+    late = limiter_with()
+    late.take_over(None, again)
+    assert await enter(late) == now()
+
+
+async def test_a_pause_is_news_to_keep_once_and_a_moment_is_none():
+    limiter = limiter_with()
+    limiter.take_over(None, None)
+    before = limiter.spent_so_far()
+    waiting = asyncio.create_task(limiter.until_spent(before))
+    await refuse(limiter, 1)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await refuse(limiter, 30)
+    await asyncio.wait_for(waiting, 0.001)
+    kept = limiter.spent_so_far()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(limiter.until_spent(kept), 29)
+
+
 async def test_nothing_more_than_the_allowance_leaves_that_is_not_kept():
     limiter = limiter_with(requests_per_hour=1000, concurrency=4)
     limiter.take_over(None, None)
