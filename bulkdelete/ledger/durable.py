@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bulkdelete.errors import LedgerError, LedgerStorageError
-from bulkdelete.ledger import events, opening, ranges, runs, sealing, totals, writes
+from bulkdelete.ledger import events, facts, opening, ranges, runs, sealing, totals, writes
 from bulkdelete.ledger.finishing import to_its_end
 from bulkdelete.ledger.lock import LedgerLock
 from bulkdelete.ledger.place import Place, check_only_name
@@ -188,7 +188,9 @@ def _open_locked(path: Path, synchronous: str, begin: Callable[[sqlite3.Connecti
             with opening.reading_values(path):
                 run = begin(connection)
                 place = Place(path, file)
-                return _Opened(lock, place, connection, run, totals.count(connection), writes.facts(connection))
+                known_facts = writes.facts(connection)
+                facts.check(known_facts)
+                return _Opened(lock, place, connection, run, totals.count(connection), known_facts)
         except sqlite3.Error as error:
             connection.close()
             raise LedgerStorageError(f"{path}: the ledger cannot be used: {error}. Nothing was sent") from None

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 SOURCE_PATH: Final = "source_path"
 """Where the source was read from, last time: absolute; as JSON where there are several."""
@@ -47,3 +51,16 @@ HELD_RECORDS: Final = "held_records"
 """How many different records they held; of a run that sent nothing, only where they held more than before."""
 GUARDS: Final = (RULES, HOLDS, HOLD_LISTS, HELD_RECORDS, CANARY_BEGAN)
 """What a later run may not forget, also where the job that was refused is corrected, and is another one by that."""
+_READ: Final[Mapping[str, Callable[[str], object]]] = {
+    **dict.fromkeys((SOURCE_ROWS, COUNT_BEFORE, COUNT_AFTER, HOLD_LISTS, HELD_RECORDS), int),
+    RESUME_AT: float,
+    CANARY_BEGAN: lambda told: tuple(map(int, json.loads(told))),
+    SURVEYED: lambda told: dict(json.loads(told)),
+}
+
+
+def check(facts: Mapping[str, str]) -> None:
+    """Raise ``ValueError`` or ``TypeError`` where what is to be read as numbers holds none: a job finds that late."""
+    for key, read in _READ.items():
+        if told := facts.get(key):
+            read(told)

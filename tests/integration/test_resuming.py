@@ -355,6 +355,19 @@ async def test_a_damaged_ledger_and_an_unknown_setting_are_refused(deleter, ledg
         await deleter.resume(ledger)
 
 
+@pytest.mark.parametrize(
+    "key", ["resume_at_unix_seconds", "total_count_before", "hold_lists", "held_records", "canary_began", "surveyed"]
+)
+async def test_a_fact_that_is_no_longer_a_number_is_damage_and_nothing_is_sent(emulator, deleter, ledger, key):
+    await deleter.delete(TABLE_ID, iter(ids(20)), ledger=ledger, limit=10)
+    with closing(sqlite3.connect(ledger)) as connection, connection:
+        connection.execute("INSERT OR REPLACE INTO job VALUES (?, '[7')", (key,))
+    sent = emulator.requests
+    with pytest.raises(LedgerStorageError, match=r"damaged.*Nothing was sent"):
+        await deleter.resume(ledger, limit=None)
+    assert emulator.requests == sent
+
+
 async def test_a_resumed_job_can_be_looked_at_and_stopped_and_resumed_again(emulator, deleter, ledger):
     await deleter.delete(TABLE_ID, iter(ids(30)), ledger=ledger, limit=10)
     job = await deleter.resumed_job(ledger, limit=None)
