@@ -215,7 +215,7 @@ async def test_the_duration_ends_a_run_that_waits_for_the_api(tmp_path, emulator
     assert "max_duration_seconds, 1, is over" in stopped.stderr
     assert set(fates(stopped.report)) <= {"pending", "unresolved"}
     emulator.faults = Faults()
-    done = await purge(tmp_path, emulator, source).run()
+    done = await purge(tmp_path, emulator, source, "--now").run()
     assert (done.code, done.report["acknowledged"]) == (0, 3_000)
 
 
