@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sqlite3
 from contextlib import closing
 
@@ -265,7 +266,7 @@ async def test_a_larger_canary_that_was_stopped_while_it_was_looked_at_is_not_fo
         async with asyncio.timeout(30):
             while not (folder / "looking.json").exists():
                 await asyncio.sleep(0.01)
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         assert (await finished(process)).code == 143
     forgetful = await purge(folder).run()
     assert (forgetful.code, emulator.count(TABLE_ID)) == (2, 3_400), forgetful.stderr
