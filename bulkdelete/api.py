@@ -138,7 +138,8 @@ class BulkDeleter:
             table_id: the table.
             records: any sync or async iterable of ``str`` (record ids) and :class:`~bulkdelete.Filter`, a function that
                 returns a new one each time, or what :func:`~bulkdelete.open_source` returns. A list, tuple or set is
-                read in place; any other sync iterator is read in a thread of its own, so that it may block.
+                read in place; any other sync iterator is read in a thread of its own, so that it may block; the
+                process ends no sooner.
             ledger: a file that makes the call durable: the same call after a crash, or :meth:`resume`, goes on where
                 it was. What cannot be read twice, every plain iterable, is first written whole to ``<ledger>.spool``;
                 a function is called again instead, must give the same records, and :meth:`resume` cannot call it.

@@ -5,6 +5,7 @@ HTTP calls follow the semantic conventions for HTTP clients; what those have no 
 
 from __future__ import annotations
 
+import http
 import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -48,6 +49,7 @@ _OTHER: Final = "_OTHER"
 """What the conventions call a value that is none of the known ones."""
 _PORTS: Final = {"https": 443, "http": 80}
 _FIRST_ERROR: Final = 400
+_STATUSES: Final = frozenset(int(status) for status in http.HTTPStatus)
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _NO_ERRORS: Final = frozenset({Ended.COMPLETE, Ended.LIMIT, Ended.DURATION, Ended.QUOTA, Ended.SIGNAL, Ended.CANCELLED})
 
@@ -237,7 +239,7 @@ def _told(event: AttemptEnded) -> dict[str, Any]:
     """Return the status and, where it was no success, the ``error.type``: few values, whatever a server answers."""
     told: dict[str, Any] = {}
     status = event.http_status
-    if status is not None:
+    if status in _STATUSES:
         told["http.response.status_code"] = status
     if event.kind is not VerdictKind.ACKNOWLEDGED:
         told["error.type"] = event.lost or _error_type(status, event.code)
@@ -246,5 +248,5 @@ def _told(event: AttemptEnded) -> dict[str, Any]:
 
 def _error_type(status: int | None, code: int | None) -> str:
     if status is not None and status >= _FIRST_ERROR:
-        return str(status)
+        return str(status) if status in _STATUSES else _OTHER
     return str(code) if code in CODES else _OTHER

@@ -40,11 +40,11 @@ class Report:
 
     The seven fates count rows and add up to ``rows``. ``requests``, ``retries`` and ``elapsed_seconds`` are those of
     this run; ``settled_before`` are the rows that earlier runs had settled. ``ledger_digest`` stands for everything
-    that the ledger held when run ``ledger_run`` had ended; it is empty where that could not be written. ``failures``
-    are the first rows, at most 1000, that this run found invalid, duplicate or rejected. ``resume_at_unix_seconds`` is
-    set when the API asked to come back later. ``total_count_before`` and ``_after`` are the records that the API
-    counted in the table before the job's first run and after this one, where it was asked to; whoever else writes to
-    the table changes them too. ``canary`` is what came of the canary, where this run had one.
+    that the ledger held when run ``ledger_run`` had ended; it is empty where that could not be written, or the call was
+    cancelled. ``failures`` are the first rows, at most 1000, that this run found invalid, duplicate or rejected.
+    ``resume_at_unix_seconds`` is set when the API asked to come back later. ``total_count_before`` and ``_after`` are
+    the records that the API counted in the table before the job's first run and after this one, where it was asked to;
+    whoever else writes to the table changes them too. ``canary`` is what came of the canary, where this run had one.
 
     Example:
         >>> report = await deleter.delete(TABLE_ID, [*ids, "two words"])

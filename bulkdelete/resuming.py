@@ -64,6 +64,11 @@ class Known:
         return bool(self.totals.rows) or ACCEPTED in self.facts
 
     @property
+    def is_anybodys(self) -> bool:
+        """Whether it does not even say what its job is: a process died while it made the ledger."""
+        return not any(key.startswith(_IDENTITY) for key in self.facts)
+
+    @property
     def is_done(self) -> bool:
         """Whether nothing is left to send. Of no rows, only a run that came to its end can know that."""
         if self.totals.remaining or self.source_rows != self.totals.rows:
@@ -100,6 +105,8 @@ def resumed(
 
     """
     known = without_a_trace(ledger, known_of)
+    if known.is_anybodys:
+        raise _never_kept(known)
     base_url = known.facts.get(f"{_IDENTITY}base_url", "")
     if base_url != settings.base_url:
         raise LedgerMismatch(
@@ -123,6 +130,8 @@ def source_left(known: Known, max_expansion: float | None = None) -> Source:
 
     """
     facts = known.facts
+    if known.is_anybodys:
+        raise _never_kept(known)
     try:
         if SOURCE_PATH in facts and (known.is_bound or not known.kept_none):
             return open_again(facts, max_expansion=max_expansion)
@@ -137,7 +146,11 @@ def source_left(known: Known, max_expansion: float | None = None) -> Source:
             f"{known.path}: the source of this job cannot be read again: {error}. To go on, put it back as it was, or "
             "make the call again with the same records and this ledger; nothing that is settled is sent again"
         ) from error
-    raise SourceRefused(
+    raise _never_kept(known)
+
+
+def _never_kept(known: Known) -> SourceRefused:
+    return SourceRefused(
         f"{known.path}: nothing of this job was ever sent, and its records are not kept: the call ended before they "
         "were copied whole, or accepted. Make the call again with its records and this ledger: that sends nothing twice"
     )

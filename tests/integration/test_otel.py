@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -12,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from bulkdelete import FatalAnswer
+from bulkdelete import BulkDeleter, FatalAnswer
 from bulkdelete.emulator import Faults
 from bulkdelete.otel import Telemetry
 from bulkdelete.protocol import PATH
@@ -141,6 +143,25 @@ async def test_the_metrics_are_those_of_an_http_client_and_of_the_jobs(emulator,
     assert running.value == 0
     [jobs] = points["bulkdelete.jobs", "{job}"]
     assert (jobs.value, jobs.attributes["bulkdelete.ended"]) == (1, "complete")
+
+
+async def test_a_server_of_odd_statuses_makes_no_series_for_each(collected):
+    statuses = iter(range(600, 999))
+
+    async def odd(_):
+        return web.Response(status=next(statuses))
+
+    app = web.Application()
+    app.router.add_post(PATH, odd)
+    async with (
+        TestServer(app) as server,
+        BulkDeleter(base_url=str(server.make_url("")).rstrip("/"), api_key=KEY) as deleter,
+    ):
+        collected.telemetry.watch(deleter)
+        await deleter.delete(TABLE_ID, ids(3))
+    durations = collected.points()["http.client.request.duration", "s"]
+    assert [dict(point.attributes).get("error.type") for point in durations] == ["_OTHER"]
+    assert sum(point.count for point in durations) == next(statuses) - 600 > 2
 
 
 async def test_a_job_that_raises_is_a_span_with_an_error_and_one_that_is_cancelled_is_not(emulator, collected):

@@ -10,7 +10,9 @@ import sys
 from itertools import chain
 from pathlib import Path
 
-from bulkdelete import LedgerFolder
+import pytest
+
+from bulkdelete import BulkDeleter, Ended, LedgerFolder, LedgerState, SourceRefused
 from bulkdelete.emulator import Emulator, Faults
 from tests.integration.service import RECORDS, TABLE_ID, ids
 
@@ -81,3 +83,31 @@ async def test_the_same_call_with_a_set_in_another_process_goes_on_with_it(tmp_p
         sent = [entry["record_id"] for request in emulator.log for entry in request.entries]
     assert said == [["limit", "10"], ["complete", "20"], ["complete", "20"]]
     assert sorted(sent) == sorted(ids(0)[:20])
+
+
+KILLED_AS_THE_LEDGER_IS_MADE = """
+import asyncio, os, signal, sys
+from bulkdelete import BulkDeleter
+from bulkdelete.ledger import opening
+opening.check_identity = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+async def main(base_url, ledger):
+    async with BulkDeleter(base_url=base_url, api_key="a-key") as deleter:
+        await deleter.delete("%s", ["1"], ledger=ledger)
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_ledger_whose_process_died_as_it_made_it_says_to_make_the_call_again(tmp_path):
+    folder = LedgerFolder(tmp_path)
+    async with Emulator() as emulator:
+        emulator.load(TABLE_ID, ids(0)[:5])
+        words = ("-c", KILLED_AS_THE_LEDGER_IS_MADE % TABLE_ID, emulator.base_url, folder.path_for("a"))
+        killed = await asyncio.create_subprocess_exec(sys.executable, *words)
+        assert await killed.wait() == -signal.SIGKILL
+        kept = await folder.ledger("a")
+        assert (kept.state, "Make the call again" in kept.why) == (LedgerState.NEVER_BEGUN, True), kept.why
+        async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key) as deleter:
+            with pytest.raises(SourceRefused, match="Make the call again with its records and this ledger"):
+                await deleter.resume(kept.path)
+            report = await deleter.delete(TABLE_ID, ids(0)[:5], ledger=kept.path)
+    assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 5)
