@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bulkdelete.errors import SourceChanged, SourceRefused
 from bulkdelete.ledger import is_complete
-from bulkdelete.ledger.facts import ACCEPTED, SPOOL, SPOOL_BEGUN, SPOOL_RUN
+from bulkdelete.ledger.facts import ACCEPTED, REFUSED, SPOOL, SPOOL_BEGUN, SPOOL_RUN
 from bulkdelete.records import Ended
 from bulkdelete.sources import put_in_place, spooled
 from bulkdelete.sources.iterables import IterableSource
@@ -55,11 +55,13 @@ async def copied(source: Source, ledger: Ledger, path: Path) -> Source:
     """Return a source that can be read again: *source*, or its copy at *path*, which *ledger* knows by its content.
 
     Where an earlier run made the copy, and the ledger is :func:`bound`, *source* must give the same records once more,
-    or none at all, to go on with it. Before, what it gives is taken in place of them, also where that is none.
+    or none at all, to go on with it. Before, what it gives is taken in place of them, also where that is none; but
+    where nothing comes through a pipe, as when the same command is run again, it is the copy that is gone on with.
 
     Raises:
         SourceChanged: it gives others; the copy is left as it was.
-        SourceRefused: what lies in the place of the copy is somebody else's; or it gives none, and the copy is gone.
+        SourceRefused: what lies in the place of the copy is somebody else's; or it gives none, and the copy is gone,
+            or what it gave before was refused by a cap or a plan.
         NothingLeft: it gives none, and the job needs none.
         SourceError: it broke, or could not be copied.
 
@@ -134,25 +136,41 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
     if known is None:
         await ledger.remember(SPOOL, content)
         return copy
-    if content == known or not is_bound:
-        await asyncio.to_thread(put_in_place, fresh, path)
-        if content != known:
-            await ledger.remember(SPOOL, content)
+    if content != known and (is_bound or await _is_run_again(source, copy, path)):
+        await asyncio.to_thread(fresh.unlink)
+        await asyncio.to_thread(_refuse_others, source.name, content if copy.size_bytes else "", ledger, path)
         return await spooled(source, path)
-    await asyncio.to_thread(fresh.unlink)
-    there = await asyncio.to_thread(path.exists)
-    if copy.size_bytes:
-        none = ", or none at all (in Python: resume) to go on with the copy that was made of them" if there else ""
+    await asyncio.to_thread(put_in_place, fresh, path)
+    if REFUSED in ledger.facts:
+        await ledger.forget(REFUSED)
+    if content != known:
+        await ledger.remember(SPOOL, content)
+    return await spooled(source, path)
+
+
+async def _is_run_again(source: Source, copy: Source, path: Path) -> bool:
+    """Return whether nothing comes through a pipe, as when the same command is run again: the copy is what is meant."""
+    nothing_came = not copy.size_bytes and not isinstance(source, IterableSource)
+    return nothing_came and await asyncio.to_thread(path.exists)
+
+
+def _refuse_others(name: str, content: str, ledger: Ledger, path: Path) -> None:
+    """Raise where the copy at *path* is not to be gone on with: other *content* came, or it is gone, or was refused."""
+    known, is_there = ledger.facts[SPOOL], path.exists()
+    if content:
+        none = ", or none at all (in Python: resume) to go on with the copy that was made of them" if is_there else ""
         raise SourceChanged(
-            f"{source.name} does not hold the records that the first run with this ledger was given ({content}, was "
+            f"{name} does not hold the records that the first run with this ledger was given ({content}, was "
             f"{known}). Nothing was sent, and the ledger is as it was. Give the same records in the same order"
             f"{none}, or another ledger"
         )
-    if there:
-        return await spooled(source, path)
-    if is_complete(ledger.totals, ledger.facts):
-        raise NothingLeft
-    raise gone(path)
+    if not is_there:
+        raise NothingLeft if is_complete(ledger.totals, ledger.facts) else gone(path)
+    if REFUSED in ledger.facts and not bound(ledger):
+        raise SourceRefused(
+            f"{name} holds nothing, and what it held in the run before was refused. Nothing was sent, and the copy of "
+            f"that, {path}, is as it was. Give {name} again what is meant, or another ledger"
+        )
 
 
 def drop_spool(ledger: Ledger) -> None:

@@ -276,6 +276,7 @@ class Job:
                 await self._count(ledger, COUNT_AFTER, self._sweeps.afterwards)
         report, problem = await self._account_for(ledger, sweep)
         if report.ended is Ended.COMPLETE and not report.remaining:
+            ledger.write_releases()
             drop_spool(ledger)
         return report, problem
 

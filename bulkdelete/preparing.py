@@ -18,6 +18,7 @@ from bulkdelete.ledger.facts import (
     HELD_RECORDS,
     HOLD_LISTS,
     HOLDS,
+    REFUSED,
     RULES,
     SOURCE_ROWS,
     SURVEYED,
@@ -119,9 +120,13 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     caps = settings.stop
     fixed = source.replayable and (bool(content) or source is not order.source)
     prepared = Prepared(order.table_id, source, held, screen, fixed)
-    seen = None if order.approved is None else await _compare_counts(order.approved, prepared, settings, ledger)
-    if source.replayable and not (caps.max_records is None and caps.expect is None):
-        check_caps(await _counted(prepared, settings, ledger, seen), caps)
+    try:
+        seen = None if order.approved is None else await _compare_counts(order.approved, prepared, settings, ledger)
+        if source.replayable and not (caps.max_records is None and caps.expect is None):
+            check_caps(await _counted(prepared, settings, ledger, seen), caps)
+    except (PlanRefused, CapPassed):
+        await ledger.remember(REFUSED, "yes")
+        raise
     _release(order, settings, held, ledger)
     return prepared
 

@@ -50,7 +50,7 @@ _BY_ERROR: Final[tuple[tuple[type[BulkDeleteError], int], ...]] = (
 
 def of_report(report: Report, signal_number: int | None = None, *, allow_empty: bool = True) -> int:
     """Return the exit code for *report*; *signal_number* is the signal that stopped the job, where one did."""
-    if signal_number is not None and report.ended is not Ended.COMPLETE:
+    if signal_number is not None and report.ended in {Ended.SIGNAL, Ended.CANCELLED}:
         return SIGNAL_BASE + signal_number
     if not report.balanced:
         return PERSON_NEEDED

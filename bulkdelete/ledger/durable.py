@@ -76,12 +76,12 @@ class DurableLedger:
 
     def intend(self, batch: Batch) -> asyncio.Future[None]:
         """Write that *batch* is about to be sent; nothing of it may leave before the future is done."""
-        if self._releases:
-            self.write_releases()
         return self._submit(partial(writes.reopen_batch if batch.stored else writes.add_batch, batch))
 
     def record(self, outcome: Outcome) -> asyncio.Future[None]:
         """Write what became of a batch or of a part of one; it counts when the future is done."""
+        if self._releases and outcome.attempts:
+            self.write_releases()
         return self._submit(partial(writes.add_outcome, outcome))
 
     def remember(self, key: str, value: str) -> asyncio.Future[None]:
@@ -90,11 +90,11 @@ class DurableLedger:
         return self._submit(partial(writes.remember, key, value))
 
     def release(self, key: str, value: str) -> None:
-        """Write a fact by which less looks after the job with the next intent: a run that sends nothing keeps it."""
+        """Write a fact by which less looks after the job once anything was sent: a run that sends nothing keeps it."""
         self._releases[key] = value
 
     def write_releases(self) -> None:
-        """Write what was to be released, as what is to be sent by it is accepted, or about to be sent."""
+        """Write what was to be released: what was to be sent by it is accepted, or was sent, or nothing is left."""
         for key, value in self._releases.items():
             self.remember(key, value)
         self._releases.clear()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
 from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import leavings, runs, schema, texts, writes
-from bulkdelete.ledger.facts import ACCEPTED, GUARDS, SPOOL, SPOOL_BEGUN
+from bulkdelete.ledger.facts import ACCEPTED, GUARDS, SPENT, SPOOL, SPOOL_BEGUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -119,7 +119,8 @@ def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping
     """Store *identity* in a new ledger; raise :class:`LedgerMismatch` where an old one has another.
 
     A ledger without batches is new: its job was refused before the first one, and was corrected since; what looks after
-    it stays. It is not where its records were accepted, nor where the job is *known* from nothing but the ledger.
+    it stays, and what is spent of quotas. It is not where its records were accepted, nor where the job is *known* from
+    nothing but the ledger.
     """
     facts = writes.facts(connection)
     stored = {key.removeprefix(_IDENTITY): value for key, value in facts.items() if key.startswith(_IDENTITY)}
@@ -128,7 +129,8 @@ def check_identity(connection: sqlite3.Connection, path: Path, identity: Mapping
     is_unsent = connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone() is None
     is_new = is_unsent and ACCEPTED not in facts
     if differing and is_new and not known:
-        kept = {key: value for key, value in facts.items() if key in GUARDS}
+        spent = () if "base_url" in differing else (SPENT,)  # what the server gave, and asked for, it did all the same
+        kept = {key: value for key, value in facts.items() if key in {*GUARDS, *spent}}
         if SPOOL in facts or SPOOL_BEGUN in facts:  # the copy that the refused job left is this ledger's all the same
             kept[SPOOL_BEGUN] = "yes"
         connection.execute("DELETE FROM job")

@@ -21,7 +21,7 @@ class QuotaDoor:
         self.quotas = quotas
         self._wall_clock = wall_clock
         self.number = 0
-        self._paused_until = 0.0
+        self._pause_ends = float("-inf")
 
     def moment(self, now: float) -> Moment:
         """Return *now*, of the loop, with the wall clock beside it."""
@@ -35,19 +35,19 @@ class QuotaDoor:
         """Count one request that may leave now, whose number is ``number`` then."""
         self.number = self.quotas.spend(self.moment(now))
 
-    def paused_for(self, seconds: float) -> None:
-        """Take note that the server lets nobody send for *seconds*."""
-        self._paused_until = self._wall_clock() + seconds
+    def paused_for(self, seconds: float, now: float) -> None:
+        """Take note that the server lets nobody send for *seconds* from *now* on."""
+        self._pause_ends = now + seconds
 
-    def snapshot(self, *, clean: bool) -> dict[str, Any]:
+    def snapshot(self, now: float, *, clean: bool) -> dict[str, Any]:
         """Return what a later process has to know; *clean*: nothing is spent after it."""
-        paused_until = self._paused_until if self._paused_until > self._wall_clock() else 0.0
-        return self.quotas.snapshot(clean=clean, paused_until=paused_until)
+        left = self._pause_ends - now
+        return self.quotas.snapshot(clean=clean, paused_until=self._wall_clock() + left if left > 0 else 0.0)
 
-    def is_paused_beyond(self, snapshot: dict[str, Any]) -> bool:
-        """Return whether *snapshot* does not tell of a pause, or not of all of it."""
+    def is_paused_beyond(self, snapshot: dict[str, Any], now: float) -> bool:
+        """Return whether *snapshot* does not tell of a pause, or not of all of it, as the wall clock goes by now."""
         told = max((ends for _, ends, remaining, _ in snapshot["told"] if not remaining), default=0.0)
-        return self._paused_until > max(told, self._wall_clock()) + LEAST_KEPT_SECONDS
+        return self._pause_ends - now > max(told - self._wall_clock(), 0.0) + LEAST_KEPT_SECONDS
 
 
 def loaded(snapshot: str) -> object:

@@ -152,7 +152,7 @@ class Limiter:
         self._steering.answered(now, permit.sent_at, kind, pause_seconds)
         self._changes.answered(now, self._steering, self._last_failure)
         if pause := self._steering.pause_seconds(now):
-            self._quota.paused_for(pause)
+            self._quota.paused_for(pause, now)
             self._wake_keepers()
         self._let_go()
 
@@ -198,7 +198,7 @@ class Limiter:
     def spent_so_far(self, *, clean: bool = False) -> dict[str, Any]:
         """Return what was spent of the quotas, and a pause, to be kept; *clean*: whoever keeps it sends no more."""
         is_last = self._keepers == 1 or not self.has_quotas  # without any, each ledger answers for its own job
-        return self._quota.snapshot(clean=clean and is_last)
+        return self._quota.snapshot(asyncio.get_running_loop().time(), clean=clean and is_last)
 
     def keep(self, snapshot: dict[str, Any]) -> None:
         """Take note that *snapshot* is durable."""
@@ -214,7 +214,9 @@ class Limiter:
 
     async def until_spent(self, snapshot: dict[str, Any]) -> None:
         """Return when something was spent, or a pause began, that *snapshot*, of :meth:`spent_so_far`, lacks."""
-        while self._quota.quotas.left_so_far <= snapshot["requests"] and not self._quota.is_paused_beyond(snapshot):
+        now = asyncio.get_running_loop().time
+        quotas = self._quota.quotas
+        while quotas.left_so_far <= snapshot["requests"] and not self._quota.is_paused_beyond(snapshot, now()):
             await self._spent.wait()
 
     @property

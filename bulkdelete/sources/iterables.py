@@ -15,7 +15,7 @@ from bulkdelete.errors import SourceError, SourceRefused
 from bulkdelete.masking import without_passwords
 from bulkdelete.records import Rows
 from bulkdelete.sources.given import are_strings, as_items
-from bulkdelete.sources.once import ITERATORS, is_entered, read_once
+from bulkdelete.sources.once import ITERATORS, is_entered, let_go, read_once
 from bulkdelete.sources.threads import from_thread
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter])
             f"an object of type {type(records).__name__} holds no records. Nothing was sent. "
             "Pass an iterable of record ids and filters, a function that returns one, or open_source(path) for a file"
         )
+    let_go()
     return IterableSource(records)
 
 

@@ -1,7 +1,7 @@
 """Iterators, which give their records once: none is read by two, or taken for one that has no records once it was read.
 
 What this process has read is known by its ``id`` for as long as it is there. What cannot be referenced weakly, such as
-a ``map``, is kept until a later reading finds that nobody else has it any more: another could get its ``id``.
+a ``map``, is kept until a later call finds that nobody else has it any more: another could get its ``id``.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _check(iterator: _Once, *, or_none: bool) -> None:
 
 def _begin(iterator: _Once, *, or_none: bool) -> bool:
     """Take note that *iterator* is read now; return whether it was read to its end before."""
-    _let_go()
+    let_go()
     with _lock:
         _check(iterator, or_none=or_none)
         before = _readings.get(id(iterator))
@@ -135,8 +135,10 @@ def _remember(iterator: _Once) -> None:
     _readings[key] = reading
 
 
-def _let_go() -> None:
+def let_go() -> None:
     """Forget some of what is kept and nobody else has."""
+    if not _kept:
+        return
     with _lock:
         gone = []
         for key in [*islice(_kept, _LOOKED_AT)]:

@@ -159,10 +159,32 @@ async def test_an_empty_standard_input_sends_nothing_of_what_was_refused_before(
     short = await purge(tmp_path, emulator, "-", "--expect", 6).run(stdin="\n".join(ids(5)).encode())
     assert (short.code, emulator.requests) == (3, 0)
     empty = await purge(tmp_path, emulator, "-", *words).run()
-    assert (empty.code, empty.report["rows"], emulator.requests) == (2, 0, 0)
-    assert "the source is empty: if that is meant, use --allow-empty" in empty.stderr
+    assert (empty.code, emulator.requests) == (2, 0)
+    assert "holds nothing, and what it held in the run before was refused. Nothing was sent" in empty.stderr
     right = await purge(tmp_path, emulator, "-", "--expect", 6).run(stdin="\n".join(ids(6)).encode())
     assert (right.code, right.report["acknowledged"]) == (0, 6), right.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--allow-empty",)])
+async def test_a_run_that_ended_before_its_first_batch_goes_on_with_what_came_through_the_pipe(
+    tmp_path, emulator, words
+):
+    emulator.faults = Faults(too_many_requests_rate=1.0, retry_after_seconds=60.0)
+    cut = await purge(tmp_path, emulator, "-", "--count", "--max-duration", 1).run(stdin="\n".join(ids(5)).encode())
+    assert (cut.code, cut.report["ended"], emulator.requests) == (75, "duration", 1), cut.stderr
+    emulator.faults = Faults()
+    again = await purge(tmp_path, emulator, "-", "--now", *words).run(stdin=b"")
+    assert (again.code, fates(again.report)) == (0, {"acknowledged": 5}), again.stderr
+
+
+async def test_a_job_that_is_corrected_keeps_the_pause_that_the_api_asked_the_other_for(tmp_path, emulator):
+    emulator.faults = Faults(too_many_requests_rate=1.0, retry_after_seconds=60.0)
+    cut = await purge(tmp_path, emulator, write(tmp_path / "a", ids(5)), "--count", "--max-duration", 1).run()
+    assert (cut.code, emulator.requests) == (75, 1), cut.stderr
+    emulator.faults = Faults()
+    corrected = await purge(tmp_path, emulator, write(tmp_path / "b", ids(6)), "--max-pause", 10).run()
+    assert (corrected.code, corrected.report["ended"], emulator.requests) == (75, "quota", 1), corrected.stderr
+    assert "the API asks for a pause of" in corrected.report["reason"]
 
 
 async def test_standard_input_that_a_limit_of_0_has_kept_is_not_replaced(tmp_path, emulator):

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bulkdelete import BulkDeleter, Ended, HoldsRefused, LedgerFolder, Report, Settings, SettingsError, open_source
+from bulkdelete import (
+    BulkDeleter,
+    CredentialsError,
+    Ended,
+    HoldsRefused,
+    LedgerFolder,
+    Report,
+    Settings,
+    SettingsError,
+    open_source,
+)
 from bulkdelete.emulator import Emulator
 from tests.integration.test_resuming import TABLE_ID, ids
 
@@ -129,3 +139,29 @@ async def test_it_is_given_up_by_a_call_that_may_send_and_not_by_one_that_is_ref
     assert emulator.requests == begun.requests
     assert (await call(emulator, guard.without, ledger, source(RECORDS, ledger), limit=0)).ended is Ended.LIMIT
     assert (await call(emulator, {}, ledger, source(RECORDS, ledger))).acknowledged == 9
+
+
+def no_key() -> str:
+    raise OSError("the vault is closed")
+
+
+async def test_it_is_not_given_up_by_a_call_that_cuts_batches_and_cannot_send_them(emulator, ledger, guard):
+    begun = await call(emulator, guard.sections, ledger, RECORDS, limit=2, **guard.arguments)
+    assert (begun.ended, begun.acknowledged) == (Ended.LIMIT, 2)
+    settings = Settings.from_mapping({"batch": {"size": 1}, **guard.without})
+    async with BulkDeleter(base_url=emulator.base_url, api_key=no_key, settings=settings) as deleter:
+        with pytest.raises(CredentialsError):
+            await deleter.delete(TABLE_ID, RECORDS, ledger=ledger, **guard.arguments_without)
+    with pytest.raises(guard.refused, match=guard.said):
+        await call(emulator, {}, ledger, RECORDS)
+    assert emulator.requests == begun.requests
+    done = await call(emulator, guard.without, ledger, RECORDS, **guard.arguments_without)
+    assert (done.ended, done.acknowledged) == (Ended.COMPLETE, 10)
+
+
+async def test_a_hold_list_that_may_shrink_where_nothing_is_left_to_send_has_shrunk(emulator, ledger):
+    done = await call(emulator, {}, ledger, RECORDS, holds=RECORDS[-2:])
+    assert (done.ended, done.acknowledged, done.held) == (Ended.COMPLETE, 8, 2)
+    for sections in ({"holds": {"may_shrink": True}}, {}):
+        again = await call(emulator, sections, ledger, RECORDS, holds=RECORDS[-1:])
+        assert (again.ended, again.requests) == (Ended.COMPLETE, 0)

@@ -63,6 +63,11 @@ def test_a_signal_that_came_too_late_changes_nothing():
     assert exits.of_report(report(acknowledged=1), signal.SIGINT) == 0
 
 
+@pytest.mark.parametrize(("ended", "code"), [(Ended.CANARY, 3), (Ended.MAX_FAILURES, 3), (Ended.LIMIT, 75)])
+def test_a_signal_that_came_when_the_job_had_ended_otherwise_hides_that_from_nobody(ended, code):
+    assert exits.of_report(report(ended, acknowledged=1, pending=1), signal.SIGTERM) == code
+
+
 def test_an_empty_source_is_refused_unless_allowed():
     assert exits.of_report(report(), allow_empty=False) == 2
     assert exits.of_report(report(), allow_empty=True) == 0

@@ -557,6 +557,27 @@ async def test_the_rest_of_a_pause_is_kept_by_the_next_process_unless_it_heeds_n
     assert await enter(late) == now()
 
 
+@pytest.mark.parametrize("step_seconds", [-3600, 3600])
+async def test_a_pause_is_kept_by_its_length_whatever_is_done_to_the_clock(step_seconds):
+    step = 0.0
+
+    def clock() -> float:
+        return WALL_CLOCK + now() + step
+
+    first = Limiter(FlowSettings(concurrency=16), clock, lambda: 0.0)
+    first.take_over(None, None)
+    await refuse(first, 100)
+    step = step_seconds
+    await asyncio.sleep(40)
+    second = Limiter(FlowSettings(concurrency=16), clock, lambda: 0.0)
+    second.take_over(None, json.dumps(first.spent_so_far()))
+    assert await enter(second) == pytest.approx(100, abs=0.01)
+    await enter(first)
+    third = Limiter(FlowSettings(concurrency=16), clock, lambda: 0.0)
+    third.take_over(None, json.dumps(first.spent_so_far()))
+    assert await enter(third) == now()
+
+
 async def test_a_pause_is_news_to_keep_once_and_a_moment_is_none():
     limiter = limiter_with()
     limiter.take_over(None, None)
