@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bulkdelete.cli import demo_records, exits, loops
+from bulkdelete.cli import demo_records, exits, loops, once
 from bulkdelete.cli.reporting import duration
 from bulkdelete.cli.waiting import signals_to
 from bulkdelete.emulator import Emulator, Faults
@@ -30,7 +30,7 @@ TABLE_ID: Final = "673af861ed69656ac0895b07"
 _BLOCK_RECORDS: Final = 20_000
 
 
-@click.command("demo")
+@click.command("demo", cls=once.Command)
 @click.option("--records", type=click.IntRange(1, 100_000_000), default=1_000_000, show_default=True)
 @click.option("--keep", metavar="DIR", help="A new folder where the files stay: database, ids and ledger.")
 @click.option("--faults/--no-faults", default=True, show_default=True, help="Let one request in fifty go wrong.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkdelete.cli import loops
+from bulkdelete.cli import loops, once
 from bulkdelete.cli.waiting import interruptible, until_signalled
 from bulkdelete.emulator import Config, Emulator, read_config
 from bulkdelete.emulator.server import DEFAULT_KEY
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bulkdelete.settings import EventLoop
 
 
-@click.command("emulator")
+@click.command("emulator", cls=once.Command)
 @click.option("--database", metavar="FILE", default=":memory:", help="A SQLite file that keeps the tables.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="An address of this machine only.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes a free one.")

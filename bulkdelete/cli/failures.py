@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from bulkdelete.cli import once
 from bulkdelete.cli.rereading import open_rows
 from bulkdelete.cli.waiting import interruptible
 from bulkdelete.ledger import read_ledger
@@ -30,7 +31,7 @@ _RUN_BY_SPREADSHEETS: Final = ("=", "+", "-", "@", "\t", "\r", "\0")
 _MOST_OF_A_CELL: Final = 10_000
 
 
-@click.command("failures")
+@click.command("failures", cls=once.Command)
 @click.argument("ledger", type=click.Path(path_type=Path))
 @click.option("--source", help="Where the source is now, if it was moved; the ids of rows left over are read there.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV for people; it cannot be given to run.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulkdelete.cli import exits, invoking, loops, plan_files, talking
+from bulkdelete.cli import exits, invoking, loops, once, plan_files, talking
 from bulkdelete.cli.complaining import refuse
 from bulkdelete.cli.confirming import default_ledger, said_of
 from bulkdelete.cli.options import require, setting_options, settings_from, words_of
@@ -51,7 +51,7 @@ class _Latency(click.FloatRange):
         return self.fail(f"{value} is not a number", param, ctx) if math.isnan(seconds) else seconds
 
 
-@click.command("plan")
+@click.command("plan", cls=once.Command)
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @click.option("-c", "--config", metavar="FILE", help="A TOML file; config.example.toml shows every setting.")
 @setting_options

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkdelete.api import BulkDeleter
-from bulkdelete.cli import exits, invoking, loops, plan_files, reporting, talking
+from bulkdelete.cli import exits, invoking, loops, once, plan_files, reporting, talking
 from bulkdelete.cli.canary import check_of
 from bulkdelete.cli.complaining import complain, message_of, refusal_as_json
 from bulkdelete.cli.confirming import Foreseen, confirm, earlier_runs, ledger_of, summary
@@ -63,7 +63,7 @@ class _Manner:
     passing: bool = False
 
 
-@click.command("run")
+@click.command("run", cls=once.Command)
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @click.option("-c", "--config", metavar="FILE", help="A TOML file; config.example.toml shows every setting.")
 @setting_options

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkdelete.cli import reporting
+from bulkdelete.cli import once, reporting
 from bulkdelete.ledger import read_ledger
 from bulkdelete.ledger.facts import RESUME_AT, SOURCE_PATH, SOURCE_ROWS
 from bulkdelete.records import FATES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bulkdelete.ledger import LedgerReader
 
 
-@click.command("status")
+@click.command("status", cls=once.Command)
 @click.argument("ledger", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--events", is_flag=True, help="Print what was decided and what each run began with, as JSON Lines.")

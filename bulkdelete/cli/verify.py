@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulkdelete.cli import exits, reporting
+from bulkdelete.cli import exits, once, reporting
 from bulkdelete.cli.comparing import compare, names_of
 from bulkdelete.cli.complaining import refuse
 from bulkdelete.cli.kept_reports import kept, problems_of
@@ -49,7 +49,7 @@ class _Verified:
         return exits.DONE if self.ok else exits.PERSON_NEEDED
 
 
-@click.command("verify")
+@click.command("verify", cls=once.Command)
 @click.argument("ledger", type=click.Path(path_type=Path))
 @click.option("--source", "sources", multiple=True, metavar="PATH", help="Compare every row with this source, too.")
 @click.option("--digest", metavar="sha256:HEX", help="The ledger_digest of a report: was the ledger changed since?")

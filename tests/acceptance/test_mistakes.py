@@ -120,3 +120,33 @@ async def test_an_option_whose_variable_is_not_set_does_not_undo_the_configurati
     (tmp_path / "purge.toml").write_text('[source]\ncolumn = "duplicate_id"\n')
     said = await refused(tmp_path, emulator, word, "ids.csv", "-c", "purge.toml", option, "")
     assert f"{option}: the value is empty: perhaps a variable of a shell is not set. Nothing was sent" in said
+
+
+@pytest.mark.parametrize("word", ["plan", "run"])
+async def test_a_second_configuration_does_not_take_the_place_of_the_first_with_its_holds(tmp_path, emulator, word):
+    write_csv(tmp_path / "ids.csv", ids(50))
+    (tmp_path / "legal-hold.txt").write_text(ids(50)[0])
+    (tmp_path / "safety.toml").write_text('[holds]\npath = "legal-hold.txt"\n[stop]\nmax_records = 10\n')
+    (tmp_path / "purge.toml").write_text("[batch]\nsize = 10\n")
+    said = await refused(tmp_path, emulator, word, "ids.csv", "-c", "safety.toml", "--config=purge.toml")
+    assert "-c / --config is given twice or more" in said
+    assert "Nothing was sent" in said
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--plan", "a.json", "--plan", "b.json"),
+        ("--ledger", "a.db", "--ledger", "b.db"),
+        ("--column=record_id", "--column", "1"),
+        ("--max-records", "10", "--max-records", "1000"),
+        ("--expect", "50", "--expect", "50"),
+        ("--no-header", "--header"),
+        ("--table-id", "another-table"),
+    ],
+)
+async def test_nor_does_any_other_option_that_holds_one_value(tmp_path, emulator, options):
+    write_csv(tmp_path / "ids.csv", ids(50))
+    said = await refused(tmp_path, emulator, "run", "ids.csv", *options)
+    assert f"{options[0].partition('=')[0]}" in said
+    assert "is given twice or more: the last would take the place of those before it, and add nothing to them" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -93,6 +94,34 @@ def test_help_and_version_need_nothing_else():
     listed = CliRunner().invoke(group, ["--help"]).output
     for command in ("run", "status", "failures", "emulator", "demo"):
         assert re.search(rf"^  {command} +\w", listed, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", group.list_commands(click.Context(group)))
+def test_whatever_the_command_an_option_that_holds_one_value_is_given_once(name):
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    options = [option for option in command.params if isinstance(option, click.Option) and not option.multiple]
+    for option in options:
+        if option.is_flag and not option.secondary_opts:
+            continue
+        word = _word(option)
+        words = ["argument" for param in command.params if isinstance(param, click.Argument)]
+        result = CliRunner().invoke(group, [name, *words, *word, *word])
+        assert (result.exit_code, "is given twice or more" in result.stderr) == (2, True), result.output
+        assert option.opts[-1] in result.stderr
+        assert "Usage:" in CliRunner().invoke(group, [name, *words, *word, *word, "--help"]).stdout
+
+
+def _word(option):
+    if option.is_flag:
+        return (option.opts[0],)
+    value = option.type.choices[0] if isinstance(option.type, click.Choice) else "1"
+    return (option.opts[0], value)
+
+
+def test_a_flag_may_be_repeated_and_says_the_same(run):
+    assert "--yes" in run("ids.csv", "--table-id", TABLE_ID, "--json", "--json").stderr
+    assert "no such file" in run("missing.csv", "--table-id", TABLE_ID, "--yes", "--yes").stderr
 
 
 def test_an_unknown_command_is_a_usage_error():
