@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -115,7 +116,7 @@ class HttpTransport:
         self._base_url = base_url
         self._settings = settings
         self._connections = connections
-        self._tls = _tls(settings.ca_file) if base_url.startswith("https:") else True
+        self._tls = _tls(settings.ca_file) if urlsplit(base_url).scheme == "https" else True
         self._session: aiohttp.ClientSession | None = None
 
     async def post(

@@ -213,6 +213,24 @@ async def test_a_certificate_must_verify_and_a_private_authority_can_be_named(tm
             assert (await http.post(b"{}", "key", "id")).status == 200
 
 
+async def test_a_named_authority_is_the_only_one_however_https_is_written(tmp_path, monkeypatch):
+    the_systems, named = trustme.CA(), trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    the_systems.issue_cert("127.0.0.1").configure_cert(tls)
+    for name, authority in (("system", the_systems), ("named", named)):
+        authority.cert_pem.write_to_path(str(tmp_path / f"{name}.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+    async with serving(answer(), tls) as (server, url):
+        for scheme in ("https", "HTTPS", "Https"):
+            async with transport(url.replace("https", scheme), ca_file=str(tmp_path / "named.pem")) as http:
+                with pytest.raises(ConnectionRefusedForGood, match="ca_file"):
+                    await http.post(b"{}", "key", "id")
+            assert server.requests == []
+        for ca_file in ("", str(tmp_path / "system.pem")):
+            async with transport(url.replace("https", "HTTPS"), ca_file=ca_file) as http:
+                assert (await http.post(b"{}", "key", "id")).status == 200
+
+
 def test_a_ca_file_that_is_none_is_refused(tmp_path):
     (tmp_path / "ca.pem").write_text("nonsense")
     for path in (tmp_path / "ca.pem", tmp_path / "missing.pem"):
