@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 MOST_CONCURRENCY: Final = 1024
+_HOST_AND_PORT: Final = re.compile(r'(\[[^][]+\]|[^][\\"<>^`{|}]+)(:\d*)?')
 
 
 class Section(BaseModel, frozen=True):
@@ -31,6 +32,8 @@ def check_base_url(url: str) -> str:
         raise ValueError("must look like https://host, as in https://altatech.ai")
     if parts.username is not None or parts.password is not None or set(url) & set("#?"):
         raise ValueError("must hold no user name, password, query or fragment")
+    if not _HOST_AND_PORT.fullmatch(parts.netloc):
+        raise ValueError("must name a host, or an IPv6 address in brackets, and after it no more than a port")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("must be https (http is accepted for this machine only): the API key would travel in clear")
     return url.rstrip("/")

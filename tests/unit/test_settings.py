@@ -141,6 +141,9 @@ def test_no_request_can_be_configured_to_hold_more_than_1000_records():
         "http://127.0.0.1:8080",
         "http://127.9.9.9",
         "http://[::1]:8080",
+        "https://[fe80::1%25eth0]:8443",
+        "https://my_host.example:",
+        "https://bücher.example",
     ],
 )
 def test_https_is_taken_anywhere_and_http_on_this_machine_and_a_trailing_slash_goes(url):
@@ -173,6 +176,11 @@ def test_https_is_taken_anywhere_and_http_on_this_machine_and_a_trailing_slash_g
         ("https://altatech.ai:99999", "[Pp]ort out of range"),
         ("https://altatech.ai:http", "Port could not be cast"),
         (f"https://{'a' * 64}.ai", "label"),
+        ("https://altatech.ai\\", "must name a host"),
+        ("https://altatech.ai\\evil.example", "must name a host"),
+        ("https://altatech.ai|evil.example:443", "must name a host"),
+        ("https://[::1]x", "must name a host|Invalid IPv6"),
+        ("https://[::1]x:443", "must name a host|Invalid IPv6"),
     ],
 )
 def test_any_other_address_is_refused(url, said):
