@@ -16,6 +16,7 @@ from bulkdelete.looking import compare, look
 from bulkdelete.orders import Approved, guards_of, what_is_deleted
 from bulkdelete.preparing import CapPassed, check_caps, screen_of
 from bulkdelete.records import Filter
+from bulkdelete.settings import MAX_RECORDS_PER_REQUEST
 from bulkdelete.surveying import survey
 from bulkdelete.version import VERSION
 
@@ -89,7 +90,8 @@ class Plan(BaseModel):
             values = json.loads(data, object_pairs_hook=_without_repetitions)
             digest = values.pop("digest")
             plan = cls.model_validate(values)
-            is_whole = type(plan.settings["batch"]["size"]) is int
+            size = plan.settings["batch"]["size"]
+            is_whole = type(size) is int and 1 <= size <= MAX_RECORDS_PER_REQUEST
             found = plan.digest
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError, ValidationError):
             raise PlanRefused(f"{name} is no plan that this bulkdelete made. Nothing was sent") from None

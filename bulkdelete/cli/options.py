@@ -91,8 +91,7 @@ def settings_from(
     """
     _refuse_empty(given)
     values = settings_file.load(config) if config is not None else copy.deepcopy(dict(planned or {}))
-    if config is not None:
-        Settings.from_mapping(values, config)
+    Settings.from_mapping(values, "the plan" if config is None else config)
     names = [*SETTINGS.values(), *SWITCHES.values()]
     overrides = {name: given[_parameter(name)] for name in names if given.get(_parameter(name)) is not None}
     if given.get(_parameter(_HOLDS)):

@@ -99,7 +99,7 @@ async def test_a_latency_that_cannot_be_is_an_error_of_usage(tmp_path, emulator,
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("batch", [None, {}, {"size": True}])
+@pytest.mark.parametrize("batch", [None, {}, {"size": True}, {"size": 0}])
 async def test_a_plan_without_a_batch_size_is_none_whatever_its_digest(tmp_path, emulator, batch):
     write_csv(tmp_path / "ids.csv", ids(50))
     words = ("ids.csv", "--table-id", TABLE_ID, "--base-url", emulator.base_url)
@@ -107,8 +107,23 @@ async def test_a_plan_without_a_batch_size_is_none_whatever_its_digest(tmp_path,
     made = Plan.from_json((tmp_path / "plan.json").read_bytes(), "plan.json")
     settings = {**made.settings, "batch": batch} if batch is not None else {}
     (tmp_path / "plan.json").write_text(made.model_copy(update={"settings": settings}).as_json())
-    said = await refused(tmp_path, emulator, "run", *words[:1], "--plan", "plan.json")
-    assert "plan.json is no plan that this bulkdelete made" in said
+    (tmp_path / "purge.toml").touch()
+    for more in ((), ("-c", "purge.toml")):
+        said = await refused(tmp_path, emulator, "run", *words[:1], "--plan", "plan.json", *more)
+        assert "plan.json is no plan that this bulkdelete made" in said
+
+
+@pytest.mark.parametrize("holds", [5, None, [], {"path": None}, {"path": 5}, {"path": [5]}])
+async def test_settings_of_a_plan_that_are_none_are_refused_before_an_option_adds_to_them(tmp_path, emulator, holds):
+    write_csv(tmp_path / "ids.csv", ids(50))
+    (tmp_path / "held.txt").write_text(ids(1)[0])
+    words = ("ids.csv", "--table-id", TABLE_ID, "--base-url", emulator.base_url)
+    assert (await Command(tmp_path, "plan", *words, "-o", "plan.json").run()).code == 0
+    made = Plan.from_json((tmp_path / "plan.json").read_bytes(), "plan.json")
+    settings = {**made.settings, "holds": holds}
+    (tmp_path / "plan.json").write_text(made.model_copy(update={"settings": settings}).as_json())
+    for more in (("--holds", "held.txt"), ("--holds-column", "1"), ()):
+        assert "the plan: holds" in await refused(tmp_path, emulator, "run", "--plan", "plan.json", *more)
 
 
 @pytest.mark.parametrize("word", ["plan", "run"])
