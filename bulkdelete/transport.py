@@ -40,6 +40,8 @@ MOST_ANSWER_BYTES: Final = 64 * 1024
 
 _OK_STATUSES: Final = range(200, 300)
 _MOST_BYTES_IN_ONE_WRITE: Final = 2**20
+_UNKNOWN_AUTHORITY: Final = frozenset({2, 18, 19, 20, 21})
+"""OpenSSL's codes for a certificate whose issuer is not among the trusted ones, or that has none but itself."""
 _OPENED_IN_A_TURN: Final = 4
 """To open a connection takes up to a millisecond of the event loop."""
 
@@ -137,10 +139,8 @@ class HttpTransport:
                 if response.status in _OK_STATUSES and _is_early(response, data):
                     raise AnswerLost("an answer came before the request had left as a whole: it is none to all of it")
                 return Reply(response.status, response.headers, await _read(response))
-        except aiohttp.ClientConnectorCertificateError:
-            raise ConnectionRefusedForGood(
-                "the server's certificate does not verify; for a private authority set http.ca_file"
-            ) from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise ConnectionRefusedForGood(_unverified(error.certificate_error, self._settings.ca_file)) from None
         except aiohttp.ClientConnectorSSLError as error:
             raise NotSent(
                 f"no connection to {self._base_url}: TLS failed, {_said(error)}; perhaps that port speaks http: only"
@@ -237,6 +237,19 @@ def _tls(ca_file: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(f"http.ca_file: {ca_file} cannot be used: {error.strerror or _name(error)}") from None
+
+
+def _unverified(error: Exception, ca_file: str) -> str:
+    """Return what is wrong with a certificate, as OpenSSL names it, and what to do about it."""
+    said = "the server's certificate does not verify"
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return said
+    said = f"{said}: {error.verify_message.rstrip('.')}"
+    if error.verify_code not in _UNKNOWN_AUTHORITY:
+        return f"{said}; check base_url, and this machine's clock, or have the server's certificate renewed"
+    if ca_file:
+        return f"{said}; what issued it is not in http.ca_file, {ca_file}"
+    return f"{said}; for a private authority set http.ca_file"
 
 
 def _said(error: BaseException) -> str:

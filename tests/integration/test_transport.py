@@ -13,6 +13,7 @@ from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent, Set
 from bulkdelete.settings import HttpSettings
 from bulkdelete.transport import MOST_ANSWER_BYTES, HttpTransport
 from bulkdelete.version import VERSION
+from tests.wire.tls import certificates
 
 pytestmark = pytest.mark.both_loops
 
@@ -211,6 +212,21 @@ async def test_a_certificate_must_verify_and_a_private_authority_can_be_named(tm
         assert server.requests == []
         async with transport(url, ca_file=str(ca_file)) as http:
             assert (await http.post(b"{}", "key", "id")).status == 200
+
+
+@pytest.mark.parametrize("wrong", certificates().wrong)
+async def test_it_is_told_what_is_wrong_with_a_certificate_and_what_to_do(tmp_path, wrong):
+    said = {
+        "another authority": r": unable to get local issuer certificate; .* is not in http\.ca_file, .*ca\.pem$",
+        "another name": r": IP address mismatch, certificate is not valid for '127\.0\.0\.1'; check base_url",
+        "expired": r": certificate has expired; check base_url, and this machine's clock, or have .* renewed$",
+    }[wrong]
+    (tmp_path / "ca.pem").write_bytes(certificates().authority_pem)
+    async with serving(answer(), certificates().wrong[wrong]) as (server, url):
+        async with transport(url, ca_file=str(tmp_path / "ca.pem")) as http:
+            with pytest.raises(ConnectionRefusedForGood, match=f"^the server's certificate does not verify{said}"):
+                await http.post(b"{}", "key", "id")
+        assert server.requests == []
 
 
 async def test_a_named_authority_is_the_only_one_however_https_is_written(tmp_path, monkeypatch):
