@@ -24,7 +24,7 @@ from bulkdelete.cli.serving import metrics_options, served
 from bulkdelete.cli.signals import Signals
 from bulkdelete.cli.waiting import interruptible
 from bulkdelete.credentials import credentials_from
-from bulkdelete.errors import BulkDeleteError, PlanRefused, SourceRefused
+from bulkdelete.errors import BulkDeleteError, CredentialsError, PlanRefused, SourceRefused
 from bulkdelete.holding import hold_sources
 from bulkdelete.ledger import sqlite_version, user_name
 from bulkdelete.orders import Order
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bulkdelete.accounting import Snapshot
+    from bulkdelete.credentials import Credentials
     from bulkdelete.planning import Plan
     from bulkdelete.progress import Progress
     from bulkdelete.reports import Report
@@ -83,7 +84,8 @@ def command(ctx: click.Context, /, sources: tuple[str, ...], config: str | None,
 
     The same command again goes on where an earlier one was stopped or killed. The API key comes from the environment
     variable BULKDELETE_API_KEY, or from api_key_file or api_key_command in the configuration. With --plan and without
-    -c, everything is as it was when the plan was made, but for options given here.
+    -c, everything is as it was when the plan was made, but for options given here, and for api_key_command: what is run
+    is for the configuration to say, and no plan keeps it.
 
     Exit codes: 0 all acknowledged, held or duplicate; 1 rows rejected or invalid; 2 refused; 3 a person is needed;
     75 run it again; 130 and 143 stopped by a signal.
@@ -98,7 +100,7 @@ def _run_and_tell(sources: Sequence[str], config: str | None, given: dict[str, A
     try:
         plan = _plan_of(given.pop("plan_file"), given.pop("plan_digest"))
         settings = settings_from(config, sources, given, None if plan is None else plan.settings)
-        ending = _run(settings, manner, plan)
+        ending = _run(settings, manner, plan, _credentials(settings, config, plan))
     except BulkDeleteError as error:
         ending = Ending(error=error)
     return _tell(ending, manner)
@@ -114,10 +116,21 @@ def _plan_of(path: str | None, digest: str | None) -> Plan | None:
     return plan_files.read(path, digest)
 
 
-def _run(settings: Settings, manner: _Manner, plan: Plan | None) -> Ending:
-    """Do everything up to the report."""
+def _credentials(settings: Settings, config: str | None, plan: Plan | None) -> Credentials:
     require(settings)
-    credentials = credentials_from(settings)
+    try:
+        return credentials_from(settings)
+    except CredentialsError as error:
+        if plan is None or config is not None:
+            raise
+        raise CredentialsError(
+            f"{error}. A plan keeps no api_key_command, and no api_key_file that was not there when it was made: where "
+            "the configuration names one, give that too, with -c"
+        ) from None
+
+
+def _run(settings: Settings, manner: _Manner, plan: Plan | None, credentials: Credentials) -> Ending:
+    """Do everything up to the report."""
     source = open_source(settings.source.path, settings.source)
     shown = stamps(source)
     ledger = ledger_of(settings)

@@ -33,8 +33,8 @@ async def plan(folder, *more):
     return await Command(folder, "plan", "-c", "purge.toml", *more, key=None).run()
 
 
-async def apply(folder, *more):
-    return await Command(folder, "run", "--plan", "plan.json", "--yes", "--json", *more).run()
+async def apply(folder, *more, key=CANARY_KEY):
+    return await Command(folder, "run", "--plan", "plan.json", "--yes", "--json", *more, key=key).run()
 
 
 async def test_a_plan_counts_everything_sends_nothing_and_needs_no_key(folder, emulator):
@@ -340,3 +340,30 @@ async def test_no_key_or_key_command_is_in_a_plan(folder):
     planned = await plan(folder, "-o", "plan.json", "--json")
     assert planned.code == 0
     assert CANARY_KEY not in planned.everything + (folder / "plan.json").read_text()
+
+
+@pytest.mark.parametrize("key", [f'api_key_command = ["printf", "{CANARY_KEY}"]', 'api_key_file = "key"'])
+async def test_a_run_that_lacks_the_place_of_the_key_says_that_the_plan_has_none_and_needs_the_configuration(
+    folder, emulator, key
+):
+    with (folder / "purge.toml").open("r+") as file:
+        text = file.read()
+        file.seek(0)
+        file.write(f"{key}\n{text}")
+    assert (await plan(folder, "-o", "plan.json")).code == 0
+    (folder / "key").write_text(CANARY_KEY)
+    (folder / "key").chmod(0o600)
+    refused = await apply(folder, key=None)
+    assert (refused.code, emulator.requests) == (2, 0), refused.everything
+    assert "no API key" in refused.stderr
+    assert "A plan keeps no api_key_command, and no api_key_file that was not there" in refused.stderr
+    assert "give that too, with -c" in refused.stderr
+    assert (await apply(folder, "-c", "purge.toml", key=None)).code == 1
+
+
+async def test_without_any_place_of_a_key_in_the_configuration_a_plan_is_not_blamed(folder):
+    assert (await plan(folder, "-o", "plan.json")).code == 0
+    refused = await apply(folder, "-c", "purge.toml", key=None)
+    assert refused.code == 2
+    assert "no API key" in refused.stderr
+    assert "A plan keeps" not in refused.stderr
