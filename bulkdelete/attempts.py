@@ -9,7 +9,7 @@ import secrets
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bulkdelete import protocol
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, CredentialsError, NotSent
@@ -22,7 +22,7 @@ from bulkdelete.terminal import harmless
 from bulkdelete.waiting import told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from bulkdelete.credentials import Credentials
     from bulkdelete.limiter import Limiter
@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from bulkdelete.transport import Reply, Transport
 
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
+
+_MAY_EXPIRE_WITHIN_SECONDS = 10.0
+"""A key that waited so long for its request to leave may have been a good one when it was read."""
 
 
 @dataclass(slots=True)
@@ -73,6 +77,7 @@ class Attempts:
         self._wall_clock = wall_clock
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
+        self._refusal: Verdict | None = None
 
     async def make(self, post: Post, stop: Stop, tally: Tally) -> Attempted:
         """Send *post* and return the verdict; what the API asks to pause for, everybody waits for.
@@ -86,14 +91,17 @@ class Attempts:
             CredentialsError: the key cannot be read.
 
         """
-        renewed = False
+        renewals, read_at = 0, 0.0
         now = asyncio.get_running_loop().time
         while True:
-            api_key = self._credentials.known
-            if api_key is None:
+            if self._credentials.known is None:
                 stop.check()  # each who began to read it would have it read anew
-                api_key = await stop.unless_asked(self._credentials.key())
+                await stop.unless_asked(self._with_refusal(self._credentials.key()))
             permit = await self._limiter.acquire(stop, retry=post.retry, size=len(post.body))
+            api_key = self._credentials.known
+            if api_key is None:  # it was refused meanwhile, and is being read again
+                self._limiter.abandon(permit, left=False)
+                continue
             tally.requests += 1
             request_id = f"{self._prefix}-{next(self._numbers):x}"
             try:
@@ -117,22 +125,31 @@ class Attempts:
             )  # no local of the body: the next wait may raise, and a traceback show it
             _count(post, request_id, seconds, verdict)
             if verdict.kind is VerdictKind.PAUSE:
+                renewals = 0  # when it is over, the key may have expired
                 continue
-            if verdict.kind is VerdictKind.UNAUTHORIZED and not (renewed or stop.asked):
-                renewed = True
-                if await stop.unless_asked(self._renew(api_key, verdict)):
+            if verdict.kind is VerdictKind.UNAUTHORIZED and not stop.asked:
+                is_old = renewals == 1 and permit.sent_at - read_at >= _MAY_EXPIRE_WITHIN_SECONDS
+                if (renewals == 0 or is_old) and await stop.unless_asked(self._renew(api_key, verdict)):
+                    renewals, read_at = renewals + 1, now()
                     _log.info("the API key was read again, and is another one")
                     continue
             return post.heard
 
     async def _renew(self, api_key: str, refusal: Verdict) -> bool:
         """Read the key again after *refusal*; return whether there is another one to try."""
+        self._refusal = refusal
+        return await self._with_refusal(self._credentials.renew(api_key))
+
+    async def _with_refusal(self, reading: Awaitable[T]) -> T:
+        """Return what *reading* the key gives; where it fails and the key was refused before, the error says so."""
         try:
-            return await self._credentials.renew(api_key)
+            return await reading
         except CredentialsError as error:
+            if self._refusal is None:
+                raise
             raise CredentialsError(
-                f"{protocol.advice(refusal)}. The key was read again, and that failed: {error}. What is acknowledged "
-                "stays acknowledged, and the same command goes on with the rest once the key can be read"
+                f"{protocol.advice(self._refusal)}. The key was read again, and that failed: {error}. What is "
+                "acknowledged stays acknowledged, and the same command goes on with the rest once the key can be read"
             ) from None
 
     async def _post(

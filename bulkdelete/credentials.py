@@ -61,15 +61,15 @@ class Credentials:
 
     @property
     def known(self) -> str | None:
-        """The key in use, or ``None`` where it was not read yet."""
-        return self._key
+        """The key in use, or ``None`` where it was not read yet, or was refused and is being read again."""
+        return None if self._reading else self._key
 
     async def key(self) -> str:
         """Return the key in use, read before anything is sent. Raises :class:`CredentialsError` where it cannot be."""
-        if self._key is not None:
-            return self._key
-        with _nothing_sent_yet():
-            return await self._read_once()
+        if self._key is None:
+            with _nothing_sent_yet():
+                return await self._read_once()
+        return await self._read_once() if self._reading else self._key
 
     async def renew(self, refused: str) -> bool:
         """Read the key again after the API refused *refused*; return whether there is another one to try.
@@ -91,9 +91,9 @@ class Credentials:
     async def _read_once(self) -> str:
         """Read the key, once for all who want it at the same time; the last who no longer wants it ends the reading."""
         reading = self._reading
-        if reading is None or reading.task.done():
+        if reading is None:
             reading = self._reading = _Reading(asyncio.create_task(self._fresh(), name="bulkdelete key"))
-            reading.task.add_done_callback(_retrieve)  # also when nobody waits for it any more
+            reading.task.add_done_callback(self._was_read)  # also when nobody waits for it any more
         reading.waiting += 1
         try:
             return await asyncio.shield(reading.task)
@@ -103,6 +103,12 @@ class Credentials:
                 self._reading = None  # whoever wants it now has it read anew
                 reading.task.cancel()
                 await asyncio.wait({reading.task}, timeout=_END_WITHIN_SECONDS)
+
+    def _was_read(self, task: asyncio.Task[str]) -> None:
+        if self._reading is not None and self._reading.task is task:
+            self._reading = None
+        if not task.cancelled():
+            task.exception()  # or asyncio would tell of it where nobody waits
 
     async def _fresh(self) -> str:
         assert self._read is not None  # noqa: S101 - both callers have looked
@@ -144,11 +150,6 @@ def _nothing_sent_yet() -> Iterator[None]:
         yield
     except CredentialsError as error:
         raise CredentialsError(f"{error}. Nothing was sent") from None
-
-
-def _retrieve(reading: asyncio.Task[str]) -> None:
-    if not reading.cancelled():
-        reading.exception()
 
 
 async def run_key_command(words: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import pickle
 import time
 
@@ -197,6 +198,24 @@ async def test_what_a_job_raises_goes_through_a_pool_of_processes(tmp_path):
 def test_every_error_can_be_pickled(error):
     there = pickle.loads(pickle.dumps(error))
     assert (type(there), there.args, vars(there)) == (type(error), error.args, vars(error))
+
+
+async def test_a_key_that_expires_again_while_its_request_waits_out_a_pause_ends_no_job(tmp_path):
+    keys = (f"key-{number}" for number in itertools.count(1))
+    faults = Faults(script=["ok", "40127", "429", "40127", "ok"], retry_after_seconds=0.05)
+    async with Emulator(faults=faults) as emulator:
+        emulator.load(TABLE_ID, ids(3_000))
+
+        def key() -> str:
+            emulator.add_key(given := next(keys))
+            return given
+
+        settings = Settings.from_mapping({"flow": {"concurrency": 1}})
+        async with BulkDeleter(base_url=emulator.base_url, api_key=key, settings=settings) as purger:
+            report = await purger.delete(TABLE_ID, ids(3_000), ledger=tmp_path / "purge.db")
+        assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 3_000)
+        assert emulator.count(TABLE_ID) == 0
+    assert next(keys) == "key-4"
 
 
 async def test_a_key_that_is_cancelled_by_somebody_else_ends_the_call_with_words():

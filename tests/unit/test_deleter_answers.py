@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from itertools import pairwise
 
 import pytest
@@ -207,6 +208,62 @@ async def test_a_key_that_is_refused_again_ends_the_job(keys, requests):
     assert isinstance(error, FatalAnswer)
     assert error.verdict.kind is VerdictKind.UNAUTHORIZED
     assert "check the key (code 40127: Authentication failed)" in str(error)
+
+
+EXPIRED = answer(40107, "credentials expired", 401)
+
+
+async def test_a_key_that_expires_during_a_pause_is_read_again_as_often_as_that_happens():
+    script = one_after_another(NO_KEY, PAUSED, EXPIRED, PAUSED, EXPIRED)
+    sending = Sending(script, key=Keys("1", "2", "3", "4"))
+    (outcome,) = await sending.send(batch_of(10))
+    assert (outcome.fate, outcome.attempts) == (Fate.ACKNOWLEDGED, 1)
+    assert [request.api_key for request in sending.requests] == ["1", "2", "2", "3", "3", "4"]
+
+
+@pytest.mark.virtual_time
+async def test_a_key_that_expires_while_its_request_waits_for_a_quota_is_read_again():
+    sending = Sending(
+        lambda request: NO_KEY if request.number in {1, 2} else OK,
+        key=Keys("1", "2", "3"),
+        flow={"concurrency": 1, "requests_per_hour": 2, "max_pause_seconds": 7200},
+    )
+    for row in (0, 10):
+        (outcome,) = await sending.send(batch_of(10, first_row=row))
+        assert outcome.fate is Fate.ACKNOWLEDGED
+    assert [request.api_key for request in sending.requests] == ["1", "1", "2", "3"]
+
+
+@pytest.mark.virtual_time
+async def test_keys_that_are_refused_however_often_they_are_read_end_the_job_also_where_each_waits_for_its_quota():
+    reads = itertools.count()
+    hourly = {"requests_per_hour": 1, "max_pause_seconds": 7200}
+    sending = Sending(one_after_another(then=NO_KEY), key=lambda: f"key-{next(reads)}", flow=hourly)
+    await sending.send(batch_of(10))
+    assert len(sending.requests) == 3
+    assert isinstance(sending.raised[0], FatalAnswer)
+
+
+async def test_no_request_leaves_with_a_key_that_is_being_read_again():
+    sending = Sending(taking("new"), key=Keys("old", "new"), before=1, flow={"concurrency": 1})
+    outcomes = await sending.send_all(*(batch_of(10, first_row=row) for row in range(0, 40, 10)))
+    assert rows_of(outcomes, Fate.ACKNOWLEDGED) == set(range(40))
+    assert [request.api_key for request in sending.requests] == ["old"] + ["new"] * 4
+    assert sending.tally.requests == 5
+    assert (sending.limiter.in_flight, sending.limiter.waiting) == (0, 0)
+
+
+async def test_who_waits_for_a_key_that_cannot_be_read_again_has_sent_nothing():
+    sending = Sending(taking("new"), key=Keys("old", None), before=1, flow={"concurrency": 1})
+    outcomes = await sending.send_all(*(batch_of(10, first_row=row) for row in range(0, 30, 10)))
+    assert rows_of(outcomes, Fate.UNRESOLVED) == set(range(10))
+    assert rows_of(outcomes, Fate.PENDING) == set(range(10, 30))
+    assert len(sending.requests) == 1
+    for error in sending.raised:
+        assert isinstance(error, CredentialsError)
+        assert "read again, and that failed: the key is gone" in str(error)
+        assert "acknowledged stays acknowledged" in str(error)
+        assert "othing was sent" not in str(error)
 
 
 async def test_a_key_that_was_given_is_not_tried_again():
