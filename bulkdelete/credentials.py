@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from bulkdelete.errors import CredentialsError
 from bulkdelete.key_files import MOST_KEY_BYTES, KeyFile, shown
 from bulkdelete.masking import masked
-from bulkdelete.piping import Pipe, Program
+from bulkdelete.piping import Pipe, Program, has_terminal
 from bulkdelete.settings import ApiKey
 
 if TYPE_CHECKING:
@@ -156,7 +156,8 @@ async def run_key_command(words: tuple[str, ...]) -> str:
     """Return what the command *words* prints; raises :class:`CredentialsError` with its exit code, not its output."""
     try:
         with Pipe() as said:
-            program = Program(words, (DEVNULL, said.writing, DEVNULL))
+            streams = DEVNULL, said.writing, DEVNULL
+            program = Program(words, streams, apart=not has_terminal())  # else a Ctrl-C there ends what it has started
             printed = await _printed(words[0], program, said)
     except OSError as error:
         problem = f"api_key_command: {shown(words[0], error)} cannot be run: {error.strerror}"
@@ -168,18 +169,22 @@ async def run_key_command(words: tuple[str, ...]) -> str:
 
 
 async def _printed(name: str, program: Program, said: Pipe) -> bytes:
-    """Return what *program*, the command *name*, prints; it does not outlive this."""
+    """Return what *program*, the command *name*, prints; neither it nor, if it is apart, what it started outlives this."""
     try:
         async with asyncio.timeout(_COMMAND_SECONDS):
-            printed = await said.drain()
+            printed = await said.drain(MOST_KEY_BYTES)
+            if len(printed) > MOST_KEY_BYTES:
+                printed = b""  # a traceback may show it
+                raise CredentialsError(
+                    f"api_key_command: {name} printed more than {MOST_KEY_BYTES:,} bytes: that is no API key"
+                )
             await program.wait()
             return printed
     except TimeoutError:
         raise CredentialsError(f"api_key_command: {name} did not end within {_COMMAND_SECONDS:.0f} s") from None
     finally:
-        if program.exit_code is None:
-            program.kill()
-            await program.wait()
+        program.kill()
+        await program.wait()
 
 
 def _checked(raw: object) -> str:
@@ -187,6 +192,8 @@ def _checked(raw: object) -> str:
     del raw
     if not key:
         raise CredentialsError("the API key is empty")
-    if not key.isascii() or not key.isprintable() or " " in key or len(key) > MOST_KEY_BYTES:
+    if len(key) > MOST_KEY_BYTES:
+        raise CredentialsError(f"the API key is longer than {MOST_KEY_BYTES:,} bytes")
+    if not key.isascii() or not key.isprintable() or " " in key:
         raise CredentialsError("the API key holds a space, a control character or a letter outside ASCII")
     return key

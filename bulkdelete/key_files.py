@@ -111,7 +111,7 @@ def read_key_file(path: str, stop: threading.Event | None = None, pipe: _Pipe | 
                     raise CredentialsError(f"{path}: the API key file is neither a file nor a pipe")
                 _check_closed_to_others(path, found)
                 if stat.S_ISREG(mode):
-                    return os.read(descriptor, MOST_KEY_BYTES).decode("utf-8", "replace")
+                    return os.read(descriptor, MOST_KEY_BYTES + 1).decode("utf-8", "replace")
                 pipe.begin(os.dup(descriptor))
             finally:
                 os.close(descriptor)

@@ -60,15 +60,19 @@ class Pipe:
         await _until(write, self.writing, loop.add_writer, loop.remove_writer)
         self._close(self.writing)
 
-    async def drain(self) -> bytes:
-        """Return what the program that was started, and those that it starts, write until the last has ended."""
+    async def drain(self, most: int, *, reads_on: bool = False) -> bytes:
+        """Return what the program that was started, and those that it starts, write until the last has ended.
+
+        Of more than *most* bytes so many are returned, and one more. Whether it *reads on* then is for whoever waits
+        for their end: they come to none before somebody has read what they write.
+        """
         self._close(self.writing)
         came = bytearray()
 
         def read() -> bool:
             part = os.read(self.reading, _MOST_BYTES_IN_ONE_READ)
-            came.extend(part)
-            return not part
+            came.extend(part[: most + 1 - len(came)])
+            return not part or (len(came) > most and not reads_on)
 
         loop = asyncio.get_running_loop()
         await _until(read, self.reading, loop.add_reader, loop.remove_reader)
@@ -83,7 +87,7 @@ class Pipe:
 class Program:
     """The program *words*, which runs with three streams, descriptors or what :mod:`subprocess` takes, and no more.
 
-    Where it is *apart*, it leads a session of its own. Whoever starts it waits for its end.
+    Where it is *apart*, it leads a session of its own, which has no terminal. Whoever starts it waits for its end.
 
     Raises:
         OSError: it cannot be started.
@@ -99,6 +103,7 @@ class Program:
         apart: bool = False,
     ) -> None:
         stdin, stdout, stderr = streams
+        self._apart = apart
         self._process = subprocess.Popen(  # noqa: S603 - the operator's own words
             words, stdin=stdin, stdout=stdout, stderr=stderr, env=env, start_new_session=apart
         )
@@ -124,9 +129,11 @@ class Program:
         return self._process.returncode
 
     def kill(self) -> None:
-        """End it at once, if it runs."""
+        """End it at once, if it runs; where it is *apart* and was not awaited yet, with all that it has started."""
         with suppress(ProcessLookupError):  # it may end meanwhile, and be reaped by the system
-            if self.exit_code is None:
+            if self._apart and self._process.returncode is None:
+                os.killpg(self.pid, signal.SIGKILL)  # of what was awaited, the number may be another's
+            elif self.exit_code is None:
                 os.kill(self.pid, signal.SIGKILL)
 
     async def wait(self) -> int:
@@ -145,6 +152,15 @@ class Program:
             await _until(lambda: self.exit_code is not None, end, loop.add_reader, loop.remove_reader)
         finally:
             os.close(end)
+
+
+def has_terminal() -> bool:
+    """Return whether there is a terminal that a program which is not apart may ask at."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 async def _until(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import sys
-from contextlib import suppress
 from subprocess import STDOUT
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
 _YES: Final = "yes"
 _STDERR: Final = 2
+_MOST_SAID_BYTES: Final = 2**16
 _KEY: Final = "BULKDELETE_API_KEY"
 
 
@@ -72,26 +71,23 @@ async def _run(words: tuple[str, ...], report: str) -> bool:
             env = {name: value for name, value in os.environ.items() if name != _KEY}
             program = Program(words, (told.reading, *outputs), env, apart=True)
             try:
-                _, lines = await asyncio.gather(told.feed(report.encode() + b"\n"), said.drain())
+                saying = said.drain(_MOST_SAID_BYTES, reads_on=True)
+                _, lines = await asyncio.gather(told.feed(report.encode() + b"\n"), saying)
                 await program.wait()
             finally:
-                await _end(program)
+                program.kill()
+                await program.wait()
     except OSError as error:
         talking.say(f"canary.check_command: {harmless(words[0])} cannot be run: {error.strerror}")
         return False
-    for line in lines.decode(errors="replace").split("\n"):
+    for line in lines[:_MOST_SAID_BYTES].decode(errors="replace").split("\n"):
         if line:
             talking.say(f"canary.check_command: {line}")
-    talking.say(f"canary.check_command: {harmless(words[0])} ended with exit code {program.exit_code}")
+    name = harmless(words[0])
+    if len(lines) > _MOST_SAID_BYTES:
+        talking.say(f"canary.check_command: {name} said more than {_MOST_SAID_BYTES:,} bytes: the rest is not shown")
+    talking.say(f"canary.check_command: {name} ended with exit code {program.exit_code}")
     return program.exit_code == 0
-
-
-async def _end(program: Program) -> None:
-    """End *program*, if it runs, with all that it has started."""
-    if program.exit_code is None:
-        with suppress(ProcessLookupError):
-            os.killpg(program.pid, signal.SIGKILL)
-        await program.wait()
 
 
 async def _ask(question: str) -> str:

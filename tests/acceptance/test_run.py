@@ -463,6 +463,7 @@ async def test_a_first_line_that_looks_like_a_record_is_not_taken_for_a_header(t
         ('api_key_file = "/nonexistent"', "the API key file cannot be read"),
         ('api_key_command = ["sh", "-c", "exit 3"]', "ended with exit code 3"),
         ('api_key_command = ["printf", "two\\\\nlines"]', "holds a space"),
+        ('api_key_command = ["yes"]', "yes printed more than 16,384 bytes: that is no API key"),
     ],
 )
 async def test_a_key_that_cannot_be_read_is_one_message_before_anything_is_asked_or_written(

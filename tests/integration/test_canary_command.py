@@ -7,6 +7,7 @@ import os
 import pty
 import sys
 import time
+import tracemalloc
 
 import pytest
 
@@ -42,6 +43,19 @@ async def test_a_command_may_leave_the_report_unread_and_open_its_streams_by_nam
     with talking.logged(log_format, "warning"):
         assert await _run(("sh", "-c", script), "the report " * 50_000)
     assert ("the report" in capfd.readouterr().err) == (script != "exit")
+
+
+async def test_what_a_command_says_without_end_is_told_in_part_and_takes_no_memory(capfd):
+    tracemalloc.start()
+    with talking.logged("json", "warning"):
+        assert await _run(("sh", "-c", "yes ' all is well' | head -c 50000000; exit 0"), "the report")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    said = capfd.readouterr().err
+    assert "all is well" in said
+    assert "sh said more than 65,536 bytes: the rest is not shown" in said
+    assert "ended with exit code 0" in said
+    assert peak < 8_000_000
 
 
 async def test_asking_leaves_the_terminal_as_it_is_for_the_shell(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import signal
 from subprocess import DEVNULL, STDOUT
 
@@ -18,7 +19,7 @@ async def told_and_said(script: str, told: bytes) -> bytes:
     with Pipe() as to, Pipe() as back:
         program = Program(("sh", "-c", script), (to.reading, back.writing, STDOUT))
         async with asyncio.timeout(30):
-            _, said = await asyncio.gather(to.feed(told), back.drain())
+            _, said = await asyncio.gather(to.feed(told), back.drain(len(LARGE)))
             await program.wait()
         return said
 
@@ -42,10 +43,31 @@ async def test_what_a_program_has_started_is_read_too():
     assert await told_and_said("(sleep 0.2; echo late) & echo soon", b"") == b"soon\nlate\n"
 
 
+@pytest.mark.parametrize(("most", "came"), [(3, b"abcd"), (5, b"abcdef"), (6, b"abcdef"), (7, b"abcdef")])
+async def test_of_what_it_says_so_much_is_kept_and_one_byte_that_tells_of_more(most, came):
+    for reads_on in (False, True):
+        with Pipe() as back:
+            program = Program(("sh", "-c", "printf abc; sleep 0.1; printf def"), (DEVNULL, back.writing, None))
+            async with asyncio.timeout(30):
+                assert await back.drain(most, reads_on=reads_on) == came
+                await program.wait()
+
+
+async def test_a_program_that_is_killed_ends_with_all_that_it_has_started_where_it_is_apart():
+    with Pipe() as back:
+        program = Program(("sh", "-c", "sleep 60 & echo $!"), (DEVNULL, back.writing, None), apart=True)
+        async with asyncio.timeout(30):
+            while not await asyncio.to_thread(select.select, [back.reading], [], [], 10):
+                pass
+            program.kill()
+            assert (await back.drain(100)).strip().isdigit()
+            await program.wait()
+
+
 async def test_it_can_be_cancelled_while_nobody_writes_or_reads():
     with Pipe() as pipe, Pipe() as full:
         program = Program(("sleep", "60"), (full.reading, pipe.writing, None))
-        tasks = {asyncio.create_task(one) for one in (full.feed(LARGE), pipe.drain(), program.wait())}
+        tasks = {asyncio.create_task(one) for one in (full.feed(LARGE), pipe.drain(1), program.wait())}
         done, _ = await asyncio.wait(tasks, timeout=0.05)
         assert not done
         for task in tasks:

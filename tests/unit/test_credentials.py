@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import pty
 import select
 import sys
 import tempfile
@@ -277,6 +278,53 @@ async def test_a_command_does_not_outlive_whoever_waits_for_it(tmp_path):
         os.kill(process_id, 0)
 
 
+@pytest.mark.parametrize("script", ["sleep 60; true", "sleep 60 & echo key"])
+async def test_what_a_command_has_started_does_not_outlive_it_either(tmp_path, monkeypatch, script):
+    monkeypatch.setattr("bulkdelete.credentials._COMMAND_SECONDS", 1.0)
+    monkeypatch.setattr("bulkdelete.credentials.has_terminal", lambda: False)
+    alive = tmp_path / "alive"
+    os.mkfifo(alive)
+    ours = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(ours, "rb"):
+        with pytest.raises(CredentialsError, match="sh did not end within 1 s"):
+            await run_key_command(("sh", "-c", f"exec 9> {alive}; {script}"))
+        assert await asyncio.to_thread(select.select, [ours], [], [], 10) == ([ours], [], [])  # nobody has it open
+
+
+async def test_a_command_may_ask_at_the_terminal(tmp_path):
+    program = f"""
+import asyncio, os, sys
+from bulkdelete.credentials import run_key_command
+os.open(os.ttyname(0), os.O_RDWR)  # whoever leads a session gets its terminal so
+print(asyncio.run(run_key_command(("sh", "-c", "read key < /dev/tty; echo $key"))).strip() == {KEY!r})
+"""
+    ours, theirs = pty.openpty()
+    asking = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program), stdin=theirs, stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
+    os.close(theirs)
+    os.write(ours, f"{KEY}\n".encode())
+    async with asyncio.timeout(30):
+        said, _ = await asking.communicate()
+    os.close(ours)
+    assert said == b"True\n"
+
+
+@pytest.mark.parametrize("script", ["yes", "head -c 16385 /dev/zero"])
+async def test_a_command_that_prints_more_than_a_key_is_not_read_on(script):
+    async with asyncio.timeout(10):
+        with pytest.raises(CredentialsError, match="sh printed more than 16,384 bytes: that is no API key"):
+            await run_key_command(("sh", "-c", script))
+
+
+def test_of_a_file_that_holds_more_than_a_key_no_part_is_taken_for_one(key_file):
+    key_file.write_text("k" * 16_385)
+    with pytest.raises(CredentialsError, match="is longer than 16,384 bytes"):
+        Credentials(read_key_file(str(key_file)))
+    with pytest.raises(CredentialsError, match="is longer than 16,384 bytes"):
+        Credentials("k" * 16_385)
+
+
 # --- what no key can be
 
 
@@ -288,9 +336,7 @@ async def test_an_empty_key_is_refused_before_anything_is_sent(raw):
         await Credentials(lambda: raw).key()
 
 
-@pytest.mark.parametrize(
-    "raw", ["two words", "two\nlines", "nul\x00", "é", "\ud800", "\x1b[0m", "a\r\nX-Evil: 1", "k" * 16_385]
-)
+@pytest.mark.parametrize("raw", ["two words", "two\nlines", "nul\x00", "é", "\ud800", "\x1b[0m", "a\r\nX-Evil: 1"])
 def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(raw):
     with pytest.raises(
         CredentialsError, match="holds a space, a control character or a letter outside ASCII"
