@@ -7,6 +7,7 @@ translated ``from None`` and never chained or logged.
 from __future__ import annotations
 
 import ssl
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from bulkdelete.errors import (
     is_out_of_files,
 )
 from bulkdelete.masking import masked
+from bulkdelete.proxying import proxy_for
 from bulkdelete.version import VERSION
 
 if TYPE_CHECKING:
@@ -120,6 +122,12 @@ class HttpTransport:
         self._connections = connections
         self._tls = _tls(settings.ca_file) if urlsplit(base_url).scheme == "https" else True
         self._session: aiohttp.ClientSession | None = None
+        self._there, self._by_proxy = base_url, dict[str, Any]()
+        if settings.use_environment_proxies and (proxy := proxy_for(base_url)):
+            self._there = f"{base_url} by the proxy {proxy.host_and_port}"
+            self._by_proxy["proxy"] = f"http://{proxy.host_and_port}"
+            if proxy.authorization:
+                self._by_proxy["proxy_headers"] = {"Proxy-Authorization": proxy.authorization}
 
     async def post(
         self,
@@ -135,7 +143,9 @@ class HttpTransport:
         data = _Body(body, leaves)
         try:
             url = self._base_url + path
-            async with session.post(url, data=data, headers=headers, allow_redirects=False) as response:
+            async with session.post(
+                url, data=data, headers=headers, allow_redirects=False, **self._by_proxy
+            ) as response:
                 if response.status in _OK_STATUSES and _is_early(response, data):
                     raise AnswerLost("an answer came before the request had left as a whole: it is none to all of it")
                 return Reply(response.status, response.headers, await _read(response))
@@ -146,11 +156,13 @@ class HttpTransport:
                 f"no connection to {self._base_url}: TLS failed, {_said(error)}; perhaps that port speaks http: only"
             ) from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NotSent(f"no connection to {self._base_url}: {_said(error)}") from None
+            raise NotSent(f"no connection to {self._there}: {_said(error)}") from None
+        except aiohttp.ClientHttpProxyError as error:
+            raise self._refused_by_proxy(error.status) from None
         except TimeoutError:
             if not data.has_left:
                 seconds = self._settings.answer_timeout_seconds
-                raise NotSent(f"no connection to {self._base_url} within {seconds:g} s") from None
+                raise NotSent(f"no connection to {self._there} within {seconds:g} s") from None
             raise AnswerLost(f"no answer within {self._settings.answer_timeout_seconds:g} s", timed_out=True) from None
         except (aiohttp.ClientError, OSError) as error:
             if not data.has_left:
@@ -163,6 +175,12 @@ class HttpTransport:
         if session is not None:
             await session.close()
 
+    def _refused_by_proxy(self, status: int) -> NotSent | ConnectionRefusedForGood:
+        problem = f"no connection to {self._there}, which answers HTTP {status}"
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return ConnectionRefusedForGood(f"{problem}: check the user name and the password in its address")
+        return NotSent(problem)
+
     def _open(self) -> aiohttp.ClientSession:
         settings = self._settings
         self._session = aiohttp.ClientSession(
@@ -171,7 +189,6 @@ class HttpTransport:
                 total=settings.answer_timeout_seconds, sock_connect=settings.connect_timeout_seconds
             ),
             cookie_jar=None if settings.keep_cookies else aiohttp.DummyCookieJar(),
-            trust_env=settings.use_environment_proxies,
             auto_decompress=False,
             response_class=_Answer,
             headers={

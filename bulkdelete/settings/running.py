@@ -49,7 +49,7 @@ class HttpSettings(Section, frozen=True):
     ca_file: str = ""
     """A PEM file with the certificate authorities to trust in place of the system's own."""
     use_environment_proxies: bool = False
-    """Whether HTTPS_PROXY and the like are obeyed."""
+    """Whether the proxy that HTTPS_PROXY or else ALL_PROXY names is used, except for this machine and NO_PROXY."""
     keep_cookies: bool = False
     """Whether cookies that the server sets are sent back."""
 

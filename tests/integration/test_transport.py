@@ -123,13 +123,6 @@ async def test_cookies_are_not_sent_back_unless_asked_for():
         assert (b"Cookie: session=1" in server.requests[1][0]) is expected
 
 
-async def test_proxies_of_the_environment_are_left_alone(monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    async with serving(answer()) as (_, url), transport(url) as http:
-        assert (await http.post(b"{}", "key", "id")).status == 200
-
-
 async def test_a_huge_answer_is_cut_off_and_unreadable():
     async def endless(writer):
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

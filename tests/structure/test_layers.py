@@ -20,7 +20,7 @@ FLOORS = [
     ["hub"],
     [
         *("protocol", "screening", "sanity", "digest", "channel", "breathing", "tally", "capping", "telling", "calls"),
-        *("piping", "key_files"),
+        *("piping", "key_files", "proxying"),
     ],
     [
         "batching",
