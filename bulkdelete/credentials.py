@@ -169,7 +169,7 @@ async def run_key_command(words: tuple[str, ...]) -> str:
 
 
 async def _printed(name: str, program: Program, said: Pipe) -> bytes:
-    """Return what *program*, the command *name*, prints; neither it nor, where it is apart, what it began outlives this."""
+    """Return what *program*, the command *name*, prints; neither it nor what it starts apart outlives this."""
     try:
         async with asyncio.timeout(_COMMAND_SECONDS):
             printed = await said.drain(MOST_KEY_BYTES)
