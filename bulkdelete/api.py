@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -291,7 +290,7 @@ class BulkDeleter:
 
         """
         held = hold_sources(self._shared.settings.holds, holds)
-        order, caps = await asyncio.to_thread(resumed, Path(ledger), self._shared.settings, held, check)
+        order, caps = await resumed(Path(ledger), self._shared.settings, held, check)
         caps.update(stop)
         return self.job_of(order, **caps)
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from bulkdelete.errors import SourceChanged, SourceRefused
+from bulkdelete.errors import SourceChanged, SourceError, SourceRefused
 from bulkdelete.ledger import is_complete
 from bulkdelete.ledger.facts import ACCEPTED, REFUSED, SPOOL, SPOOL_BEGUN, SPOOL_RUN
 from bulkdelete.records import Ended
 from bulkdelete.sources import put_in_place, spooled
 from bulkdelete.sources.iterables import IterableSource
+from bulkdelete.threads import UNSENT, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bulkdelete.ledger import Ledger
     from bulkdelete.sources import Source
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -92,7 +94,7 @@ async def kept_copy(source: Source, ledger: Ledger, path: Path) -> Source:
         SourceChanged: it does not hold what the earlier run was given.
 
     """
-    if not await asyncio.to_thread(path.exists):
+    if not await _blocking(path.exists):
         raise gone(path)
     copy = await spooled(source, path)
     if await copy.fingerprint() != ledger.facts.get(SPOOL):
@@ -115,7 +117,7 @@ def gone(path: Path) -> SourceRefused:
 async def _begin(ledger: Ledger, path: Path) -> None:
     if _is_ours(ledger.facts):
         return
-    for there in await asyncio.to_thread(lambda: [one for one in _whole(path) if os.path.lexists(one)]):
+    for there in await _blocking(lambda: [one for one in _whole(path) if os.path.lexists(one)]):
         raise SourceRefused(
             f"{there}: the copy of what can be read only once must lie here, and this file is not of this ledger; it "
             "is left as it is. Nothing was sent. Give another --ledger, or move this file away; if it was left by a "
@@ -130,17 +132,18 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
         source.may_be_used_up = is_bound  # as the one that the copy was made of is, given to the same call again
         source.in_one_order = True
     fresh = path if known is None else path.with_name(f"{path.name}.new")
-    await asyncio.to_thread(fresh.unlink, missing_ok=True)
+    await _blocking(partial(fresh.unlink, missing_ok=True))
     copy = await spooled(source, fresh)
     content = await copy.fingerprint()
     if known is None:
         await ledger.remember(SPOOL, content)
         return copy
     if content != known and (is_bound or await _is_run_again(source, copy, path)):
-        await asyncio.to_thread(fresh.unlink)
-        await asyncio.to_thread(_refuse_others, source.name, content if copy.size_bytes else "", ledger, path)
+        await _blocking(fresh.unlink)
+        others = content if copy.size_bytes else ""
+        await _blocking(partial(_refuse_others, source.name, others, ledger, path))
         return await spooled(source, path)
-    await asyncio.to_thread(put_in_place, fresh, path)
+    await _blocking(partial(put_in_place, fresh, path))
     if REFUSED in ledger.facts:
         await ledger.forget(REFUSED)
     if content != known:
@@ -151,7 +154,7 @@ async def _copied(source: Source, ledger: Ledger, path: Path) -> Source:
 async def _is_run_again(source: Source, copy: Source, path: Path) -> bool:
     """Return whether nothing comes through a pipe, as when the same command is run again: the copy is what is meant."""
     nothing_came = not copy.size_bytes and not isinstance(source, IterableSource)
-    return nothing_came and await asyncio.to_thread(path.exists)
+    return nothing_came and await _blocking(path.exists)
 
 
 def _refuse_others(name: str, content: str, ledger: Ledger, path: Path) -> None:
@@ -171,6 +174,10 @@ def _refuse_others(name: str, content: str, ledger: Ledger, path: Path) -> None:
             f"{name} holds nothing, and what it held in the run before was refused. Nothing was sent, and the copy of "
             f"that, {path}, is as it was. Give {name} again what is meant, or another ledger"
         )
+
+
+async def _blocking(call: Callable[[], T]) -> T:
+    return await in_thread(call, "look after the copy of the records", SourceError, UNSENT)
 
 
 def drop_spool(ledger: Ledger) -> None:

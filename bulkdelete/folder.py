@@ -13,7 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from bulkdelete.copying import beside
-from bulkdelete.errors import LedgerError, SettingsError, SourceRefused
+from bulkdelete.errors import LedgerError, LedgerStorageError, SettingsError, SourceRefused
 from bulkdelete.kept import LedgerState, changed_unix_seconds, file_name, ledgers_in, look_at
 from bulkdelete.ledger.finishing import to_its_end
 from bulkdelete.ledger.removing import remove
@@ -21,6 +21,7 @@ from bulkdelete.records import Ended
 from bulkdelete.resuming import known_of
 from bulkdelete.sources import is_source
 from bulkdelete.stopping import of_a_caller
+from bulkdelete.threads import begin
 
 if TYPE_CHECKING:
     import os
@@ -234,7 +235,7 @@ def _leave_to_a_person(kept: KeptLedger) -> None:
 async def _in_thread(work: Callable[[Event], T]) -> T:
     """Return what *work* returns; where the waiting is cancelled, it is told to stop, and waited for."""
     stop = Event()
-    running = asyncio.get_running_loop().run_in_executor(None, work, stop)
+    running = begin(partial(work, stop), "look at the ledgers", LedgerStorageError)
     try:
         await asyncio.wait({running})
     except asyncio.CancelledError:

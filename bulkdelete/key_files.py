@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import select
 import stat
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bulkdelete.errors import CredentialsError
+from bulkdelete.threads import in_thread
 
 MOST_KEY_BYTES: Final = 16_384
 _PIPE_SECONDS = 30.0
@@ -31,7 +32,8 @@ class KeyFile:
         """Return the key; raises as :func:`read_key_file` does."""
         stop = threading.Event()
         try:
-            return await asyncio.to_thread(read_key_file, self._path, stop, self._pipe)
+            read = partial(read_key_file, self._path, stop, self._pipe)
+            return await in_thread(read, "read the API key", CredentialsError)
         finally:
             stop.set()
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.errors import HoldsRefused, SourceRefused
+from bulkdelete.errors import HoldsRefused, SourceError, SourceRefused
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.sources import first_records
 from bulkdelete.sources.iterables import IterableSource
+from bulkdelete.threads import UNSENT, in_thread
 
 if TYPE_CHECKING:
     from bulkdelete.holds import Holds
@@ -67,7 +68,8 @@ async def compare(held: Holds, source: Source, settings: Settings) -> None:
 
 async def _looks_wrong(items: list[Item], most_rounded: float, source: Source) -> str:
     """Look at *items* in a thread: ten thousand of them take 10 ms."""
-    return await asyncio.to_thread(looks_wrong, items, most_rounded, read_as=source.identity)
+    look = partial(looks_wrong, items, most_rounded, read_as=source.identity)
+    return await in_thread(look, "look at the records", SourceError, UNSENT)
 
 
 def _refuse_if(wrong: str, name: str) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.copying import gone, spool_of
-from bulkdelete.errors import LedgerMismatch, SourceError, SourceRefused
+from bulkdelete.errors import LedgerMismatch, LedgerStorageError, SourceError, SourceRefused
 from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import without_a_trace
 from bulkdelete.ledger.facts import ACCEPTED, RESUME_AT, SOURCE_PATH, SOURCE_ROWS, SPOOL, SPOOL_RUN
@@ -16,6 +17,7 @@ from bulkdelete.orders import Order
 from bulkdelete.records import Ended, Fate
 from bulkdelete.settings import Settings, SourceSettings, StopOptions, StopSettings
 from bulkdelete.sources import from_iterable, open_source
+from bulkdelete.threads import UNSENT, in_thread
 
 if TYPE_CHECKING:
     import asyncio
@@ -93,10 +95,10 @@ def known_of(reader: LedgerReader) -> Known:
     return known
 
 
-def resumed(
+async def resumed(
     ledger: Path, settings: Settings, holds: tuple[Source, ...] = (), check: Check | None = None
 ) -> tuple[Order, StopOptions]:
-    """Return the order that goes on with the job of *ledger*, and the caps that its last run had; it blocks.
+    """Return the order that goes on with the job of *ledger*, and the caps that its last run had.
 
     Raises:
         LedgerMismatch: there is no ledger, or its job is at another base URL than that of *settings*.
@@ -104,6 +106,13 @@ def resumed(
         SourceRefused: what is left cannot be read again; the message says what to do.
 
     """
+    read = partial(_resumed, ledger, settings, holds, check)
+    return await in_thread(read, f"read the ledger {ledger}", LedgerStorageError, UNSENT)
+
+
+def _resumed(
+    ledger: Path, settings: Settings, holds: tuple[Source, ...], check: Check | None
+) -> tuple[Order, StopOptions]:
     known = without_a_trace(ledger, known_of)
     if known.is_anybodys:
         raise _never_kept(known)

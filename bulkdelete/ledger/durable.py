@@ -19,6 +19,7 @@ from bulkdelete.ledger.lock import LedgerLock
 from bulkdelete.ledger.place import Place, check_only_name
 from bulkdelete.ledger.writer import Writer
 from bulkdelete.records import Ended
+from bulkdelete.threads import UNSENT, begin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -159,9 +160,9 @@ async def open_ledger(
         LedgerStorageError: it cannot be made, read or written.
 
     """
-    loop = asyncio.get_running_loop()
-    begin = partial(_begin, path=Path(path), identity=identity, version=version, known=known)
-    work = loop.run_in_executor(None, _open, Path(path), synchronous, begin, known)
+    run = partial(_begin, path=Path(path), identity=identity, version=version, known=known)
+    opens = partial(_open, Path(path), synchronous, run, known=known)
+    work = begin(opens, f"open the ledger {os.fspath(path)}", LedgerStorageError, UNSENT)
     try:
         return DurableLedger(os.fspath(path), await to_its_end(work))
     except asyncio.CancelledError:
@@ -170,7 +171,7 @@ async def open_ledger(
         raise
 
 
-def _open(path: Path, synchronous: str, begin: Callable[[sqlite3.Connection], int], known: bool) -> _Opened:  # noqa: FBT001 - for run_in_executor
+def _open(path: Path, synchronous: str, begin: Callable[[sqlite3.Connection], int], *, known: bool) -> _Opened:
     try:
         return _open_locked(path, synchronous, begin, known=known)
     except OSError as error:

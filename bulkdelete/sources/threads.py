@@ -11,6 +11,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from bulkdelete.errors import SourceError
+from bulkdelete.threads import NOT_STARTED, no_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -45,11 +46,8 @@ class OneThread:
         loop = asyncio.get_running_loop()
         try:
             begun = loop.run_in_executor(self._pool, self._context.run, function, *args)
-        except RuntimeError as error:
-            raise SourceError(
-                f"no thread can be started to read the source in: {error}. Let the process have more threads (such as "
-                "by its pids limit), and start again"
-            ) from error
+        except NOT_STARTED as error:
+            raise SourceError(no_thread("read the source", error)) from error
         self._is_begun = True
         return begun
 

@@ -14,7 +14,19 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "bulkdelete"
 FLOORS = [
     ["errors", "version"],
-    ["records", "nothings", "settings", "stopping", "ids", "identities", "quotas", "masking", "terminal", "beside"],
+    [
+        "records",
+        "nothings",
+        "settings",
+        "stopping",
+        "ids",
+        "identities",
+        "quotas",
+        "masking",
+        "terminal",
+        "beside",
+        "threads",
+    ],
     ["reports"],
     ["holds", "waiting", "forecasting", "events"],
     ["hub"],
