@@ -78,7 +78,7 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     if item.get_closest_marker("virtual_time"):
         return {"virtual": VirtualTimeLoop}
-    if item.get_closest_marker("both_loops") and (uvloop := factory_of("auto")):
+    if item.get_closest_marker("both_loops") and (uvloop := factory_of("auto")) is not factory_of("asyncio"):
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop}
     return {"asyncio": asyncio.new_event_loop}
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
@@ -40,32 +41,33 @@ loop_option: Final = click.option(
 def runner(wanted: EventLoop) -> Iterator[asyncio.Runner]:
     """Give what runs coroutines on the event loop that is *wanted*, and say in the log which one that is.
 
-    What was run is not lost to a lack of file descriptors at the end, where the loop cannot be closed in order.
+    What was run is not lost to a lack of file descriptors or memory at the end, where the loop cannot be closed in
+    order.
 
     Raises:
         SettingsError: uvloop is wanted, and it is not installed.
 
     """
     factory = factory_of(wanted)
-    _log.info("the event loop is %s", "asyncio's" if factory is None else "uvloop's")
+    _log.info("the event loop is %s", "asyncio's" if factory is _Asyncios else "uvloop's")
     running = asyncio.Runner(loop_factory=factory)
     try:
         running.get_loop()  # whoever makes a coroutine for it has one that runs
         yield running
     finally:
-        with suppress(OSError):
+        with suppress(OSError, MemoryError):
             running.close()
 
 
-def factory_of(wanted: EventLoop) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes the event loop that is *wanted*, or ``None`` for asyncio's own; raise as :func:`runner`."""
+def factory_of(wanted: EventLoop) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes the event loop that is *wanted*; raise as :func:`runner`."""
     factory = None if wanted == "asyncio" else _uvloop()
     if factory is None and wanted == "uvloop":
         raise SettingsError(
             "event_loop: uvloop is not installed, or cannot be used here: pip install 'bulkdelete[fast]', or take auto "
             "or asyncio. Nothing was sent"
         )
-    return factory
+    return factory or _Asyncios
 
 
 def run(work: Callable[[], Coroutine[Any, Any, _Value]], wanted: EventLoop) -> _Value:
@@ -79,6 +81,24 @@ def run(work: Callable[[], Coroutine[Any, Any, _Value]], wanted: EventLoop) -> _
         return running.run(work())
 
 
+class _StartsNoThreadAtItsEnd(asyncio.AbstractEventLoop):
+    """A loop that waits itself for its threads to end, where those of the libraries start one more to wait in.
+
+    Where threads have run out, they raise at the end of a job that is done; where memory has, they wait for ever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
+        self.set_default_executor(self._threads)
+
+    async def shutdown_default_executor(self, *_: object, **__: object) -> None:
+        self._threads.shutdown()
+
+
+class _Asyncios(_StartsNoThreadAtItsEnd, asyncio.SelectorEventLoop): ...
+
+
 def _uvloop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return what makes an event loop of uvloop, where that is installed."""
     try:
@@ -86,7 +106,7 @@ def _uvloop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
 
-    class Loop(uvloop.Loop):
+    class Loop(_StartsNoThreadAtItsEnd, uvloop.Loop):  # type: ignore[misc]  # by its types, it is no loop of asyncio
         """One that knows the time as finely as asyncio's own, and stays whole where descriptors run out."""
 
         def time(self) -> float:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import time
+from threading import Thread
 
 import pytest
 
@@ -60,3 +61,23 @@ def test_uvloops_knows_the_time_as_finely_as_asyncios_own():
 
     for wanted in ("asyncio", "uvloop"):
         assert len(set(loops.run(times, wanted))) > 50
+
+
+@pytest.mark.parametrize("wanted", ["asyncio", "uvloop"])
+def test_no_thread_is_started_to_close_it_where_perhaps_none_can_be(monkeypatch, wanted):
+    ended = []
+
+    def work():
+        time.sleep(0.1)
+        ended.append("in a thread")
+
+    async def begin() -> None:
+        asyncio.get_running_loop().run_in_executor(None, work)
+
+    def start(_):
+        raise RuntimeError("can't start new thread")
+
+    with loops.runner(wanted) as running:
+        running.run(begin())
+        monkeypatch.setattr(Thread, "start", start)
+    assert ended == ["in a thread"], "what its threads do is waited for"
