@@ -61,7 +61,7 @@ class Ended(StrEnum):
     SOURCE_BROKEN = "source_broken"  #: the source broke while it was read
     SOURCE_CHANGED = "source_changed"  #: the source is not the one whose rows the ledger holds
     STORAGE = "storage"  #: the ledger could not be written
-    FAULT = "fault"  #: a defect of bulkdelete itself
+    FAULT = "fault"  #: bulkdelete itself failed: a defect, or a lack of memory or threads
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import click
 from bulkdelete.cli import exits, talking
 from bulkdelete.errors import RAISE_THE_LIMIT, BulkDeleteError, LedgerError, SettingsError, is_out_of_files
 from bulkdelete.terminal import harmless
+from bulkdelete.threads import NO_THREAD
 
 _MOST_CHARACTERS = 2000
 
@@ -33,18 +34,15 @@ def refusal_as_json(reason: str, exit_code: int) -> str:
 
 def complain(error: BaseException) -> None:
     """Say on stderr what went wrong: one message for what bulkdelete raises on purpose, else a traceback, a fault."""
-    if not isinstance(error, BulkDeleteError) and not is_out_of_files(error):
+    if not isinstance(error, BulkDeleteError) and lack_behind(error) is None:
         talking.say("".join(traceback.format_exception(error)).rstrip(), logging.ERROR)
     talking.say(f"bulkdelete: {message_of(error)}", logging.ERROR, {"error": type(error).__name__})
 
 
 def message_of(error: BaseException) -> str:
     """Return what *error* says to a person, harmless for a terminal; those without words of others keep their lines."""
-    if is_out_of_files(error):
-        return (
-            f"there are too few file descriptors ({os.strerror(errno.EMFILE)}): {RAISE_THE_LIMIT}, and run the same "
-            "command again. What a ledger held before is still in it"
-        )
+    if (lack := lack_behind(error)) is not None:
+        return f"{lack}, and run the same command again. What a ledger held before is still in it"
     if not isinstance(error, BulkDeleteError):
         return (
             f"a fault of bulkdelete itself ({type(error).__name__}). What a ledger held before is still in it; please "
@@ -52,3 +50,14 @@ def message_of(error: BaseException) -> str:
         )
     lines = str(error).splitlines() if isinstance(error, SettingsError | LedgerError) else [str(error)]
     return "\n".join(harmless(line, _MOST_CHARACTERS) for line in lines)
+
+
+def lack_behind(error: BaseException) -> str | None:
+    """Return what the machine lacks, and what to do, where that is behind *error*, which is no fault of bulkdelete."""
+    if is_out_of_files(error):
+        return f"there are too few file descriptors ({os.strerror(errno.EMFILE)}): {RAISE_THE_LIMIT}"
+    if isinstance(error, MemoryError):
+        return "there is too little memory: let the process have more"
+    if isinstance(error, RuntimeError) and str(error) == NO_THREAD:
+        return f"there are too few threads ({NO_THREAD}): let the process have more, such as by its pids limit"
+    return None

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from bulkdelete.cli import exits
+from bulkdelete.cli.complaining import lack_behind
 from bulkdelete.errors import BulkDeleteError, LedgerError
 from bulkdelete.ledger import read_ledger
 from bulkdelete.records import Ended
@@ -48,8 +49,8 @@ def ending_of(
         return Ending(task.result(), signal=received)
     if isinstance(error, BulkDeleteError):
         return Ending(error.report, error, received)
-    fault = "the traceback above is the fault's"
-    return Ending(_from_ledger(snapshot, table_id, ledger, Ended.FAULT, fault), error, received)
+    reason = lack_behind(error) or "the traceback above is the fault's"
+    return Ending(_from_ledger(snapshot, table_id, ledger, Ended.FAULT, reason), error, received)
 
 
 def _from_ledger(snapshot: Snapshot, table_id: str, ledger: Path, ended: Ended, reason: str) -> Report | None:

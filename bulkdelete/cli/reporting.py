@@ -44,7 +44,7 @@ _ENDINGS: Final = {
     Ended.SOURCE_BROKEN: "the source broke while it was read; what was read before is accounted for",
     Ended.SOURCE_CHANGED: "the source is not the one whose rows the ledger holds",
     Ended.STORAGE: "the ledger could not be written; nothing more was sent",
-    Ended.FAULT: "a fault of bulkdelete itself",
+    Ended.FAULT: "bulkdelete itself failed",
 }
 _GOES_ON: Final = frozenset(
     {Ended.SIGNAL, Ended.CANCELLED, Ended.LIMIT, Ended.DURATION, Ended.QUOTA, Ended.OUTAGE, Ended.COMPLETE}

@@ -13,6 +13,7 @@ import click
 
 from bulkdelete.cli import talking
 from bulkdelete.errors import SettingsError
+from bulkdelete.threads import NOT_STARTED, UNSENT, no_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +67,11 @@ def served(port: int | None, host: str) -> Iterator[Metrics | None]:
     thread = threading.Thread(
         target=server.serve_forever, args=(_LOOK_SECONDS,), name="bulkdelete metrics", daemon=True
     )
-    thread.start()
+    try:
+        thread.start()
+    except NOT_STARTED as error:
+        server.server_close()
+        raise SettingsError(f"--metrics-port: {no_thread('serve metrics', error)}{UNSENT}") from None
     try:
         talking.say(f"metrics are served at {server.url}")
         yield metrics

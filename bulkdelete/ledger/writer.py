@@ -188,16 +188,19 @@ class Writer:
                 f"{self._path}: the ledger cannot be written: {error}. Nothing more was sent, and what it holds "
                 "already is sound: make room or mend the disk, and run the same command again"
             )
+        if isinstance(error, MemoryError):
+            return self._lost_its_thread(error)
         return LedgerError(
             f"{self._path}: a fault of bulkdelete, {type(error).__name__}: {error}. Nothing more was sent, and what "
             "the ledger holds already is sound"
         )
 
     def _lost_its_thread(self, error: BaseException) -> LedgerStorageError:
+        what = type(error).__name__ + (f": {error}" if str(error) else "")
         return LedgerStorageError(
-            f"{self._path}: the ledger cannot be written: the thread that does failed with {type(error).__name__}: "
-            f"{error}. Nothing more was sent, and what it holds already is sound: see what this machine lacks (memory, "
-            "threads), and run the same command again"
+            f"{self._path}: the ledger cannot be written: the thread that does failed with {what}. Nothing more "
+            "was sent, and what it holds already is sound: see what this machine lacks (memory, threads), and run the "
+            "same command again"
         )
 
     def _call(self, function: Callable[..., None], *arguments: object) -> bool:

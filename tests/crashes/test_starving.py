@@ -1,4 +1,4 @@
-"""File descriptors are used up: before anything is sent, and in a job that runs."""
+"""File descriptors, threads or memory are used up: before anything is sent, in a job that runs, and at its end."""
 
 from __future__ import annotations
 
@@ -23,6 +23,19 @@ FEW_FILES = """
 import resource
 from bulkdelete.cli import commands, main
 resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0}))
+main()
+"""
+FEW_THREADS = """
+import threading
+from bulkdelete.cli import commands, main
+start = threading._start_new_thread
+
+def start_if_it_may(*given):
+    if threading.active_count() > 1 + {0}:
+        raise RuntimeError("can't start new thread")
+    return start(*given)
+
+threading._start_new_thread = start_if_it_may
 main()
 """
 EVERY_CONNECTION_BREAKS = Faults(drop_before_rate=0.5, drop_after_rate=0.5)
@@ -53,6 +66,23 @@ async def test_with_too_few_file_descriptors_to_begin_nothing_is_sent(one, loop,
     assert words in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "Warning" not in refused.stderr
+
+
+@pytest.mark.parametrize("threads", range(3))
+@pytest.mark.parametrize("more", [(), ("--quiet",), ("--metrics-port", 0)])
+async def test_with_too_few_threads_to_begin_nothing_is_sent_and_the_same_command_goes_on(one, threads, more):
+    refused = await one.command("-c", FEW_THREADS.format(threads), words=more).run()
+    assert refused.code in {2, 3}, refused.everything
+    assert one.emulator.requests == 0
+    assert "can't start new thread" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "fault of bulkdelete" not in refused.everything
+    assert "can't start new thread" in refused.report["reason"]
+
+
+async def test_with_as_many_threads_as_a_job_needs_it_ends_as_any_other(one):
+    await one.looked_at(await one.command("-c", FEW_THREADS.format(3)).run())
+    await one.ends()
 
 
 class Starved:

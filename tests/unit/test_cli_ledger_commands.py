@@ -238,3 +238,21 @@ def test_a_fault_of_ours_shows_its_traceback_and_needs_a_person(tmp_path, monkey
     assert result.exit_code == 3
     assert "Traceback" in result.stderr
     assert "a fault of bulkdelete itself (TypeError)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "there is too little memory: let the process have more, and run the same command again"),
+        (RuntimeError("can't start new thread"), "there are too few threads (can't start new thread): let the process"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_fault_of_ours(tmp_path, monkeypatch, error, words):
+    def lacks(_):
+        raise error
+
+    monkeypatch.setattr("bulkdelete.cli.status.read_ledger", lacks)
+    result = run("status", tmp_path / "purge.db")
+    assert result.exit_code == 3
+    assert result.stderr.startswith(f"bulkdelete: {words}")
+    assert "What a ledger held before is still in it" in result.stderr

@@ -8,6 +8,7 @@ from threading import Event
 
 import pytest
 
+from bulkdelete.errors import LedgerStorageError
 from bulkdelete.ledger.writer import Writer
 
 
@@ -33,6 +34,17 @@ async def test_nobody_is_told_of_a_write_before_it_is_committed(tmp_path):
         goes_on.set()
         await writer.close()
     assert written.done()
+
+
+async def test_a_lack_of_memory_in_a_commit_is_called_that_and_no_fault(tmp_path):
+    def write(connection):
+        raise MemoryError
+
+    connection = sqlite3.connect(tmp_path / "a.db", isolation_level=None, check_same_thread=False)
+    writer = Writer(connection, "a.db", lambda: None, connection.close)
+    with pytest.raises(LedgerStorageError, match=r"^a.db: .* failed with MemoryError\. .* is sound: .* lacks \(memory"):
+        await writer.submit(write)
+    await writer.close()
 
 
 async def test_a_file_whose_last_look_breaks_off_is_closed_all_the_same(tmp_path):
