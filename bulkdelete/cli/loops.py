@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +17,7 @@ import click
 from bulkdelete.cli.options import field_of
 from bulkdelete.errors import SettingsError
 from bulkdelete.settings import EventLoop
+from bulkdelete.threads import NOT_STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -23,6 +26,8 @@ _DESCRIPTORS: Final = 9
 """So many does an event loop of uvloop have when it begins, ..."""
 _DESCRIPTORS_OF_A_RUN: Final = 2
 """... and so many of them does it open whenever it runs, and close after it."""
+_THREADS: Final = 4 + 3
+"""So many threads need uvloop's loop for itself, and a job beside it."""
 _Value = TypeVar("_Value")
 
 _log: Final = logging.getLogger("bulkdelete.loops")  # beside the command line's talk, which is always shown
@@ -45,7 +50,7 @@ def runner(wanted: EventLoop) -> Iterator[asyncio.Runner]:
     order.
 
     Raises:
-        SettingsError: uvloop is wanted, and it is not installed.
+        SettingsError: uvloop is wanted, and it is not installed, or has too few threads here.
 
     """
     factory = factory_of(wanted)
@@ -62,12 +67,23 @@ def runner(wanted: EventLoop) -> Iterator[asyncio.Runner]:
 def factory_of(wanted: EventLoop) -> Callable[[], asyncio.AbstractEventLoop]:
     """Return what makes the event loop that is *wanted*; raise as :func:`runner`."""
     factory = None if wanted == "asyncio" else _uvloop()
-    if factory is None and wanted == "uvloop":
-        raise SettingsError(
-            "event_loop: uvloop is not installed, or cannot be used here: pip install 'bulkdelete[fast]', or take auto "
-            "or asyncio. Nothing was sent"
-        )
-    return factory or _Asyncios
+    if factory is None:
+        if wanted == "uvloop":
+            raise SettingsError(
+                "event_loop: uvloop is not installed, or cannot be used here: pip install 'bulkdelete[fast]', or take "
+                "auto or asyncio. Nothing was sent"
+            )
+        return _Asyncios
+    if not _may_start_threads(_THREADS):
+        few = f"uvloop's event loop needs {_THREADS} threads, which cannot be started here"
+        if wanted == "uvloop":
+            raise SettingsError(
+                f"event_loop: {few}: let the process have more (such as by its pids limit), or take auto or asyncio. "
+                "Nothing was sent"
+            )
+        _log.warning("%s: asyncio's is taken, which needs fewer", few)
+        return _Asyncios
+    return factory
 
 
 def run(work: Callable[[], Coroutine[Any, Any, _Value]], wanted: EventLoop) -> _Value:
@@ -124,9 +140,37 @@ def _uvloop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     def made() -> Loop:
         _take_closed_streams()
         _require_descriptors(_DESCRIPTORS)
-        return Loop()
+        loop = Loop()
+        _start_threads(loop)
+        return loop
 
     return made
+
+
+def _start_threads(loop: asyncio.AbstractEventLoop) -> None:
+    """Let libuv start the threads that it asks for names in: where it cannot, it ends the process without a word.
+
+    It would do so at the first connection, when perhaps fewer can be started than now.
+    """
+    loop.run_until_complete(loop.getnameinfo(("127.0.0.1", 0), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV))
+
+
+def _may_start_threads(count: int) -> bool:
+    """Return whether so many threads can be started, by starting them."""
+    done = threading.Event()
+    started: list[threading.Thread] = []
+    try:
+        for _ in range(count):
+            thread = threading.Thread(target=done.wait)
+            thread.start()
+            started.append(thread)
+    except NOT_STARTED:
+        return False
+    finally:
+        done.set()
+        for thread in started:
+            thread.join()
+    return True
 
 
 def _require_descriptors(count: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
 import sys
 import time
 from threading import Thread
@@ -81,3 +82,16 @@ def test_no_thread_is_started_to_close_it_where_perhaps_none_can_be(monkeypatch,
         running.run(begin())
         monkeypatch.setattr(Thread, "start", start)
     assert ended == ["in a thread"], "what its threads do is waited for"
+
+
+WITH_A_LOOP = """
+import os
+from bulkdelete.cli import loops
+with loops.runner("uvloop"):
+    print(len(os.listdir("/proc/self/task")))
+"""
+
+
+def test_the_threads_without_which_uvloop_would_end_the_process_begin_with_its_loop():
+    done = subprocess.run([sys.executable, "-c", WITH_A_LOOP], capture_output=True, text=True, check=True)
+    assert int(done.stdout) >= 1 + 4
