@@ -67,7 +67,7 @@ class Known:
 
     @property
     def is_anybodys(self) -> bool:
-        """Whether it does not even say what its job is: a process died while it made the ledger."""
+        """Whether it says nothing of its job: a process died while it made the ledger."""
         return not any(key.startswith(_IDENTITY) for key in self.facts)
 
     @property
@@ -139,8 +139,6 @@ def source_left(known: Known, max_expansion: float | None = None) -> Source:
 
     """
     facts = known.facts
-    if known.is_anybodys:
-        raise _never_kept(known)
     try:
         if SOURCE_PATH in facts and (known.is_bound or not known.kept_none):
             return open_again(facts, max_expansion=max_expansion)
@@ -171,7 +169,7 @@ def _refuse_what_is_not_kept(facts: Mapping[str, str]) -> None:
 
 
 def _is_kept(facts: Mapping[str, str]) -> bool:
-    return is_of_files(facts) or facts.get(f"{_OF_SOURCE}kind") == _COPIED
+    return is_of_files(facts) or facts.get(f"{_OF_SOURCE}kind", _COPIED) == _COPIED
 
 
 def is_of_files(facts: Mapping[str, str]) -> bool:
