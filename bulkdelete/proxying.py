@@ -15,6 +15,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 from bulkdelete.errors import SettingsError
 from bulkdelete.masking import masked
+from bulkdelete.settings.checks import is_loopback
 
 _DEFAULT_PORT = 80
 _PLACE = re.compile(r"(?:[a-z0-9][a-z0-9._-]*|\[[0-9a-f:.]+\])(?::[0-9]*)?", re.IGNORECASE)
@@ -37,7 +38,7 @@ def proxy_for(base_url: str) -> Proxy | None:
     there, proxies = urlsplit(base_url), getproxies_environment()
     kind = there.scheme if proxies.get(there.scheme) else "all"
     named = masked(proxies.get(kind, ""))
-    if not named or _is_this_machine(there.hostname or "") or _is_exempt(there):
+    if not named or is_loopback(there.hostname or "") or _is_exempt(there):
         return None
     try:
         return _read(named)
@@ -77,10 +78,3 @@ def _authorization(proxy: SplitResult) -> str:
 def _is_exempt(there: SplitResult) -> bool:
     """Return whether ``NO_PROXY`` names it, with its port or without."""
     return any(proxy_bypass(host) for host in {there.hostname or "", there.netloc})
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

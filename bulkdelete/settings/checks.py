@@ -34,12 +34,13 @@ def check_base_url(url: str) -> str:
         raise ValueError("must hold no user name, password, query or fragment")
     if not _HOST_AND_PORT.fullmatch(parts.netloc):
         raise ValueError("must name a host, or an IPv6 address in brackets, and after it no more than a port")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("must be https (http is accepted for this machine only): the API key would travel in clear")
     return url.rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether *host* is this machine by its name or address."""
     if host == "localhost":
         return True
     try:

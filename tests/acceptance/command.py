@@ -141,9 +141,10 @@ def write(path: Path, records: list[str]) -> Path:
 
 
 def purge(folder: Path, emulator: Emulator, *words: object, **keywords: Any) -> Command:
-    """``bulkdelete run`` of the table at *emulator*, with its ledger in *folder*."""
-    job = ("run", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db", "--yes", "--json")
-    return Command(folder, *job, *words, **keywords)
+    """``bulkdelete run`` of the table at *emulator*, with its ledger in *folder*, but for what *words* say of them."""
+    job = {"--table-id": TABLE_ID, "--base-url": emulator.base_url, "--ledger": "purge.db"}
+    ours = [word for option, value in job.items() if option not in words for word in (option, value)]
+    return Command(folder, "run", *ours, "--yes", "--json", *words, **keywords)
 
 
 @asynccontextmanager
