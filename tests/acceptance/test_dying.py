@@ -25,7 +25,8 @@ both_loops = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 
 def purge(folder: Path, emulator: Emulator, *more: object) -> Command:
     words = ("run", "ids.csv", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--ledger", "purge.db")
-    return Command(folder, *words, "--concurrency", 4, "--yes", "--json", *more)
+    at_once = () if "--concurrency" in more else ("--concurrency", 4)
+    return Command(folder, *words, *at_once, "--yes", "--json", *more)
 
 
 @pytest.fixture
