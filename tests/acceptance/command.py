@@ -17,7 +17,7 @@ from tests.acceptance import forked
 from tests.secrets import assert_nowhere
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
 TABLE_ID = "673af861ed69656ac0895b07"
@@ -143,8 +143,12 @@ def write(path: Path, records: list[str]) -> Path:
 def purge(folder: Path, emulator: Emulator, *words: object, **keywords: Any) -> Command:
     """``bulkdelete run`` of the table at *emulator*, with its ledger in *folder*, but for what *words* say of them."""
     job = {"--table-id": TABLE_ID, "--base-url": emulator.base_url, "--ledger": "purge.db"}
-    ours = [word for option, value in job.items() if option not in words for word in (option, value)]
-    return Command(folder, "run", *ours, "--yes", "--json", *words, **keywords)
+    return Command(folder, "run", *but_for(words, job), "--yes", "--json", *words, **keywords)
+
+
+def but_for(words: Sequence[object], options: Mapping[str, object]) -> list[object]:
+    """Return *options* as words of a command, but for those that *words* give: each is given once."""
+    return [word for option, value in options.items() if option not in words for word in (option, value)]
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulkdelete.emulator import Emulator, Faults
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, write, write_csv
+from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, but_for, fates, finished, write, write_csv
 from tests.crashes import oracle
 from tests.crashes.launcher import ONCE_IN_A_RUN, ONLY_IN_A_NEW_LEDGER, STEPS
 from tests.secrets import assert_nowhere
@@ -76,8 +76,9 @@ class Figures:
 def job_of(folder: Path, base_url: str, *program: object, words: Sequence[object] = ()) -> Command:
     """The command of the campaign's job in *folder*, with more *words*; *program* launches it."""
     job = ("ids.csv", "--table-id", TABLE_ID, "--base-url", base_url, "--ledger", "purge.db", "--yes", "--json")
-    more = ("--holds", "held.txt", "--batch-size", oracle.BATCH_SIZE, "--concurrency", oracle.CONCURRENCY)
-    return Command(folder, "run", *job, *more, "-c", "purge.toml", *words, program=program or ("-m", "bulkdelete"))
+    more = {"--holds": "held.txt", "--batch-size": oracle.BATCH_SIZE, "--concurrency": oracle.CONCURRENCY}
+    every = (*job, *but_for(words, more), "-c", "purge.toml", *words)
+    return Command(folder, "run", *every, program=program or ("-m", "bulkdelete"))
 
 
 def lay_out(folder: Path, emulator: Emulator) -> None:

@@ -6,7 +6,7 @@ The ledger, the report and the log get what the deleter gives; the key is masked
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import NotSent
 from bulkdelete.protocol import MOST_MESSAGE_CHARACTERS
@@ -44,8 +44,8 @@ def echo(data: bytes, folder: Path) -> None:
     text = data.decode("utf-8", "replace").replace("\n", " ")
     headers = {"X-Key": text, "Location": text, "Retry-After": text[:30], "X-RateLimit-Reset": text[-30:]}
     answer = Reply(_STATUSES[len(data) % len(_STATUSES)], headers, data)
-    sending, outcomes = run(_sent(answer))
-    told = [repr(outcomes), sending.tally.last_failure, json.dumps(sending.limiter.spent_so_far())]
+    sending, outcomes, spent = run(_sent(answer))
+    told = [repr(outcomes), sending.tally.last_failure, json.dumps(spent)]
     ends = [sending.tally.last_failure, *_messages(outcomes)]
     for error in sending.raised:
         told += [str(error), *as_told(of_ours(error))]
@@ -78,7 +78,7 @@ def _assert_no_beginning(texts: Iterable[str]) -> None:
         assert at < 0 or not CANARY_KEY.startswith(text[at:]), f"the key begins at the end of ...{text[-60:]!r}"
 
 
-async def _sent(answer: Reply) -> tuple[Sending, list[Outcome]]:
+async def _sent(answer: Reply) -> tuple[Sending, list[Outcome], dict[str, Any]]:
     script = one_after_another(NotSent("nobody answers"), then=answer)
     sending = Sending(script, key=CANARY_KEY, seconds=0, **_ONCE)
-    return sending, [*await sending.send(batch_of(2))]
+    return sending, [*await sending.send(batch_of(2))], sending.limiter.spent_so_far()

@@ -14,8 +14,8 @@ from tests.powercuts.histories import Begin, End
 from tests.powercuts.keeping import Keeper
 
 SEED = 1
-NUMBERS = range(histories.LARGE // 2, histories.LARGE)
-"""Of a round of histories its second half, which ends with the large one."""
+NUMBERS = range(histories.LARGE - 2, histories.LARGE)
+"""The last two of a round of histories, of which one is large."""
 
 
 def test_no_power_cut_loses_what_is_acknowledged_or_stops_a_resume():
