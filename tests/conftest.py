@@ -27,13 +27,14 @@ MEASURED = frozenset(f"test_{name}.py" for name in ("demo", "interrupting", "sto
 """Of the acceptance tests, those that coverage follows."""
 SAYING_THE_SAME = frozenset(
     {
-        *("test_accepting.py", "test_body_cap.py", "test_channel.py", "test_deleter.py", "test_deleter_partial.py"),
-        *("test_engine.py", "test_engine_holds.py", "test_flow.py", "test_ledger_sealing.py", "test_quotas.py"),
-        "test_quotas_telling.py",
+        *("test_accepting.py", "test_body_cap.py", "test_channel.py", "test_context_variables.py", "test_deleter.py"),
+        *("test_deleter_maintenance.py", "test_deleter_partial.py", "test_emulator_faults.py", "test_engine.py"),
+        *("test_engine_caps.py", "test_engine_holds.py", "test_flow.py", "test_ledger_sealing.py"),
+        *("test_ledger_texts.py", "test_planning.py", "test_quotas.py", "test_quotas_telling.py", "test_retry.py"),
     }
 )
-"""Of the unit and integration tests, those that take long and reach 60 of 21,600 branches that others do not."""
-settings.register_profile("bulkdelete", deadline=None, print_blob=True, max_examples=25)
+"""Of the unit and integration tests, those that take long and reach 75 of 21,600 branches that others do not."""
+settings.register_profile("bulkdelete", deadline=None, print_blob=True, max_examples=20)
 settings.load_profile("bulkdelete")
 
 

@@ -123,11 +123,11 @@ def test_a_line_of_brackets_and_quotes_that_do_not_end_costs_no_more_than_its_le
 
 @pytest.mark.parametrize("line", ['a","', 'a","x', '"", "'], ids=["open at every end", "and malformed", "even"])
 async def test_a_csv_with_a_quote_open_at_every_line_s_end_costs_no_more_than_its_length(tmp_path, emulator, line):
-    (tmp_path / "ids.csv").write_text(f"record_id,b\n{ids(1)[0]},b\n" + f"{line}\n" * 100_000)
+    (tmp_path / "ids.csv").write_text(f"record_id,b\n{ids(1)[0]},b\n" + f"{line}\n" * 50_000)
     done, usage = await measured(purge(tmp_path, emulator, "ids.csv"))
     assert (done.code, done.report["acknowledged"]) == (1, 1), done.everything
-    assert done.report["invalid"] > 80_000
-    assert usage.cpu_seconds < 20
+    assert done.report["invalid"] > 40_000
+    assert usage.cpu_seconds < 10
     assert usage.kibibytes < MOST_KIBIBYTES
 
 

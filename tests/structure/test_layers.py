@@ -6,6 +6,7 @@ One exception, for types: FOR_TYPES_ONLY.
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def module_of(path: Path) -> str:
 MODULES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"}
 
 
+@cache
 def imported(module: str) -> set[str]:
     """Return the modules of ours that *module* imports, wherever in its text; an import of the top name is ``""``."""
     found: set[str] = set()
@@ -132,11 +134,14 @@ ONLY_USERS = {
 
 @pytest.mark.parametrize("library", ONLY_USERS)
 def test_a_library_is_used_in_its_own_room_only(library):
-    users = set()
-    for module, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            if library in {name.split(".")[0] for name in names}:
-                users.add(room(module))
-    assert users <= ONLY_USERS[library]
+    assert {room(module) for module, path in MODULES.items() if library in used(path)} <= ONLY_USERS[library]
+
+
+@cache
+def used(path: Path) -> set[str]:
+    """Return the top names of whatever a file imports."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+    return {name.split(".")[0] for name in names}

@@ -382,7 +382,7 @@ async def test_the_counts_of_a_reader_always_balance_while_a_job_writes(tmp_path
     async with opened(tmp_path / "a.db") as ledger:
 
         async def write() -> None:
-            for index in range(400):
+            for index in range(150):
                 batch = batch_of(5 * index, "rrrri")
                 await ledger.intend(batch)
                 for record in range(4):
