@@ -231,7 +231,8 @@ async def test_whatever_befalls_the_thread_that_writes_ends_the_job_and_the_next
         if isinstance(event, OutcomeReached) and running.snapshot().acknowledged >= 4:
             machine.problem = problem
 
-    (tmp_path / "ids.txt").write_text("\n".join(IDS))
+    ids = [str(10**17 + number) for number in range(400)]  # so many that some writes come upon one another
+    (tmp_path / "ids.txt").write_text("\n".join(ids))
     given = Answers(OK), open_source(tmp_path / "ids.txt"), tmp_path / "purge.db"
     running = job(*given, batch={"size": 2}, flow={"concurrency": 1})
     running.subscribe(look)
@@ -240,10 +241,10 @@ async def test_whatever_befalls_the_thread_that_writes_ends_the_job_and_the_next
             await running.run()
     report = raised.value.report
     assert (report.ended, report.balanced) == (Ended.STORAGE, True)
-    assert 4 <= report.acknowledged < len(IDS)
+    assert 4 <= report.acknowledged < len(ids)
     machine.problem = None
     report = await job(*given, batch={"size": 2}).run()
-    assert (report.ended, report.acknowledged) == (Ended.COMPLETE, len(IDS))
+    assert (report.ended, report.acknowledged) == (Ended.COMPLETE, len(ids))
 
 
 async def test_a_thread_that_cannot_be_started_sends_nothing_and_the_next_run_goes_on(tmp_path, machine):
