@@ -33,7 +33,7 @@ SAYING_THE_SAME = frozenset(
         *("test_ledger_texts.py", "test_planning.py", "test_quotas.py", "test_quotas_telling.py", "test_retry.py"),
     }
 )
-"""Of the unit and integration tests, those that take long and reach 75 of 21,600 branches that others do not."""
+"""Of the unit and integration tests, those that take long and reach 62 of 21,600 branches that others do not."""
 settings.register_profile("bulkdelete", deadline=None, print_blob=True, max_examples=20)
 settings.load_profile("bulkdelete")
 
