@@ -110,14 +110,13 @@ def main(how: str, folder: str, first: str, second: str) -> None:
 def bytecodes(loop: InMemoryLoop, warm: Path, warmer: Path, *sources: Path) -> None:
     """Print the calls and bytecodes of each of *sources*, by file."""
     job(loop, warm)
-    job(loop, warmer)
     counts = []
-    for source in sources:
+    for source in (warmer, *sources):  # since 3.12 the first that is counted is counted in part
         count = Count()
         with count:
             job(loop, source)
         counts.append(count.by_file())
-    print(json.dumps(counts))
+    print(json.dumps(counts[1:]))
 
 
 def instructions(loop: InMemoryLoop, warm: Path, warmer: Path, *sources: Path) -> None:

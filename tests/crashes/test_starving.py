@@ -28,14 +28,15 @@ main()
 FEW_THREADS = """
 import threading
 from bulkdelete.cli import commands, main
-start = threading._start_new_thread
+name = "_start_joinable_thread" if hasattr(threading, "_start_joinable_thread") else "_start_new_thread"
+start = getattr(threading, name)
 
-def start_if_it_may(*given):
+def start_if_it_may(*given, **how):
     if threading.active_count() > 1 + {0}:
         raise RuntimeError("can't start new thread")
-    return start(*given)
+    return start(*given, **how)
 
-threading._start_new_thread = start_if_it_may
+setattr(threading, name, start_if_it_may)
 main()
 """
 EVERY_CONNECTION_BREAKS = Faults(drop_before_rate=0.5, drop_after_rate=0.5)

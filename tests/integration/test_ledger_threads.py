@@ -28,16 +28,17 @@ IDS = ids(2500)
 @pytest.fixture
 def machine(monkeypatch):
     """Give the machine, which lets ``machine.threads`` more be started."""
-    start = threading._start_new_thread
+    name = "_start_joinable_thread" if hasattr(threading, "_start_joinable_thread") else "_start_new_thread"
+    start = getattr(threading, name)
     machine = SimpleNamespace(threads=1000)
 
-    def start_if_it_may(*given):
+    def start_if_it_may(*given, **how):
         if machine.threads <= 0:
             raise RuntimeError("can't start new thread")
         machine.threads -= 1
-        return start(*given)
+        return start(*given, **how)
 
-    monkeypatch.setattr(threading, "_start_new_thread", start_if_it_may)
+    monkeypatch.setattr(threading, name, start_if_it_may)
     return machine
 
 
