@@ -19,6 +19,7 @@ from bulkdelete.sources import from_iterable
 
 TABLE_ID = "673af861ed69656ac0895b07"
 SETTINGS = Settings.from_mapping({"batch": {"size": 10}, "ledger": {"synchronous": "normal"}})
+LONGEST_SECONDS = 30
 IDS = [str(541_278_230_707_963_208 + 7919 * number) for number in range(300)]
 
 
@@ -175,11 +176,10 @@ class OwnAsync(Own):
         return self
 
     async def __anext__(self):
-        await asyncio.sleep(0)
-        try:
-            return next(self._ids)
-        except StopIteration:
-            raise StopAsyncIteration from None
+        record = await asyncio.to_thread(next, self._ids, None)
+        if record is None:
+            raise StopAsyncIteration
+        return record
 
     __iter__ = None
 
@@ -223,30 +223,46 @@ async def test_an_iterator_that_two_calls_are_given_at_once_is_read_by_one_of_th
     assert (whole.ended, whole.acknowledged, emulator.count(TABLE_ID)) == (Ended.COMPLETE, 300, 0)
 
 
-@pytest.mark.parametrize("kind", [lambda: slow(IDS), lambda: map(str, slow()), lambda: OwnAsync(slow())])
+class Held:
+    """Gives the first of the records, and the rest once nobody waits for it any more."""
+
+    def __init__(self) -> None:
+        self._begun, self._over = threading.Event(), threading.Event()
+
+    def ids(self):
+        yield IDS[0]
+        self._begun.set()
+        self._over.wait(LONGEST_SECONDS)
+        yield from IDS[1:]
+
+    async def cancelled(self, call):
+        """Let *call*, which reads them, be cancelled in between."""
+        call = asyncio.ensure_future(call)
+        assert await asyncio.to_thread(self._begun.wait, LONGEST_SECONDS)
+        call.cancel()
+        self._over.set()  # the next is read ahead, and no more
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+
+@pytest.mark.parametrize("kind", [iter, lambda ids: map(str, ids), OwnAsync])
 async def test_an_iterator_of_a_call_that_was_cancelled_while_it_copied_is_refused(emulator, deleter, tmp_path, kind):
-    records = kind()
-    call = asyncio.ensure_future(deleter.delete(TABLE_ID, records, ledger=tmp_path / "purge.db"))
-    await asyncio.sleep(0.1)
-    call.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await call
+    held = Held()
+    records = kind(held.ids())
+    await held.cancelled(deleter.delete(TABLE_ID, records, ledger=tmp_path / "purge.db"))
     for where in (tmp_path / "purge.db", tmp_path / "another.db", None):
         with pytest.raises(SourceRefused, match=r"Nothing was sent\. Pass a new one, or"):
             await deleter.delete(TABLE_ID, records, ledger=where)
     assert emulator.requests == 0
-    assert (await deleter.delete(TABLE_ID, kind(), ledger=tmp_path / "purge.db")).acknowledged == 300
+    assert (await deleter.delete(TABLE_ID, kind(iter(IDS)), ledger=tmp_path / "purge.db")).acknowledged == 300
 
 
 async def test_so_it_is_with_one_that_was_given_as_a_hold_list(emulator, deleter):
-    held = map(str, slow(IDS))
-    call = asyncio.ensure_future(deleter.delete(TABLE_ID, IDS, holds=held))
-    await asyncio.sleep(0.1)
-    call.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await call
+    held = Held()
+    records = map(str, held.ids())
+    await held.cancelled(deleter.delete(TABLE_ID, IDS, holds=records))
     with pytest.raises(HoldsRefused, match="did not come to its end"):
-        await deleter.delete(TABLE_ID, IDS, holds=held)
+        await deleter.delete(TABLE_ID, IDS, holds=records)
     assert emulator.requests == 0
 
 
