@@ -4,6 +4,8 @@ import asyncio
 import importlib
 import os
 import pkgutil
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +17,8 @@ from tests.virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
-    from pathlib import Path
 
+HERE = Path(__file__).parent
 UNMEASURED = frozenset(
     {
         *("benchmarks", "cancelling", "crashes", "examples", "flow", "fuzzing", "mutants", "old_ledgers"),
@@ -48,15 +50,28 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     """Measure no collecting, which takes twice as long where it is followed; what importing runs counts as ever."""
     controller = getattr(session.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
     if controller is None:
+        import_a_share(session.config)
         return (yield)
     for module in pkgutil.walk_packages(bulkdelete.__path__, "bulkdelete."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     controller.pause()
     try:
+        import_a_share(session.config)
         return (yield)
     finally:
         controller.resume()
+
+
+def import_a_share(config: pytest.Config) -> None:
+    """Import the test files that are this worker's to compile: all import all of them, in a fresh clone at once."""
+    worker = getattr(config, "workerinput", None)
+    if worker is None:
+        return
+    files = sorted(HERE.rglob("test_*.py"))[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]
+    for file in files:
+        with suppress(Exception):  # collecting meets it too, and tells of it
+            importlib.import_module(".".join(("tests", *file.relative_to(HERE).with_suffix("").parts)))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
