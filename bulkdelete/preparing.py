@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.copying import bound, copied, kept_copy, spool_of
+from bulkdelete.copying import copied, kept_copy, spool_of
 from bulkdelete.errors import HoldsRefused, PlanRefused, SettingsError, SourceChanged
 from bulkdelete.holding import read_holds
 from bulkdelete.identities import with_default_column
@@ -101,12 +101,10 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     if rules is not None and any(vars(rules).values()):
         await ledger.remember(RULES, rules.model_dump_json())
     screen, held = await screen_of(order, settings)
+    held_before = ledger.facts.get(HELD_RECORDS, "0")
     if order.holds:
         _refuse_to_release(held, settings, ledger)
-        most_held = max(len(held), int(ledger.facts.get(HELD_RECORDS, "0")))
-        await ledger.remember(HELD_RECORDS, str(most_held))
-        await ledger.remember(HOLDS, held.digest or "empty")
-        await ledger.remember(HOLD_LISTS, str(len(order.holds)))
+        await _keep_holds(order, held, ledger)
     if order.approved is not None:
         now = what_is_deleted(order, settings, content, held.digest)
         weaker = weakened(order.approved.guards, guards_of(settings))
@@ -116,7 +114,11 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
         source = await (kept_copy if order.known else copied)(source, ledger, spool_of(ledger.path))
     if source.replayable and not ledger.totals.acknowledged:
         await look(source, settings)
-    await compare(held, source, settings)
+    try:
+        await compare(held, source, settings)
+    except HoldsRefused:
+        await ledger.remember(HELD_RECORDS, held_before)
+        raise
     caps = settings.stop
     fixed = source.replayable and (bool(content) or source is not order.source)
     prepared = Prepared(order.table_id, source, held, screen, fixed)
@@ -239,12 +241,21 @@ def _refuse_to_release(held: Holds, settings: Settings, ledger: Ledger) -> None:
     It is the number of different records that is compared: one lost and another gained is not seen.
     """
     before = int(ledger.facts.get(HELD_RECORDS, "0"))
-    if bound(ledger) and len(held) < before and not settings.holds.may_shrink:
+    if len(held) < before and not settings.holds.may_shrink:
         raise HoldsRefused(
             f"the hold lists held {before:,} records back in the run before, and hold {len(held):,} now: what is gone "
             "from them would be sent. Nothing was sent. Give the lists as they were, or longer; if it is what you "
             "mean, say so with --holds-may-shrink"
         )
+
+
+async def _keep_holds(order: Order, held: Holds, ledger: Ledger) -> None:
+    """Let later runs have as many lists, which hold as many records back; lists that a plan refuses do not count."""
+    is_approved = order.approved is None or order.approved.what.get("holds") == (held.digest or "none")
+    most_held = max(len(held) if is_approved else 0, int(ledger.facts.get(HELD_RECORDS, "0")))
+    await ledger.remember(HELD_RECORDS, str(most_held))
+    await ledger.remember(HOLDS, held.digest or "empty")
+    await ledger.remember(HOLD_LISTS, str(len(order.holds)))
 
 
 def _release(order: Order, settings: Settings, held: Holds, ledger: Ledger) -> None:

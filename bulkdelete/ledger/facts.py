@@ -50,7 +50,8 @@ HOLDS: Final = "holds"
 HOLD_LISTS: Final = "hold_lists"
 """How many lists that were."""
 HELD_RECORDS: Final = "held_records"
-"""How many different records they held; of a run that sent nothing, only where they held more than before."""
+"""How many different records they held; of a run that sent nothing, only where they held more than before, and
+were not refused themselves."""
 GUARDS: Final = (RULES, HOLDS, HOLD_LISTS, HELD_RECORDS, CANARY_BEGAN)
 """What a later run may not forget, also where the job that was refused is corrected, and is another one by that."""
 _READ: Final[Mapping[str, Callable[[str], object]]] = {

@@ -193,7 +193,11 @@ async def test_lists_of_a_run_that_was_refused_are_not_forgotten_when_its_source
         forgetful = await run(5)
         assert (forgetful.code, emulator.requests) == (2, 0)
         assert "an earlier run of this job had 1 hold list, and this one has none. Nothing was sent" in forgetful.stderr
-    done = await run(5, "--holds", write(tmp_path / "shorter.txt", rows[:1]))
+    write(held, rows[:1])
+    shorter = await run(5, "--holds", held)
+    assert (shorter.code, emulator.requests) == (2, 0)
+    assert "held 2 records back in the run before, and hold 1 now" in shorter.stderr
+    done = await run(5, "--holds", held, "--holds-may-shrink")
     assert (done.code, fates(done.report)) == (0, {"acknowledged": 4, "held": 1}), done.stderr
 
 
@@ -214,6 +218,60 @@ async def test_a_list_that_shrank_since_the_last_run_releases_nothing_unless_tha
         assert (capped.report["ended"], emulator.requests) == ("max_records", 1)
     done = await purge(tmp_path, emulator, *words, "--holds-may-shrink").run()
     assert fates(done.report) == {"acknowledged": 2_901, "held": 99}
+
+
+@pytest.mark.parametrize("ends", ["a cap", "another column", "killed as it copied"])
+async def test_a_list_that_shrank_since_a_run_that_sent_nothing_releases_nothing_either(tmp_path, emulator, ends):
+    rows = ids(300)
+    emulator.load(TABLE_ID, rows)
+    held = write(tmp_path / "held.txt", rows[:50])
+    source = "-" if ends == "killed as it copied" else write(tmp_path / "ids.txt", rows)
+
+    def command(*more: object) -> Command:
+        return purge(tmp_path, emulator, source, "--holds", held, *more)
+
+    async def run(*more: object):
+        return await command(*more).run("\n".join(rows).encode() if source == "-" else None)
+
+    if ends == "a cap":
+        assert (await run("--max-records", 10)).report["ended"] == "max_records"
+    elif ends == "another column":
+        write(tmp_path / "ids.txt", ["1970-01-01"] * 300)
+        assert "This does not look like the column of record ids" in (await run()).stderr
+        write(tmp_path / "ids.txt", rows)
+    else:
+        async with command().started(stdin=b"") as process, asyncio.timeout(30):
+            while not [*tmp_path.glob("purge.db.spool*")]:
+                await asyncio.sleep(0.02)
+            await killed(process)
+    write(held, rows[:2])
+    for _ in range(2):
+        refused = await run()
+        assert (refused.code, emulator.requests) == (2, 0)
+        assert "held 50 records back in the run before, and hold 2 now" in refused.stderr
+    write(held, rows[:50])
+    done = await run()
+    assert (done.code, fates(done.report)) == (0, {"acknowledged": 250, "held": 50}), done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["of another length", "not the plan's"])
+async def test_a_list_that_was_itself_refused_is_corrected_by_one_that_holds_less(tmp_path, emulator, wrong):
+    rows = ids(300)
+    emulator.load(TABLE_ID, rows)
+    given = job = write(tmp_path / "ids.txt", rows), "--holds", write(tmp_path / "held.txt", rows[:50])
+    if wrong == "not the plan's":
+        where = ("--table-id", TABLE_ID, "--base-url", emulator.base_url)
+        assert (await Command(tmp_path, "plan", *job, *where, "-o", "plan.json").run()).code == 0
+        job = ("--plan", "plan.json")
+    for limit in (5, 0):
+        write(tmp_path / "held.txt", [f"0{one}" for one in rows] if wrong == "of another length" else rows)
+        refused = await purge(tmp_path, emulator, *job).run()
+        assert (refused.code, emulator.requests) == (2, 1 if limit == 0 else 0), refused.stderr
+        write(tmp_path / "held.txt", rows[:50])
+        done = await purge(tmp_path, emulator, *job, "--limit", limit).run()
+        assert (done.code, done.report["ended"]) == (75, "limit"), done.stderr
+    write(tmp_path / "held.txt", rows[:49])
+    assert "held 50 records back" in (await purge(tmp_path, emulator, *given).run()).stderr
 
 
 async def test_a_list_that_grows_after_sigkill_spares_what_was_not_acknowledged(tmp_path, emulator):

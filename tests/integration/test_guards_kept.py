@@ -165,3 +165,14 @@ async def test_a_hold_list_that_may_shrink_where_nothing_is_left_to_send_has_shr
     for sections in ({"holds": {"may_shrink": True}}, {}):
         again = await call(emulator, sections, ledger, RECORDS, holds=RECORDS[-1:])
         assert (again.ended, again.requests) == (Ended.COMPLETE, 0)
+
+
+async def test_a_hold_list_holds_no_less_back_when_a_call_that_sent_nothing_is_made_again(emulator, ledger):
+    refused = await call(emulator, {}, ledger, iter(RECORDS), holds=RECORDS[:5], max_records=1)
+    assert (refused.ended, refused.requests) == (Ended.MAX_RECORDS, 0)
+    for source in (RECORDS, in_a_file(RECORDS, ledger)):
+        with pytest.raises(HoldsRefused, match="held 5 records back in the run before, and hold 2 now"):
+            await call(emulator, {}, ledger, source, holds=RECORDS[:2])
+    assert emulator.requests == 0
+    done = await call(emulator, {"holds": {"may_shrink": True}}, ledger, RECORDS, holds=RECORDS[:2])
+    assert (done.ended, done.acknowledged, done.held) == (Ended.COMPLETE, 8, 2)

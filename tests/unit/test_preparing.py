@@ -142,8 +142,9 @@ async def test_a_ledger_that_knows_of_holds_and_not_of_how_many_lists_still_need
         await prepare(order(source, []), settings(), Begun({HOLDS: "sha256:0"}))
 
 
-async def test_a_run_that_is_refused_lets_later_ones_hold_no_less_back_and_one_that_may_send_does(source):
-    ledger = Begun({})
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "nothing cut yet"])
+async def test_a_run_that_is_refused_lets_later_ones_hold_no_less_back_and_one_that_may_send_does(source, begun):
+    ledger = Begun({}) if begun else UnrecordedLedger()
 
     async def held_back(count: int, *, lists: int = 1, **sections) -> None:
         holds = [from_iterable(IDS[:count]) for _ in range(lists)]
