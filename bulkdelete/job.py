@@ -24,7 +24,7 @@ from bulkdelete.keeping import keeping
 from bulkdelete.ledger.facts import COUNT_AFTER, COUNT_BEFORE, RESUME_AT, SOURCE_ROWS
 from bulkdelete.preparing import CapPassed, opened_ledger, prepare
 from bulkdelete.records import Ended
-from bulkdelete.resuming import accept, note_beginning, note_place, outdating
+from bulkdelete.resuming import accept, note_beginning, note_place
 from bulkdelete.retry import Retry
 from bulkdelete.splitting import Suspicion
 from bulkdelete.state import State
@@ -215,8 +215,7 @@ class Job:
         if self._order.holds:
             await ledger.note("holds", records=len(prepared.holds), digest=prepared.holds.digest)
         suspicion = Suspicion(settings.splitting, self._tally)
-        told = self._events, outdating(ledger, self._deliver)
-        state = State(self._stop, self._tally, suspicion, prepared.holds, self._cap, *told)
+        state = State(self._stop, self._tally, suspicion, prepared.holds, self._cap, self._events, self._deliver)
         deleter = Deleter(self._order.table_id, self._sweeps.head_start or self._attempts, Retry(settings.retry), state)
         means = Means(settings, prepared, ledger, state, deleter)
         limit = settings.stop.limit

@@ -12,9 +12,9 @@ from bulkdelete.copying import gone, spool_of
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError, SourceError, SourceRefused
 from bulkdelete.identities import with_default_column
 from bulkdelete.ledger import without_a_trace
-from bulkdelete.ledger.facts import ACCEPTED, RESUME_AT, SOURCE_PATH, SOURCE_ROWS, SPOOL, SPOOL_RUN
+from bulkdelete.ledger.facts import ACCEPTED, SOURCE_PATH, SOURCE_ROWS, SPOOL, SPOOL_RUN
 from bulkdelete.orders import Order
-from bulkdelete.records import Ended, Fate
+from bulkdelete.records import Ended
 from bulkdelete.settings import Settings, SourceSettings, StopOptions, StopSettings
 from bulkdelete.sources import from_iterable, open_source
 from bulkdelete.threads import UNSENT, in_thread
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
     from bulkdelete.ledger import Ledger, LedgerReader, RunRow, Totals
     from bulkdelete.orders import Check
-    from bulkdelete.records import Outcome, Rows
+    from bulkdelete.records import Rows
     from bulkdelete.sources import Source
-    from bulkdelete.state import Deliver
 
 RESUMES: Final = "resume"
 """The kind of event that stands for a run which was given no records: it has them from the ledger."""
@@ -210,23 +209,6 @@ async def note_place(order: Order, ledger: Ledger) -> None:
     """Write down where the files of *order* are."""
     if order.source.replayable and order.source.paths:
         await ledger.remember(SOURCE_PATH, _stored(order.source.paths))
-
-
-def outdating(ledger: Ledger, deliver: Deliver | None) -> Deliver | None:
-    """Return what does as *deliver* does, and lets *ledger* forget its time to come back once anything is acknowledged.
-
-    A time that this very run is told is written when it ends, and stays.
-    """
-    if not float(ledger.facts.get(RESUME_AT, 0)):
-        return deliver
-
-    async def deliver_and_forget(outcome: Outcome) -> None:
-        if outcome.fate is Fate.ACKNOWLEDGED and float(ledger.facts[RESUME_AT]):
-            ledger.remember(RESUME_AT, repr(0.0))
-        if deliver is not None:
-            await deliver(outcome)
-
-    return deliver_and_forget
 
 
 def accept(ledger: Ledger) -> asyncio.Future[None] | None:

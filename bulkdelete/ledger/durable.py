@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import LedgerError, LedgerStorageError
 from bulkdelete.ledger import events, facts, opening, ranges, runs, sealing, totals, writes
@@ -18,7 +18,7 @@ from bulkdelete.ledger.finishing import to_its_end
 from bulkdelete.ledger.lock import LedgerLock
 from bulkdelete.ledger.place import Place, check_only_name
 from bulkdelete.ledger.writer import Writer
-from bulkdelete.records import Ended
+from bulkdelete.records import Ended, Fate
 from bulkdelete.threads import UNSENT, begin
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from bulkdelete.ledger.totals import Totals
     from bulkdelete.records import Batch, Outcome, StoredRange
+
+_NO_TIME: Final = repr(0.0)
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -80,10 +82,19 @@ class DurableLedger:
         return self._submit(partial(writes.reopen_batch if batch.stored else writes.add_batch, batch))
 
     def record(self, outcome: Outcome) -> asyncio.Future[None]:
-        """Write what became of a batch or of a part of one; it counts when the future is done."""
+        """Write what became of a batch or of a part of one; it counts when the future is done.
+
+        The facts that it changes are changed with it: a kill leaves both or neither.
+        """
+        changed: dict[str, str] = {}
         if self._releases and outcome.attempts:
-            self.write_releases()
-        return self._submit(partial(writes.add_outcome, outcome))
+            changed, self._releases = self._releases, changed
+        if outcome.fate is Fate.ACKNOWLEDGED and self.facts.get(facts.RESUME_AT, _NO_TIME) != _NO_TIME:
+            changed[facts.RESUME_AT] = _NO_TIME
+        if not changed:
+            return self._submit(partial(writes.add_outcome, outcome))
+        self.facts |= changed
+        return self._submit(partial(writes.add_outcome_and_facts, outcome, changed))
 
     def remember(self, key: str, value: str) -> asyncio.Future[None]:
         """Write a fact of the job."""

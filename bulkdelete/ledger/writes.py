@@ -11,6 +11,7 @@ from bulkdelete.records import Fate
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
 
     from bulkdelete.records import Batch, Outcome
 
@@ -78,6 +79,13 @@ def reopen_batch(batch: Batch, connection: sqlite3.Connection) -> None:
     connection.executemany(_ADD_ROW, map(texts.to_row, batch.set_aside))
     values = (*counts, now_ms(), int(batch.ambiguous), batch.first_row, batch.end_row, batch.digest)
     _change_one(connection, _INTEND_AGAIN, values, batch)
+
+
+def add_outcome_and_facts(outcome: Outcome, changed: Mapping[str, str], connection: sqlite3.Connection) -> None:
+    """Write what became of a batch, or of a part of one, and the facts that are *changed* by that."""
+    add_outcome(outcome, connection)
+    for key, value in changed.items():
+        remember(key, value, connection)
 
 
 def add_outcome(outcome: Outcome, connection: sqlite3.Connection) -> None:

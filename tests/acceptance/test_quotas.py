@@ -51,7 +51,16 @@ async def test_a_quota_that_is_used_up_says_when_and_how_to_go_on(tmp_path, emul
     assert (done.code, done.report["ended"]) == (0, "complete"), done.stderr
 
 
-@pytest.mark.parametrize("ends", ["limit", "kill"])
+KILLED_ONCE_AN_ACKNOWLEDGEMENT_IS_ON_DISK = """
+import os, signal, sys
+from bulkdelete import engine
+from bulkdelete.cli import main
+engine.log_outcome = lambda outcome: os.kill(os.getpid(), signal.SIGKILL)
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("ends", ["limit", "kill", "kill at once"])
 async def test_a_time_to_come_back_is_out_of_date_once_a_request_was_acknowledged_after_it(tmp_path, emulator, ends):
     words = ("--batch-size", "100", "--json")
     emulator.faults = Faults(script=["429"], retry_after_seconds=3_600)
@@ -64,6 +73,10 @@ async def test_a_time_to_come_back_is_out_of_date_once_a_request_was_acknowledge
     if ends == "limit":
         now = await purge(tmp_path, emulator, *words, "--now", "--limit", "300").run()
         assert (now.code, now.report["acknowledged"]) == (75, 300), now.stderr
+    elif ends == "kill at once":
+        program = "-c", KILLED_ONCE_AN_ACKNOWLEDGEMENT_IS_ON_DISK
+        killed = await Command(tmp_path, *purge(tmp_path, emulator, *words, "--now").words, program=program).run()
+        assert (killed.code, emulator.count(TABLE_ID) < 5_000) == (-signal.SIGKILL, True), killed.stderr
     else:
         emulator.faults = Faults(latency_seconds=0.2)
         async with purge(tmp_path, emulator, *words, "--now").started() as process:
