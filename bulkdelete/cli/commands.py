@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import errno
 import importlib
-import io
 import logging
 import os
 import sys
-from contextlib import nullcontext, suppress
-from typing import Any, Final, TextIO
+from contextlib import nullcontext
+from typing import Any, Final
 
 import click
 
 from bulkdelete.cli import beginning, exits, talking
 from bulkdelete.cli.complaining import complain, refusal_as_json, refuse
+from bulkdelete.cli.stderr import Talk
 from bulkdelete.errors import BulkDeleteError
 from bulkdelete.version import VERSION
 
@@ -104,48 +104,14 @@ def _main(*, passing: bool) -> object:
 
 
 def _make_streams_sure() -> None:
-    """See to it that what cannot be shown ends no job: closed streams lead nowhere, and stderr may be full."""
+    """See to it that what cannot be shown ends no job: closed streams lead nowhere, and nobody waits for stderr."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for the process's life
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.stderr = Talk(sys.stderr)
-
-
-class Talk(io.TextIOBase):
-    """A stream for talk: what it cannot write is lost, and nobody is told."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write *text* if that can be done."""
-        with suppress(OSError):
-            return self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Write what is held back, if that can be done."""
-        with suppress(OSError):
-            self._stream.flush()
-
-    def close(self) -> None:
-        """Leave the stream below open; at the interpreter's end nothing is left to flush it with."""
-
-    def isatty(self) -> bool:
-        """Return whether a person may be looking."""
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        """Return the descriptor below."""
-        return self._stream.fileno()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # TextIOBase has an attribute
-        """The encoding of the stream below."""
-        return self._stream.encoding
+    sys.stderr = Talk(sys.stderr, talking.lost)
 
 
 def _leave(code: int) -> None:

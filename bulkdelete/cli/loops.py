@@ -26,7 +26,7 @@ _DESCRIPTORS: Final = 9
 """So many does an event loop of uvloop have when it begins, ..."""
 _DESCRIPTORS_OF_A_RUN: Final = 2
 """... and so many of them does it open whenever it runs, and close after it."""
-_THREADS: Final = 4 + 3
+_THREADS: Final = 4 + 4
 """So many threads need uvloop's loop for itself, and a job beside it."""
 _Value = TypeVar("_Value")
 

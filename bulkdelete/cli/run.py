@@ -251,6 +251,7 @@ def _tell(ending: Ending, manner: _Manner) -> int:
         _explain(ending.report, code)
     if ending.signal is not None and code >= exits.SIGNAL_BASE and not manner.passing:
         talking.say(f"to go on, run the same command again:\n  {harmless(resume, most=8192)}")
+    sys.stderr.flush()
     try:
         click.echo(_printed(ending, manner, resume, code), nl=False)
     except BrokenPipeError:

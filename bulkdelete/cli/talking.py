@@ -108,6 +108,12 @@ def say(text: str, level: int = logging.INFO, fields: Mapping[str, object] | Non
         _write(text)
 
 
+def lost(lines: int) -> str:
+    """Return what is said, as all else is, once so many *lines* could not be shown."""
+    text = f"bulkdelete: {lines:,} lines could not be shown here, as nobody read them in time"
+    return _as_json(_talk.makeRecord(_talk.name, logging.WARNING, "", 0, text, (), None)) if is_json() else text
+
+
 def _write(text: str) -> None:
     click.echo(text, err=True)
 

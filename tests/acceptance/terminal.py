@@ -42,7 +42,10 @@ class Terminal:
                 await self._came.wait()
 
     def type(self, line: str) -> None:
-        os.write(self._descriptor, f"{line}\n".encode())
+        self.press(f"{line}\n".encode())
+
+    def press(self, keys: bytes) -> None:
+        os.write(self._descriptor, keys)
 
     async def ended(self) -> tuple[int, str]:
         """Return the exit code, and what was printed on stdout, which is no terminal."""

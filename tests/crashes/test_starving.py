@@ -82,16 +82,16 @@ async def test_with_too_few_threads_to_begin_nothing_is_sent_and_the_same_comman
 
 
 async def test_with_as_many_threads_as_a_job_needs_it_ends_as_any_other(one):
-    await one.looked_at(await one.command("-c", FEW_THREADS.format(3)).run())
+    await one.looked_at(await one.command("-c", FEW_THREADS.format(4)).run())
     await one.ends()
 
 
 async def test_with_too_few_threads_for_uvloop_asyncios_loop_is_taken_and_that_is_said(one):
-    few = "uvloop's event loop needs 7 threads, which cannot be started here"
-    refused = await one.command("-c", FEW_THREADS.format(6), words=("--event-loop", "uvloop")).run()
+    few = "uvloop's event loop needs 8 threads, which cannot be started here"
+    refused = await one.command("-c", FEW_THREADS.format(7), words=("--event-loop", "uvloop")).run()
     assert (refused.code, one.emulator.requests) == (2, 0)
     assert f"bulkdelete: event_loop: {few}: let the process have more (such as by its pids limit)" in refused.stderr
-    done = await one.command("-c", FEW_THREADS.format(6)).run()
+    done = await one.command("-c", FEW_THREADS.format(7)).run()
     assert f"{few}: asyncio's is taken, which needs fewer" in done.stderr
     await one.looked_at(done)
     await one.ends()
