@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 
 from bulkdelete.cli import beginning, exits, talking
-from bulkdelete.cli.complaining import complain, refusal_as_json, refuse
+from bulkdelete.cli.complaining import INTERRUPTED, complain, refusal_as_json, refuse
 from bulkdelete.cli.stderr import Talk
 from bulkdelete.errors import BulkDeleteError
 from bulkdelete.version import VERSION
@@ -54,11 +54,11 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BulkDeleteError as error:
             ctx.exit(refuse(error, as_json="--json" in sys.argv))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             if not talking.is_json():
                 click.echo(err=True)
-            talking.say("interrupted: nothing is running any more")
-            ctx.exit(exits.SIGINT_EXIT)
+            talking.say(INTERRUPTED)
+            ctx.exit(exits.of_error(interrupt))
         except BrokenPipeError:
             ctx.exit(_SIGPIPE_EXIT)
         except (click.ClickException, click.exceptions.Exit, click.Abort):

@@ -15,6 +15,7 @@ from bulkdelete.errors import RAISE_THE_LIMIT, BulkDeleteError, LedgerError, Set
 from bulkdelete.terminal import harmless
 from bulkdelete.threads import NO_THREAD
 
+INTERRUPTED = "interrupted: nothing is running any more"
 _MOST_CHARACTERS = 2000
 
 

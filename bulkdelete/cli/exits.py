@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import (
@@ -66,7 +67,8 @@ def of_report(report: Report, signal_number: int | None = None, *, allow_empty: 
 def of_error(error: BaseException) -> int:
     """Return the exit code for *error*: what ended a command that has no report, or beside it."""
     if isinstance(error, KeyboardInterrupt):
-        return SIGINT_EXIT
+        number: int = error.args[0] if error.args else signal.SIGINT
+        return SIGNAL_BASE + number
     if isinstance(error, LedgerStorageError) and error.report is None:
         return REFUSED  # it could not even be opened
     if isinstance(error, CredentialsError):

@@ -7,6 +7,7 @@ import gc
 import os
 import platform
 import sys
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,13 @@ import click
 from bulkdelete.api import BulkDeleter
 from bulkdelete.cli import exits, invoking, loops, once, plan_files, reporting, talking
 from bulkdelete.cli.canary import check_of
-from bulkdelete.cli.complaining import complain, message_of, refusal_as_json
+from bulkdelete.cli.complaining import INTERRUPTED, complain, message_of, refusal_as_json
 from bulkdelete.cli.confirming import Foreseen, confirm, earlier_runs, ledger_of, summary
 from bulkdelete.cli.ending import Ending, ending_of
 from bulkdelete.cli.options import require, setting_options, settings_from
 from bulkdelete.cli.serving import metrics_options, served
 from bulkdelete.cli.signals import Signals
-from bulkdelete.cli.waiting import interruptible
+from bulkdelete.cli.waiting import WATCHED, interruptible
 from bulkdelete.credentials import credentials_from
 from bulkdelete.errors import BulkDeleteError, CredentialsError, PlanRefused, SourceRefused
 from bulkdelete.holding import hold_sources
@@ -139,17 +140,18 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None, credentials: Cr
     earlier = earlier_runs(ledger)
     _spare_the_collector()
     with served(manner.metrics_port, manner.metrics_host) as metrics, loops.runner(settings.event_loop) as runner:
-        runner.run(interruptible(credentials.key()))  # one that cannot be read is known before anything is asked
-        first = runner.run(interruptible(first_records(source))) if source.replayable else None
-        if first == [] and not manner.allow_empty and not (earlier and earlier.totals.rows):
-            raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
-        rows = None if plan is None else plan.rows
-        if not (manner.quiet and manner.yes):
-            rows = runner.run(interruptible(estimated_rows(source))) if rows is None else rows
-            foreseen = Foreseen(first, plan, rows, heeds_told=not manner.now)
-            _announce(summary(settings, source, ledger, earlier, foreseen))
-        if earlier is None or not earlier.complete:
-            confirm(settings, source, yes=manner.yes)
+        with _interrupts_told(as_json=manner.json):
+            runner.run(interruptible(credentials.key(), WATCHED))  # one that cannot be read is known before all else
+            first = runner.run(interruptible(first_records(source))) if source.replayable else None
+            if first == [] and not manner.allow_empty and not (earlier and earlier.totals.rows):
+                raise SourceRefused(f"{source.name} is empty: if that is meant, use --allow-empty. Nothing was sent")
+            rows = None if plan is None else plan.rows
+            if not (manner.quiet and manner.yes):
+                rows = runner.run(interruptible(estimated_rows(source))) if rows is None else rows
+                foreseen = Foreseen(first, plan, rows, heeds_told=not manner.now)
+                _announce(summary(settings, source, ledger, earlier, foreseen))
+            if earlier is None or not earlier.complete:
+                confirm(settings, source, yes=manner.yes)
         order = Order(
             settings.table_id,
             source,
@@ -168,6 +170,17 @@ def _run(settings: Settings, manner: _Manner, plan: Plan | None, credentials: Cr
         if metrics is not None:
             metrics.watch(deleter)
         return runner.run(_purge(deleter, order, expected, progress))
+
+
+@contextmanager
+def _interrupts_told(*, as_json: bool) -> Iterator[None]:
+    """Print what interrupts a command before its job as an object too, where that is asked for."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if as_json:
+            click.echo(refusal_as_json(INTERRUPTED, exits.of_error(interrupt)))
+        raise
 
 
 def _versions() -> dict[str, str]:

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 
-_WATCHED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+WATCHED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def signals_to(
-    receive: Callable[[signal.Signals], object], watched: tuple[signal.Signals, ...] = _WATCHED
+    receive: Callable[[signal.Signals], object], watched: tuple[signal.Signals, ...] = WATCHED
 ) -> Iterator[None]:
     """While entered, hand the *watched* signals to *receive*, in the running event loop.
 
@@ -45,30 +45,31 @@ async def until_signalled() -> None:
         await came.wait()
 
 
-async def interruptible(work: Coroutine[Any, Any, _Value]) -> _Value:
-    """Return what *work* comes to; Ctrl-C cancels it.
+async def interruptible(
+    work: Coroutine[Any, Any, _Value], watched: tuple[signal.Signals, ...] = (signal.SIGINT,)
+) -> _Value:
+    """Return what *work* comes to; Ctrl-C cancels it, or whichever signal is *watched*.
 
     The handler that ``asyncio.Runner`` sets does not wake a loop that is asleep where the signal reaches another thread
     or comes just before the sleep: then Ctrl-C is lost. The loop's own handlers have a pipe that wakes it.
 
     Raises:
-        KeyboardInterrupt: SIGINT came.
+        KeyboardInterrupt: one of them came, which is its argument.
 
     """
     if threading.current_thread() is not threading.main_thread():
         return await work  # no signal is handed to it there
     task = asyncio.ensure_future(work)
-    came = False
+    came: list[signal.Signals] = []
 
-    def interrupt(_: signal.Signals) -> None:
-        nonlocal came
-        came = True
+    def interrupt(number: signal.Signals) -> None:
+        came.append(number)
         task.cancel()
 
-    with signals_to(interrupt, (signal.SIGINT,)):
+    with signals_to(interrupt, watched):
         try:
             return await task
         except asyncio.CancelledError:
             if came:
-                raise KeyboardInterrupt from None
+                raise KeyboardInterrupt(came[0]) from None
             raise

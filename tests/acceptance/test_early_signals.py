@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
 from contextlib import suppress
@@ -75,6 +76,23 @@ def child_of(pid):
 async def test_while_the_key_is_read(folder, emulator, number):
     done = await signalled(purge(folder, emulator, "ids.csv", "-c", "key.toml", key=None), number)
     assert (done.code, emulator.requests) == (128 + number, 0), done.everything
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+async def test_a_command_that_prints_the_key_does_not_outlive_it_and_that_is_told(folder, emulator, number):
+    (folder / "key.toml").write_text('api_key_command = ["sh", "-c", "exec 9> pipe; sleep 60; true"]\n')
+    command = purge(folder, emulator, "ids.csv", "-c", "key.toml", key=None)
+    async with command.started(anew=True) as process:
+        async with asyncio.timeout(30):
+            held = await asyncio.to_thread((folder / "pipe").open)  # by the command, and by what it starts
+        process.send_signal(number)
+        done = await finished(process)
+        with held:
+            assert await asyncio.to_thread(select.select, [held], [], [], 5) == ([held], [], [])  # nobody has it open
+    said = "interrupted: nothing is running any more"
+    assert (done.code, emulator.requests) == (128 + number, 0)
+    assert done.report == {"ended": "refused", "reason": said, "exit_code": done.code}
+    assert done.stderr.splitlines()[-1] == said
 
 
 @pytest.mark.skipif(not can_be_pid_1(), reason="no namespace of processes can be made here")
