@@ -169,7 +169,11 @@ async def run_key_command(words: tuple[str, ...]) -> str:
 
 
 async def _printed(name: str, program: Program, said: Pipe) -> bytes:
-    """Return what *program*, the command *name*, prints; neither it nor what it starts apart outlives this."""
+    """Return what *program*, the command *name*, prints; it does not outlive this.
+
+    Nor does what it has started, where it is apart and is ended here. What one that ended by itself leaves running has
+    closed its output, such as an agent that keeps a password: that is meant to stay.
+    """
     try:
         async with asyncio.timeout(_COMMAND_SECONDS):
             printed = await said.drain(MOST_KEY_BYTES)

@@ -7,6 +7,7 @@ import gc
 import os
 import pty
 import select
+import signal
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -289,6 +290,12 @@ async def test_what_a_command_has_started_does_not_outlive_it_either(tmp_path, m
         with pytest.raises(CredentialsError, match="sh did not end within 1 s"):
             await run_key_command(("sh", "-c", f"exec 9> {alive}; {script}"))
         assert await asyncio.to_thread(select.select, [ours], [], [], 10) == ([ours], [], [])  # nobody has it open
+
+
+async def test_what_a_command_that_has_ended_leaves_running_with_its_output_closed_stays(monkeypatch):
+    monkeypatch.setattr("bulkdelete.credentials.has_terminal", lambda: False)
+    printed = await run_key_command(("sh", "-c", "sleep 60 >&- & echo $!"))
+    os.kill(int(printed), signal.SIGKILL)  # it is there
 
 
 async def test_a_command_may_ask_at_the_terminal(tmp_path):
