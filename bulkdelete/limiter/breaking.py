@@ -24,8 +24,8 @@ class Breaker:
 
     A probe is a real batch, for only that shows that batches are taken. Pauses begin at 1 s, grow up to 60 s, and
     are spread by a quarter each way, so that clients do not come back together. Who *waits* for as long as the server
-    refuses leaves out of an outage what ended with a refusal. Times are seconds of one clock; *random* gives numbers in
-    [0, 1).
+    refuses leaves out of an outage the pauses that refusals ask for, and what lies between two of them: only a failure
+    ends it. Times are seconds of one clock; *random* gives numbers in [0, 1).
     """
 
     def __init__(self, *, max_outage_seconds: float = 1800.0, waits: bool = False, random: Callable[[], float]) -> None:
@@ -65,17 +65,20 @@ class Breaker:
             self.open_since = None
             self.gave_up = False
         elif self.open_since is not None:
-            self.gave_up = now - self._open_while_asked_since > self._max_outage_seconds
+            if not (self._waits and self.is_refusing):
+                self.gave_up = now - self._open_while_asked_since > self._max_outage_seconds
         else:
             self._count(now, 1 if is_told else max(FEWEST_IN_A_ROW, min(2 * limit, MOST_IN_A_ROW)))
 
     def refused(self, now: float, pause_seconds: float) -> None:
         """Take note that the server refuses, and lets nobody send for *pause_seconds*: it is there."""
-        self.is_refusing = True
         if self._waits:
+            if not self.is_refusing:  # what was waited until now was for a failure
+                self._answered_at = max(self._answered_at, now)
             until = max(self._answered_at, now + pause_seconds)
             self._open_while_asked_since += until - self._answered_at
             self._answered_at = until
+        self.is_refusing = True
 
     def wait_seconds(self, now: float) -> float:
         """Return how long to wait before sending; 0 means now, and of a probe that none is on the wire."""

@@ -82,6 +82,15 @@ async def test_a_server_that_once_asked_for_a_pause_and_then_only_fails_ends_the
     assert "an outage begins: nothing but failures comes back" in done.stderr
 
 
+async def test_with_wait_failures_with_a_refusal_after_each_end_the_job_as_an_outage(tmp_path):
+    script = [*["50000"] * 5, *["429", "50000"] * 500]
+    async with Emulator(faults=Faults(script=script, retry_after_seconds=1)) as emulator:
+        emulator.add_key(CANARY_KEY)
+        done = await outage(tmp_path, emulator.base_url, "--wait")
+    assert "nothing but failures came back for 2 s" in done.report["reason"]
+    assert done.report["requests"] < 15
+
+
 async def test_a_server_that_refuses_for_a_moment_and_for_ever_is_not_hammered_and_ends_the_job(tmp_path):
     write_csv(tmp_path / "ids.csv", ids(60))
     async with Emulator(faults=Faults(too_many_requests_rate=1.0, retry_after_seconds=0.001)) as emulator:

@@ -456,18 +456,35 @@ async def test_for_who_waits_an_outage_is_shorter_by_no_more_than_a_probe_s_paus
     assert 540 <= await fail_after(limiter, *pauses) < 700
 
 
-@pytest.mark.parametrize("pause", [None, 1, 30, 3600])
-async def test_failures_among_refusals_are_an_outage_also_for_who_waits(pause):
-    limiter = limiter_with(concurrency=1, max_outage_seconds=600, wait=True)
+@pytest.mark.parametrize("failures", [1, 3])
+@pytest.mark.parametrize("pause", [None, 1, 30, 60, 3600])
+async def test_for_who_waits_an_outage_counts_all_but_the_pauses_that_refusals_among_its_failures_ask_for(
+    pause, failures
+):
+    limiter, asked = limiter_with(concurrency=1, max_outage_seconds=600, wait=True), 0.0
 
     async def fail_and_refuse() -> None:
+        nonlocal asked
         while True:
-            await fail(limiter)
+            for _ in range(failures):
+                await fail(limiter)
             await refuse(limiter, pause)
+            asked += pause or 0
 
     with pytest.raises(OutageTooLong, match="nothing but failures"):
         await fail_and_refuse()
-    assert now() > 900
+    assert 600 <= now() - asked < 720
+
+
+@pytest.mark.parametrize("pause", [None, 0.05, 1, 60])
+async def test_for_who_waits_refusals_alone_end_no_outage_also_where_it_began_with_failures(pause):
+    limiter = limiter_with(concurrency=1, max_outage_seconds=600, wait=True)
+    while now() < 500:
+        await fail(limiter)
+    while now() < 86_400:
+        await refuse(limiter, pause)
+    await enter(limiter)
+    assert limiter.state == "server"
 
 
 async def test_a_refusal_in_an_outage_is_waited_for_and_says_nothing_of_pauses_in_a_row():
