@@ -37,7 +37,9 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _MAY_EXPIRE_WITHIN_SECONDS = 10.0
-"""A key that waited so long for its request to leave may have been a good one when it was read."""
+"""A key that was read so long before its request left, because of a pause or a quota, may have been a good one then."""
+_MOST_RENEWALS = 5
+"""So many keys for one attempt: whoever refuses them all refuses every key, however long each has waited."""
 
 
 @dataclass(slots=True)
@@ -91,14 +93,14 @@ class Attempts:
             CredentialsError: the key cannot be read.
 
         """
-        renewals, read_at = 0, 0.0
+        renewals = 0
         now = asyncio.get_running_loop().time
         while True:
             if self._credentials.known is None:
                 stop.check()  # each who began to read it would have it read anew
                 await stop.unless_asked(self._with_refusal(self._credentials.key()))
             permit = await self._limiter.acquire(stop, retry=post.retry, size=len(post.body))
-            api_key = self._credentials.known
+            api_key, read_at = self._credentials.known, self._credentials.read_at
             if api_key is None:  # it was refused meanwhile, and is being read again
                 self._limiter.abandon(permit, left=False)
                 continue
@@ -125,12 +127,11 @@ class Attempts:
             )  # no local of the body: the next wait may raise, and a traceback show it
             _count(post, request_id, seconds, verdict)
             if verdict.kind is VerdictKind.PAUSE:
-                renewals = 0  # when it is over, the key may have expired
                 continue
             if verdict.kind is VerdictKind.UNAUTHORIZED and not stop.asked:
-                is_old = renewals == 1 and permit.sent_at - read_at >= _MAY_EXPIRE_WITHIN_SECONDS
+                is_old = permit.sent_at - read_at >= _MAY_EXPIRE_WITHIN_SECONDS and renewals < _MOST_RENEWALS
                 if (renewals == 0 or is_old) and await stop.unless_asked(self._renew(api_key, verdict)):
-                    renewals, read_at = renewals + 1, now()
+                    renewals += 1
                     _log.info("the API key was read again, and is another one")
                     continue
             return post.heard

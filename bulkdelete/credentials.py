@@ -55,6 +55,8 @@ class Credentials:
                 self._key = _checked(key if isinstance(key, str) else masked(key.get_secret_value()))
         self._reading: _Reading | None = None
         self._read_in_vain, self._read_in_vain_at = "", -math.inf
+        self.read_at = -math.inf
+        """When, by the loop's time, the key in use was read."""
 
     def __repr__(self) -> str:
         return f"<Credentials {'read on demand' if self._read else 'fixed'}>"
@@ -120,6 +122,7 @@ class Credentials:
         except Exception as error:  # noqa: BLE001 - the caller's function may raise any, with the key in its text
             raise CredentialsError(f"the API key cannot be read: {type(error).__name__}") from None
         self._key = _checked(key)
+        self.read_at = asyncio.get_running_loop().time()
         return self._key
 
 

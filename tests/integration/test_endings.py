@@ -200,7 +200,8 @@ def test_every_error_can_be_pickled(error):
     assert (type(there), there.args, vars(there)) == (type(error), error.args, vars(error))
 
 
-async def test_a_key_that_expires_again_while_its_request_waits_out_a_pause_ends_no_job(tmp_path):
+async def test_a_key_that_expires_again_while_its_request_waits_out_a_long_pause_ends_no_job(tmp_path, monkeypatch):
+    monkeypatch.setattr("bulkdelete.attempts._MAY_EXPIRE_WITHIN_SECONDS", 0.05)
     keys = (f"key-{number}" for number in itertools.count(1))
     faults = Faults(script=["ok", "40127", "429", "40127", "ok"], retry_after_seconds=0.05)
     async with Emulator(faults=faults) as emulator:
@@ -216,6 +217,18 @@ async def test_a_key_that_expires_again_while_its_request_waits_out_a_pause_ends
         assert (report.ended, report.acknowledged) == (Ended.COMPLETE, 3_000)
         assert emulator.count(TABLE_ID) == 0
     assert next(keys) == "key-4"
+
+
+async def test_an_api_that_refuses_every_key_ends_the_job_also_where_it_asks_for_a_pause_before_each_refusal(tmp_path):
+    keys = (f"key-{number}" for number in itertools.count(1))
+    faults = Faults(script=["40127", "429"] * 500, retry_after_seconds=0.05)
+    async with Emulator(faults=faults) as emulator:
+        settings = Settings.from_mapping({"flow": {"concurrency": 1}})
+        async with BulkDeleter(base_url=emulator.base_url, api_key=lambda: next(keys), settings=settings) as purger:
+            with pytest.raises(FatalAnswer, match="check the key"):
+                await purger.delete(TABLE_ID, ids(3_000), ledger=tmp_path / "purge.db")
+        assert emulator.requests == 3
+    assert next(keys) == "key-3"
 
 
 async def test_a_key_that_is_cancelled_by_somebody_else_ends_the_call_with_words():

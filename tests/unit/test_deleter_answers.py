@@ -213,12 +213,39 @@ async def test_a_key_that_is_refused_again_ends_the_job(keys, requests):
 EXPIRED = answer(40107, "credentials expired", 401)
 
 
-async def test_a_key_that_expires_during_a_pause_is_read_again_as_often_as_that_happens():
-    script = one_after_another(NO_KEY, PAUSED, EXPIRED, PAUSED, EXPIRED)
-    sending = Sending(script, key=Keys("1", "2", "3", "4"))
+LONG_PAUSE = answer(40008, "Requests per minute exceeded", Retry_After="90")
+
+
+async def test_a_key_that_expires_during_a_long_pause_is_read_again_as_often_as_that_happens():
+    script = one_after_another(NO_KEY, LONG_PAUSE, EXPIRED, LONG_PAUSE, EXPIRED, LONG_PAUSE, EXPIRED)
+    sending = Sending(script, key=Keys("1", "2", "3", "4", "5"))
     (outcome,) = await sending.send(batch_of(10))
     assert (outcome.fate, outcome.attempts) == (Fate.ACKNOWLEDGED, 1)
-    assert [request.api_key for request in sending.requests] == ["1", "2", "2", "3", "3", "4"]
+    assert [request.api_key for request in sending.requests] == ["1", "2", "2", "3", "3", "4", "4", "5"]
+
+
+@pytest.mark.parametrize(("pause", "most"), [(PAUSED, 3), (LONG_PAUSE, 11)])
+async def test_keys_that_are_refused_however_often_they_are_read_end_the_job_also_where_pauses_come_between(
+    pause, most
+):
+    reads = itertools.count()
+    sending = Sending(lambda request: pause if request.number % 2 else NO_KEY, key=lambda: f"key-{next(reads)}")
+    (outcome,) = await sending.send(batch_of(10))
+    assert (outcome.fate, len(sending.requests), next(reads)) == (Fate.UNRESOLVED, most, (most + 1) // 2)
+    assert isinstance(sending.raised[0], FatalAnswer)
+
+
+async def test_a_key_that_another_batch_has_read_long_before_its_own_was_refused_may_have_expired_since():
+    def script(request):
+        return OK if request.api_key == "3" or (request.api_key == "2" and request.began < 60) else NO_KEY
+
+    seconds = {1: 70.0}
+    sending = Sending(
+        script, seconds=lambda request: seconds.get(request.number, 0.1), key=Keys("1", "2", "3"), before=1
+    )
+    await sending.send_all(batch_of(10), batch_of(10, first_row=10))
+    assert sending.raised == []
+    assert [request.api_key for request in sending.requests] == ["1", "1", "2", "2", "3"]
 
 
 @pytest.mark.virtual_time
@@ -240,7 +267,7 @@ async def test_keys_that_are_refused_however_often_they_are_read_end_the_job_als
     hourly = {"requests_per_hour": 1, "max_pause_seconds": 7200}
     sending = Sending(one_after_another(then=NO_KEY), key=lambda: f"key-{next(reads)}", flow=hourly)
     await sending.send(batch_of(10))
-    assert len(sending.requests) == 3
+    assert len(sending.requests) == 6
     assert isinstance(sending.raised[0], FatalAnswer)
 
 
