@@ -40,6 +40,7 @@ async def keeping(
     try:
         yield
     finally:
+        limiter.send_no_more()
         try:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)

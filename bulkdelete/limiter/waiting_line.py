@@ -63,7 +63,7 @@ class Limiter:
         """When somebody gave a permit back, or left without one, last."""
         self._last_failure = ""
         self._is_fresh = True
-        self._keepers = 0
+        self._keepers = self._senders = 0
 
     @property
     def in_flight(self) -> int:
@@ -100,9 +100,8 @@ class Limiter:
     async def acquire(self, stop: Stop, *, retry: bool = False, size: int = 0) -> Permit:
         """Return a permit; *retry*: an attempt for the same records failed before.
 
-        Calls, told apart by whose *stop* it is, take turns; one call gets its permits in the order of asking.
-
-        In an outage, small requests, of *size* bytes, get their turn too.
+        Calls, told apart by whose *stop* it is, take turns; one call gets its permits in the order of asking. In
+        an outage, small requests, of *size* bytes, get their turn too.
 
         Raises:
             PauseTooLong: the pause is longer than ``max_pause_seconds``.
@@ -185,20 +184,23 @@ class Limiter:
         :meth:`keep_no_more`. A limiter that was used already knows a better limit; what was spent counts in any case.
         Without *heeds_told* what the API told that process of its limits is forgotten.
         """
-        self._keepers += 1
+        self._keepers, self._senders = self._keepers + 1, self._senders + 1
         quotas = self._quota.quotas
         quotas.keep(max(LEAST_ALLOWANCE, self._settings.ceiling))
         if spent is not None:
-            now = self._quota.moment(asyncio.get_running_loop().time())
-            quotas.take_in(loaded(spent), now, heeds_told=heeds_told)
+            quotas.take_in(loaded(spent), self._quota.moment(asyncio.get_running_loop().time()), heeds_told=heeds_told)
         if self._is_fresh and limit is not None:
             self._steering = self._steering_from(number(limit))
             self._changes.limit_is(self.limit)
 
+    def send_no_more(self) -> None:
+        """Take note that one who called :meth:`take_over` only keeps what was spent from here on."""
+        self._senders -= 1
+
     def spent_so_far(self, *, clean: bool = False) -> dict[str, Any]:
         """Return what was spent of the quotas, and a pause, to be kept; *clean*: whoever keeps it sends no more."""
-        is_last = self._keepers == 1 or not self.has_quotas  # without any, each ledger answers for its own job
-        return self._quota.snapshot(asyncio.get_running_loop().time(), clean=clean and is_last)
+        nobody_sends = not (self._senders and self.has_quotas)  # without any, each ledger answers for its own job
+        return self._quota.snapshot(asyncio.get_running_loop().time(), clean=clean and nobody_sends)
 
     def keep(self, snapshot: dict[str, Any]) -> None:
         """Take note that *snapshot* is durable."""
@@ -214,8 +216,7 @@ class Limiter:
 
     async def until_spent(self, snapshot: dict[str, Any]) -> None:
         """Return when something was spent, or a pause began, that *snapshot*, of :meth:`spent_so_far`, lacks."""
-        now = asyncio.get_running_loop().time
-        quotas = self._quota.quotas
+        quotas, now = self._quota.quotas, asyncio.get_running_loop().time
         while quotas.left_so_far <= snapshot["requests"] and not self._quota.is_paused_beyond(snapshot, now()):
             await self._spent.wait()
 

@@ -18,7 +18,8 @@ _MOST_ROWS: Final = 1000
 class Kept(NamedTuple):
     """A snapshot that could be read. Times are Unix seconds.
 
-    *origin* names the process that wrote it, in which *requests* were counted by then; old ones name none.
+    *origin* names the process that wrote it, in which *requests* were counted by then; old ones name none. *number*
+    is its place among those of that process; 0 where an earlier version wrote it, which did not vouch for it.
     """
 
     allowance: int | None
@@ -27,13 +28,14 @@ class Kept(NamedTuple):
     told: list[tuple[float, float, int, int]]
     origin: str = ""
     requests: int = 0
+    number: int = 0
 
 
-def write(kept: Kept, number: int) -> dict[str, Any]:
-    """Return the plain form of *kept*: *number* is for the process that wrote it."""
+def write(kept: Kept) -> dict[str, Any]:
+    """Return the plain form of *kept*."""
     return {
         "version": VERSION,
-        "number": number,
+        "number": kept.number,
         "origin": kept.origin,
         "requests": kept.requests,
         "allowance": kept.allowance,
@@ -41,6 +43,7 @@ def write(kept: Kept, number: int) -> dict[str, Any]:
         "spent": {unit: [list(part) for part in parts] for unit, parts in kept.spent.items()},
         "told": [list(promise) for promise in kept.told],
         "sum": _sum(kept),
+        "number_sum": _number_sum(kept),
     }
 
 
@@ -64,7 +67,13 @@ def read(snapshot: object) -> Kept:
     kept = Kept(allowance, clean, parts, told, origin, _count(requests, 0))
     if snapshot.get("sum") != _sum(kept):
         raise ValueError("this snapshot of quotas is damaged: its sum is another")
-    return kept
+    numbered = kept._replace(number=_count(snapshot.get("number", 0), 0))
+    return numbered if snapshot.get("number_sum") == _number_sum(numbered) else kept
+
+
+def _number_sum(kept: Kept) -> int:
+    """Return the sum that vouches for the number beside the other one, which earlier versions read too."""
+    return zlib.crc32(f"{kept.number} {_sum(kept)}".encode())
 
 
 def _sum(kept: Kept) -> int:

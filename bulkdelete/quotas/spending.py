@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.quotas import snapshots
+from bulkdelete.quotas.taken import Taken, latest
 from bulkdelete.quotas.telling import Telling, Told
 from bulkdelete.quotas.windows import BEYOND_EVERY_LIMIT, SECONDS, UNLIMITED, Moment, Window
 
@@ -56,7 +57,7 @@ class Quotas:
         self._now = float("-inf")
         self._offset = 0.0
         self._origin = secrets.token_hex(8)
-        self._taken: dict[str, tuple[int, int]] = {}
+        self._taken: dict[str, Taken] = {}
         self._requests = 0
         self._counted = 0
         self._snapshots = 0
@@ -192,8 +193,9 @@ class Quotas:
             + ([(paused_until, paused_until, 0, 0)] if paused_until > 0 else []),
             self._origin,
             self.left_so_far,
+            self._snapshots,
         )
-        return snapshots.write(kept, self._snapshots)
+        return snapshots.write(kept)
 
     def saved(self, snapshot: Mapping[str, Any]) -> None:
         """Note that *snapshot*, one of this object's, is durable, and that a crash leaves it or a newer one behind."""
@@ -249,17 +251,23 @@ class Quotas:
             _log.warning("nobody knows what was sent since the quotas were last written; they count as used up")
             self._fill()
             return
-        unknown = 0 if kept.clean else kept.allowance or 0
+        taken = self._taken.get(kept.origin) or Taken()
+        taken.hear(kept)
+        unknown = 0 if kept.clean or taken.is_all_known else kept.allowance or 0
         if self._counting and unknown >= BEYOND_EVERY_LIMIT:
             _log.warning("a run without quotas was killed, and nobody knows what it sent; they count as used up")
-        before, unknown_before = self._taken.get(kept.origin, (0, 0))
-        news = kept.requests - before if kept.origin in self._taken else sys.maxsize
-        added = max(0, unknown - unknown_before)
+        news = kept.requests - taken.requests if kept.origin in self._taken else sys.maxsize
+        if taken.is_all_known:
+            self._take_back(taken)
+        added = max(0, unknown - taken.unknown)
+        taken.requests = max(taken.requests, kept.requests)
+        taken.unknown += added
+        taken.counted += [(self._now, added)] if added else []
         if kept.origin:
-            self._taken[kept.origin] = max(before, kept.requests), max(unknown_before, unknown)
+            self._taken[kept.origin] = taken
         most = 0
         for unit, window in self._windows.items():
-            parts = _latest(kept.spent.get(unit, kept.spent.get(_LONGEST_DAY, [])), news)
+            parts = latest(kept.spent.get(unit, kept.spent.get(_LONGEST_DAY, [])), news)
             dated = [(min(unix - self._offset, self._now), requests) for unix, requests in parts]
             window.take_in([*dated, (self._now, added)] if added else dated, self._offset)
             window.forget(self._now)
@@ -273,13 +281,13 @@ class Quotas:
             told = Told(max(0, left - untold), limit or None, reset, ends - self._now, dated=False)
             self._telling.restore(told, ends)
 
+    def _take_back(self, taken: Taken) -> None:
+        """Count no more what was taken to have left, perhaps: the process that ended cleanly knew of all that did.
 
-def _latest(parts: list[tuple[float, int]], most: int) -> list[tuple[float, int]]:
-    """Return the latest *most* requests of *parts*, which are in the order of time."""
-    found: list[tuple[float, int]] = []
-    for unix, requests in reversed(parts):
-        if most <= 0:
-            break
-        found.append((unix, min(requests, most)))
-        most -= requests
-    return found
+        ``left_so_far`` stays as it is: what earlier snapshots of this object tell of is no news in later ones.
+        """
+        for at, requests in taken.counted:
+            for window in self._windows.values():
+                window.take_back(at, requests, self._now)
+        taken.counted.clear()
+        taken.unknown = 0

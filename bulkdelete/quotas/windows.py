@@ -76,6 +76,19 @@ class Window:
         for at, requests in together:
             self.add(at, offset, requests)
 
+    def take_back(self, at: float, requests: int, now: float) -> None:
+        """Count *requests* no more that were taken in at *at*, as far as they still count."""
+        if at + self._counts_seconds <= now:
+            return
+        for part in self._parts:
+            if part[0] >= at and requests > 0:
+                taken = min(requests, int(part[1]))
+                part[1] -= taken
+                self.spent -= taken
+                requests -= taken
+        self._parts = deque(part for part in self._parts if part[1])
+        self._parts_until = float("-inf")
+
     def forget(self, now: float) -> None:
         """Stop counting what left longer ago than the window is long."""
         parts = self._parts

@@ -70,6 +70,18 @@ async def test_what_two_ledgers_know_of_one_process_counts_once(emulator, tmp_pa
     assert emulator.requests <= A_HOUR
 
 
+@pytest.mark.parametrize("calls", [1, 2, 5])
+async def test_after_calls_that_ended_cleanly_what_they_spent_is_known_exactly(emulator, tmp_path, calls):
+    async def all_of_them(deleter: BulkDeleter) -> int:
+        jobs = (deleter.delete(TABLE_ID, ids(1000, n * 2000), ledger=tmp_path / f"{n}.db") for n in range(calls))
+        return sum(report.requests for report in await asyncio.gather(*jobs))
+
+    async with deleter(emulator, limit=30, requests_per_day=60) as first:
+        assert await all_of_them(first) == 3 * calls
+    async with deleter(emulator, requests_per_day=60) as second:
+        assert await all_of_them(second) == 60 - 3 * calls
+
+
 async def test_a_job_that_ends_keeps_no_other_from_going_on(emulator, tmp_path):
     async with deleter(emulator, requests_per_second=40, max_pause_seconds=900) as shared:
         reports = await asyncio.gather(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -118,6 +119,41 @@ class World:
         self.wall_error = seconds
 
 
+class Service(World):
+    """A world whose processes write to three ledgers by turns, and open them all, in any order."""
+
+    def __init__(self, limits: dict[str, int], allowance: int) -> None:
+        super().__init__(limits, allowance)
+        self.kept: dict[int, str] = {}
+        self.order = (0, 1, 2)
+
+    def turn(self, order: tuple[int, int, int]) -> None:
+        self.order = order
+
+    def save(self, how: str) -> None:
+        super().save(how)
+        self._keep()
+
+    def end(self, restarts: object) -> None:
+        super().end(restarts=False)
+        self._keep()
+        if restarts:
+            self.crash(self.limits)
+
+    def crash(self, limits: dict[str, int]) -> None:
+        self.limits = limits
+        self.booted = self.seconds
+        self.leaving = []
+        self.quotas = Quotas(limits, self.allowance)
+        for ledger in self.order:
+            if ledger in self.kept:
+                self.quotas.take_in(json.loads(self.kept[ledger]), self.now)
+
+    def _keep(self) -> None:
+        if self.durable is not None:
+            self.kept[self.order[0]] = self.durable
+
+
 LIMITS = st.dictionaries(st.sampled_from(list(SECONDS)), st.integers(1, 9), min_size=1, max_size=2)
 SLEEPS = st.sampled_from([0.0005, 0.003, 0.0078, 0.3, 0.999, 1.0, 7.0, 20.0, 60.0, 1800.0, 3600.0, 40_000.0, 86_400.0])
 STEP = st.one_of(
@@ -139,6 +175,25 @@ def test_no_window_is_overrun_whatever_is_asked_saved_lost_restarted_changed_or_
     world = World(limits, allowance)
     for act, argument in [(World.save, "told"), *steps]:
         act(world, argument)
+
+
+SERVICE_STEP = st.one_of(
+    st.tuples(st.sampled_from(["ask", "begin", "leave", "give_up"]), st.integers(1, 12)),
+    st.tuples(st.sampled_from(["fill", "wait"]), st.none()),
+    st.tuples(st.just("sleep"), SLEEPS),
+    st.tuples(st.just("save"), st.sampled_from(["lost", "durable", "told", "told"])),
+    st.tuples(st.just("turn"), st.permutations([0, 1, 2])),
+    st.tuples(st.just("crash"), LIMITS),
+    st.tuples(st.just("end"), st.booleans()),
+)
+
+
+@settings(max_examples=400)
+@given(LIMITS, st.integers(1, 6), st.lists(SERVICE_STEP, min_size=10, max_size=50))
+def test_no_window_is_overrun_where_processes_that_die_or_end_write_to_several_ledgers(limits, allowance, steps):
+    service = Service(limits, allowance)
+    for act, argument in [("save", "told"), *steps]:
+        getattr(service, act)(argument)
 
 
 @settings(max_examples=100)
@@ -365,6 +420,54 @@ def test_a_crash_costs_the_allowance_and_a_clean_stop_nothing():
     assert may_leave(restarted(spent_ten().snapshot(), {"hour": 100}, 60), 60) == 100 - 10 - 3
     assert may_leave(restarted(spent_ten().snapshot(clean=True), {"hour": 100}, 60), 60) == 100 - 10
     assert may_leave(restarted(spent_ten().snapshot(), {"hour": 100}, 3601), 3601) == 100 - 3
+
+
+def opened(*snapshots: object, seconds: float = 60) -> Quotas:
+    quotas = Quotas({"hour": 100}, 3)
+    for snapshot in snapshots:
+        quotas.take_in(json.loads(json.dumps(snapshot)), moment(seconds))
+    quotas.saved(quotas.snapshot())
+    return quotas
+
+
+def test_a_clean_end_tells_of_all_that_left_before_it_and_of_nothing_after_a_newer_snapshot():
+    quotas = spent_ten()
+    before = quotas.snapshot()
+    end = quotas.snapshot(clean=True)
+    after = quotas.snapshot()
+    again = quotas.snapshot(clean=True)
+    for snapshots, requests in (
+        ([before], 87),
+        ([end], 90),
+        ([before, end], 90),
+        ([before, end, after], 87),
+        ([before, end, after, again], 90),
+    ):
+        for some in itertools.permutations(snapshots):
+            assert may_leave(opened(*some), 60) == requests
+
+
+def test_what_was_taken_back_is_in_no_later_snapshot():
+    quotas = Quotas({"hour": 100}, 3)
+    quotas.saved(quotas.snapshot())
+    unclean = quotas.snapshot()
+    other = opened(unclean, quotas.snapshot(clean=True))
+    assert may_leave(opened(other.snapshot(clean=True), seconds=70), 70) == 100
+
+
+@pytest.mark.parametrize("change", [{"number": 1}, {"number": 10**6}, {"number_sum": 5}, {"number_sum": None}])
+def test_a_clean_end_whose_place_among_the_snapshots_is_in_doubt_tells_of_no_others(change):
+    quotas = spent_ten()
+    before, end = quotas.snapshot(), quotas.snapshot(clean=True)
+    assert may_leave(opened(before, {**end, **change}), 60) == 87
+    assert may_leave(opened({**before, **change}, end), 60) == 87
+
+
+def test_of_processes_without_limits_a_clean_end_speaks_for_its_own_ledger_alone():
+    quotas = Quotas({}, 3)
+    before, end = quotas.snapshot(), quotas.snapshot(clean=True)
+    for snapshots in ([before, end], [end, before]):
+        assert may_leave(opened(*snapshots), 60) == 0
 
 
 def test_another_allowance_does_not_forget_what_the_old_one_let_leave():
