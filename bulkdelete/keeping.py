@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bulkdelete.capping import BodyCap
     from bulkdelete.ledger import Ledger
     from bulkdelete.limiter import Limiter
+    from bulkdelete.limiter.keepers import Keeper
 
 KEEP_SECONDS: Final = 5.0
 """How often the limit is kept, where there is no pause, and no quota that must not be overrun after a crash."""
@@ -33,40 +34,44 @@ async def keeping(
     if ledger.path is None:
         yield
         return
-    limiter.take_over(ledger.facts.get(LIMIT), ledger.facts.get(SPENT), heeds_told=heeds_told)
+    keeper = limiter.take_over(ledger.facts.get(LIMIT), ledger.facts.get(SPENT), heeds_told=heeds_told)
     cap.take_over(ledger.facts.get(BODY_CAP))
     # without quotas nothing waits for what is kept, but it is on disk before the intent of the first batch
-    keeper = asyncio.create_task(_keep_on(limiter, cap, ledger, failed), name="bulkdelete limits")
+    keeping_on = asyncio.create_task(_keep_on(keeper, limiter, cap, ledger, failed), name="bulkdelete limits")
     try:
         yield
     finally:
-        limiter.send_no_more()
+        keeper.sends_no_more()
         try:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            keeping_on.cancel()
+            await asyncio.gather(keeping_on, return_exceptions=True)
             with suppress(LedgerError):
-                await _keep(limiter, cap, ledger, clean=True)
+                await _keep(keeper, limiter, cap, ledger, clean=True)
         finally:  # also where it is cancelled once more: other calls must not wait for what nobody keeps
-            limiter.keep_no_more()
+            keeper.ends()
 
 
-async def _keep_on(limiter: Limiter, cap: BodyCap, ledger: Ledger, failed: Callable[[LedgerError], object]) -> None:
+async def _keep_on(
+    keeper: Keeper, limiter: Limiter, cap: BodyCap, ledger: Ledger, failed: Callable[[LedgerError], object]
+) -> None:
     while True:
         try:
-            spent = await _keep(limiter, cap, ledger)
+            spent = await _keep(keeper, limiter, cap, ledger)
         except LedgerError as error:
             failed(error)
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(None if limiter.has_quotas else KEEP_SECONDS):
-                await limiter.until_spent(spent)
+                await keeper.until_spent(spent)
 
 
-async def _keep(limiter: Limiter, cap: BodyCap, ledger: Ledger, *, clean: bool = False) -> dict[str, Any]:
-    spent = limiter.spent_so_far(clean=clean)
-    await ledger.remember(SPENT, json.dumps(spent))
-    limiter.keep(spent)
-    await ledger.remember(LIMIT, repr(round(limiter.last_good_limit, 2)))
+async def _keep(
+    keeper: Keeper, limiter: Limiter, cap: BodyCap, ledger: Ledger, *, clean: bool = False
+) -> dict[str, Any]:
+    spent = keeper.spent_so_far(clean=clean)
+    ledger.remember(LIMIT, repr(round(limiter.last_good_limit, 2)))
     if cap.proven_bytes is not None:
-        await ledger.remember(BODY_CAP, str(cap.proven_bytes))
+        ledger.remember(BODY_CAP, str(cap.proven_bytes))
+    await ledger.remember(SPENT, json.dumps(spent))  # in one commit with them: requests wait for it
+    keeper.keep(spent)
     return spent

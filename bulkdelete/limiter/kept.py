@@ -10,6 +10,8 @@ from bulkdelete.quotas import Moment, Quotas
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LEAST_WAIT_SECONDS: Final = 0.001
+"""A shorter one may be lost in the rounding of the clock, and be asked for again and again."""
 LEAST_KEPT_SECONDS: Final = 1.0
 """What is kept tells the end of a pause no less exactly; a shorter pause is over before another process begins."""
 

@@ -180,6 +180,12 @@ class Steering:
         """Return how long nobody sends because the server asked for it, from *now* on; 0 without a pause."""
         return self._gate.wait_seconds(now)
 
+    def idle_seconds(self, now: float) -> float:
+        """Return how long certainly nothing leaves, from *now* on; 0 while anything is in flight."""
+        if self.in_flight:
+            return 0.0
+        return max(self.breaker.wait_seconds(now), self._gate.wait_seconds(now), self._quota.wait_seconds(now))
+
     def state(self, now: float) -> str:
         """Return what limits the job now: ``outage``, ``pause``, ``quota``, ``retries``, or else ``server``."""
         if self.breaker.is_open:

@@ -6,14 +6,15 @@ import asyncio
 import math
 import random
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from bulkdelete.forecasting import seconds_until_done
 from bulkdelete.hub import Hub
 from bulkdelete.limiter.adapting import Adaptive
 from bulkdelete.limiter.changes import Changes
 from bulkdelete.limiter.fixed import Fixed
-from bulkdelete.limiter.kept import QuotaDoor, loaded, number
+from bulkdelete.limiter.keepers import Keepers
+from bulkdelete.limiter.kept import LEAST_WAIT_SECONDS, QuotaDoor, number
 from bulkdelete.limiter.lines import Lines, Waiter
 from bulkdelete.limiter.patience import Patience
 from bulkdelete.limiter.permits import Permit, Turns
@@ -24,14 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bulkdelete.limiter.gauging import SampleKind
+    from bulkdelete.limiter.keepers import Keeper
     from bulkdelete.limiter.lines import Line
     from bulkdelete.quotas import Told
     from bulkdelete.settings import FlowSettings
     from bulkdelete.stopping import Stop
-
-LEAST_ALLOWANCE: Final = 16
-LEAST_WAIT_SECONDS: Final = 0.001
-"""A shorter one may be lost in the rounding of the clock, and be asked for again and again."""
 
 
 class Limiter:
@@ -58,12 +56,11 @@ class Limiter:
         self._lines: Lines[Permit] = Lines()
         self._turns = Turns(self._let_go)
         self._timer: asyncio.TimerHandle | None = None
-        self._spent = asyncio.Event()
         self._left_at = 0.0
         """When somebody gave a permit back, or left without one, last."""
         self._last_failure = ""
         self._is_fresh = True
-        self._keepers = self._senders = 0
+        self._keepers = Keepers(settings, self._quota, self._idle_seconds, self._let_go)
 
     @property
     def in_flight(self) -> int:
@@ -152,14 +149,14 @@ class Limiter:
         self._changes.answered(now, self._steering, self._last_failure)
         if pause := self._steering.pause_seconds(now):
             self._quota.paused_for(pause, now)
-            self._wake_keepers()
-        self._let_go()
+            self._keepers.wake()
+        self._gave_back(now)
 
     def left(self, permit: Permit) -> None:
         """Take note that the attempt of *permit* leaves now: until then its quotas count it, whatever the time."""
         if self._quota.quotas.is_leaving(permit.number):
             self._quota.quotas.left(permit.number, self._quota.moment(asyncio.get_running_loop().time()))
-            self._wake_keepers()
+            self._keepers.wake()
 
     def heard(self, permit: Permit, told: Told | None, *, left: bool = True) -> None:
         """Take note, before *permit* is given back, of what the answer's headers say of the API's limits, if anything.
@@ -174,51 +171,21 @@ class Limiter:
         """Give *permit* back: its attempt was cancelled, and tells nothing; or it certainly never *left*."""
         self.heard(permit, None, left=left)
         self._steering.abandoned(permit.sent_at)
-        self._left_at = asyncio.get_running_loop().time()
-        self._let_go()
+        self._left_at = now = asyncio.get_running_loop().time()
+        self._gave_back(now)
 
-    def take_over(self, limit: str | None, spent: str | None, *, heeds_told: bool = True) -> None:
+    def take_over(self, limit: str | None, spent: str | None, *, heeds_told: bool = True) -> Keeper:
         """Begin where an earlier process was, which kept its *limit* and what it had *spent* of its quotas.
 
-        From then on little leaves that is not in what :meth:`spent_so_far` gives and :meth:`keep` confirms, until
-        :meth:`keep_no_more`. A limiter that was used already knows a better limit; what was spent counts in any case.
-        Without *heeds_told* what the API told that process of its limits is forgotten.
+        From then on little leaves that the keeper which is returned was not told to be kept, until it ends. A limiter
+        that was used already knows a better limit; what was spent counts in any case. Without *heeds_told* what the
+        API told that process of its limits is forgotten.
         """
-        self._keepers, self._senders = self._keepers + 1, self._senders + 1
-        quotas = self._quota.quotas
-        quotas.keep(max(LEAST_ALLOWANCE, self._settings.ceiling))
-        if spent is not None:
-            quotas.take_in(loaded(spent), self._quota.moment(asyncio.get_running_loop().time()), heeds_told=heeds_told)
+        keeper = self._keepers.open(spent, heeds_told=heeds_told)
         if self._is_fresh and limit is not None:
             self._steering = self._steering_from(number(limit))
             self._changes.limit_is(self.limit)
-
-    def send_no_more(self) -> None:
-        """Take note that one who called :meth:`take_over` only keeps what was spent from here on."""
-        self._senders -= 1
-
-    def spent_so_far(self, *, clean: bool = False) -> dict[str, Any]:
-        """Return what was spent of the quotas, and a pause, to be kept; *clean*: whoever keeps it sends no more."""
-        nobody_sends = not (self._senders and self.has_quotas)  # without any, each ledger answers for its own job
-        return self._quota.snapshot(asyncio.get_running_loop().time(), clean=clean and nobody_sends)
-
-    def keep(self, snapshot: dict[str, Any]) -> None:
-        """Take note that *snapshot* is durable."""
-        self._quota.quotas.saved(snapshot)
-        self._let_go()
-
-    def keep_no_more(self) -> None:
-        """Take note that one who called :meth:`take_over` keeps nothing any more."""
-        self._keepers -= 1
-        if not self._keepers:
-            self._quota.quotas.keep(None)
-            self._let_go()
-
-    async def until_spent(self, snapshot: dict[str, Any]) -> None:
-        """Return when something was spent, or a pause began, that *snapshot*, of :meth:`spent_so_far`, lacks."""
-        quotas, now = self._quota.quotas, asyncio.get_running_loop().time
-        while quotas.left_so_far <= snapshot["requests"] and not self._quota.is_paused_beyond(snapshot, now()):
-            await self._spent.wait()
+        return keeper
 
     @property
     def last_good_limit(self) -> float:
@@ -228,7 +195,7 @@ class Limiter:
     @property
     def has_quotas(self) -> bool:
         """Whether there are quotas of our own to keep to."""
-        return bool(self._settings.quotas)
+        return self._keepers.has_quotas
 
     def _steering_from(self, start: float | None) -> Steering:
         settings = self._settings
@@ -251,9 +218,13 @@ class Limiter:
             waits=settings.wait,
         )
 
-    def _wake_keepers(self) -> None:
-        self._spent.set()
-        self._spent = asyncio.Event()
+    def _gave_back(self, now: float) -> None:
+        if not self._steering.in_flight:
+            self._keepers.nothing_is_in_flight(now)
+        self._let_go()
+
+    def _idle_seconds(self, now: float) -> float:
+        return self._steering.idle_seconds(now)
 
     def _at_once(self, *, retry: bool) -> Permit | None:
         """Return a permit where nobody need wait for one, or ``None``."""

@@ -107,6 +107,29 @@ async def test_our_own_quota_holds_over_a_kill(tmp_path, emulator):
     assert emulator.requests <= 100
 
 
+async def killed_after(seconds: float, command: Command) -> None:
+    async with command.started() as process:
+        await asyncio.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+
+
+async def test_a_kill_costs_a_small_share_of_a_quota_and_none_where_the_run_waited_for_it(tmp_path, emulator):
+    emulator.faults = Faults(latency_seconds=0.2)
+    small = ("--batch-size", "10", "--json", "--concurrency", "1")
+    for _ in range(4):
+        await killed_after(2.5, purge(tmp_path, emulator, *small, "--requests-per-day", "100"))
+    before = emulator.requests
+    done = await purge(tmp_path, emulator, *small, "--requests-per-day", "100", "--max-pause", "0").run()
+    assert (done.code, done.report["ended"]) == (75, "quota"), done.stderr
+    assert before >= 4
+    assert 100 - 4 <= before + done.report["requests"] == emulator.requests <= 100
+    for _ in range(4):
+        await killed_after(2.5, purge(tmp_path, emulator, *small, "--requests-per-day", "100", "--wait"))
+    more = await purge(tmp_path, emulator, *small, "--requests-per-day", "110", "--max-pause", "0", "--now").run()
+    assert (more.report["ended"], more.report["requests"]) == ("quota", 10), more.stderr
+
+
 async def test_a_run_without_a_quota_or_with_another_forgets_nothing_that_was_spent(tmp_path, emulator):
     day, small = ("--requests-per-day", "40", "--max-pause", "0"), ("--batch-size", "10")
     first = await purge(tmp_path, emulator, *small, *day, "--limit", "400").run()

@@ -153,8 +153,8 @@ def quotas(data: bytes, folder: Path) -> None:
 
 async def _take_over(kept: str) -> None:
     limiter = Limiter(FlowSettings(requests_per_hour=10), lambda: _NOW, lambda: 0.0)
-    limiter.take_over(kept[:50], kept)
-    limiter.keep(limiter.spent_so_far())
+    keeper = limiter.take_over(kept[:50], kept)
+    keeper.keep(keeper.spent_so_far())
     assert 1 <= limiter.last_good_limit <= 1024
     assert math.isfinite(limiter.last_good_limit)
 
