@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerMismatch, LedgerStorageError
 from bulkdelete.identities import with_default_column
-from bulkdelete.ledger import leavings, runs, schema, texts, writes
+from bulkdelete.ledger import leavings, runs, schema, texts, unkept, writes
 from bulkdelete.ledger.facts import ACCEPTED, GUARDS, SPENT, SPOOL, SPOOL_BEGUN
 
 if TYPE_CHECKING:
@@ -167,6 +167,8 @@ def _difference(given: str, stored: str) -> str:
 def upgrade(connection: sqlite3.Connection) -> None:
     """Make a ledger of an older version one of this one, in the transaction that is open."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 1:
+        writes.remember(SPENT, unkept.spent(connection), connection)
     while version in schema.UPGRADES:
         connection.execute(schema.UPGRADES[version])
         version += 1

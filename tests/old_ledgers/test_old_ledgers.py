@@ -40,8 +40,6 @@ class Expected(NamedTuple):
     acknowledged: int
     rows: dict[str, list[int]]
     """The rows of every other fate."""
-    spent: bool = False
-    """Whether it keeps what was spent of a quota."""
 
 
 FINISHED = {
@@ -71,7 +69,6 @@ EXPECTED = {
             "duplicate": [16],
             "unresolved": [*range(23, 33), 51, 52, 53],
         },
-        spent=True,
     ),
     (2, "stopped"): Expected(
         acknowledged=29,
@@ -83,7 +80,6 @@ EXPECTED = {
             "unresolved": [*range(33, 41), *range(42, 54)],
             "pending": [*range(54, 80)],
         },
-        spent=True,
     ),
 }
 
@@ -221,12 +217,11 @@ async def assert_gone_on_with(version: int, folder: Path, now: dict[str, Any], e
         emulator.add_key(CANARY_KEY)
         emulator.load(TABLE_ID, table)
         emulator.poison(TABLE_ID, poisoned)
-        if expected.spent:
-            soon = (CLOCK, float(now["last_run"]["started_unix_seconds"]) + 60 - time.time())
-            less = ("--requests-per-day", 5, "--max-pause", 0)
-            waiting = await again(version, folder, str(url), *less, program=soon)
-            assert (waiting.code, emulator.requests) == (75, 0), waiting.everything
-            assert waiting.report["ended"] == "quota"
+        soon = (CLOCK, float(now["last_run"]["started_unix_seconds"]) + 60 - time.time())
+        less = ("--requests-per-day", 5, "--max-pause", 0)
+        waiting = await again(version, folder, str(url), *less, program=soon)
+        assert (waiting.code, emulator.requests) == (75, 0), waiting.everything
+        assert waiting.report["ended"] == "quota"
         done = await again(version, folder, str(url), "--now")
         assert done.code == 1, done.everything
         assert fates(done.report) == FINISHED[version]
