@@ -42,6 +42,7 @@ class Talk(io.TextIOBase):
         self._begun = ""
         self._kept = bytearray()
         self._has_thread = False
+        self._is_closing = False
         self._is_writing = False
         self._steps = 0
         self._steps_in_vain = -1
@@ -64,7 +65,11 @@ class Talk(io.TextIOBase):
                 self._wait_for_the_reader()
 
     def close(self) -> None:
-        """Leave the stream below open; at the interpreter's end nothing is left to flush it with."""
+        """Let the thread end once all is written; leave the stream below open, and at the interpreter's end all."""
+        if not sys.is_finalizing():
+            with self._turn:
+                self._is_closing = True
+                self._turn.notify_all()
 
     def isatty(self) -> bool:
         """Return whether a person may be looking."""
@@ -101,6 +106,7 @@ class Talk(io.TextIOBase):
     def _may_have_thread(self) -> bool:
         """Return whether a thread writes; where none can be started, or runs any more, whoever talks writes."""
         if not self._has_thread and not sys.is_finalizing():
+            self._is_closing = False
             with suppress(*NOT_STARTED):
                 threading.Thread(target=self._write_all, name="bulkdelete stderr", daemon=True).start()
                 self._has_thread = True
@@ -127,7 +133,10 @@ class Talk(io.TextIOBase):
                 self._turn.notify_all()
                 if self._loses and not self._kept:
                     self._tell_of_the_lost()
-                self._turn.wait_for(lambda: self._kept)
+                self._turn.wait_for(lambda: self._kept or self._is_closing)
+                if not self._kept:
+                    self._has_thread = False
+                    return
                 part = self._next()
                 self._is_writing = True
             self._write(part)

@@ -34,6 +34,7 @@ class Pipe:
     def all(self):
         """Return the lines that come until what was said is written; nothing more is said."""
         self.talk.flush()
+        self.talk.close()
         self.writes.close()
         self._reading.join()
         return self._came.decode().splitlines()
@@ -45,7 +46,11 @@ class Pipe:
 
 @pytest.fixture
 def pipe():
-    return Pipe()
+    yield Pipe()
+    for thread in threading.enumerate():
+        if thread.name == "bulkdelete stderr":
+            thread.join(timeout=10)
+            assert not thread.is_alive()
 
 
 async def say(talk, lines):
@@ -145,6 +150,7 @@ def test_what_cannot_be_written_is_lost(pipe):
         assert (talk.isatty(), talk.fileno(), talk.encoding) == (False, full.fileno(), full.encoding)
         talk.close()
         print("y", file=talk, flush=True)
+        talk.close()
     assert pipe.all() == []
 
 
