@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bulkdelete.limiter.keepers import allowance_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -77,8 +79,11 @@ def most_seconds(
     That is a pause that the API had asked for, and what they spent of a quota, as *arrivals* tell. What one that *was
     cut* had spent is not known for sure: a window counts as full after it.
     """
-    permits = scenario.settings.flow.concurrency
-    together = served.together_seconds / (1 if permits == "adaptive" else permits)  # which begins with one
+    flow = scenario.settings.flow
+    permits = 1 if flow.concurrency == "adaptive" else flow.concurrency  # which begins with one
+    if scenario.quotas:  # what is not kept yet is all that may be on the wire
+        permits = min(permits, allowance_of(flow))
+    together = served.together_seconds / permits
     work = together + served.longest_seconds + served.alone_seconds + served.judged_seconds + executor_seconds
     requests, began = served.requests, served.began
     before = arrivals[: len(arrivals) - requests]
