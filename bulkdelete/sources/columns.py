@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from bulkdelete.nothings import is_no_id
 from bulkdelete.records import Filter
 from bulkdelete.sources.cells import PlainLines, unmarked
 from bulkdelete.sources.defects import defect_of_line
+from bulkdelete.sources.headings import is_surely_an_id
 from bulkdelete.sources.numbered import number_of
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from bulkdelete.sources.cells import ParsedRows
 
 RECORD_ID: Final = "record_id"
-_A_RECORD: Final = re.compile(
-    r"""\s*=?["'`]?(?:\d{5,}|(?=.*\d)[0-9a-fA-F-]{16,}|[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+)["'`]?\s*"""
-)
-"""What is no column's name but an id: a number, a hex one, or what a spreadsheet has made of one."""
 _BACKSLASH: Final = "\\"
 _ESCAPED: Final = (
     "a backslash, which is part of other characters where databases write tsv; if it is meant as it stands, say "
@@ -204,10 +200,11 @@ def _position(where: str, header: list[str], column: str) -> int:
         return at
     if is_number:
         named = header[number - 1]
-        if len(named) <= _MOST_NAME_CHARACTERS and _A_RECORD.fullmatch(named):
+        if is_surely_an_id(named):
             raise SourceRefused(
                 f"{where}: the first line holds {named!r} where a column's name would stand: it looks like a record. "
-                "Nothing was sent. If the file has no header, say so with --no-header"
+                "Nothing was sent. If the file has no header, say so with --no-header; if that is the column's name, "
+                "give it instead of the number, with --no-sanity-check"
             )
         return number - 1
     raise _missing_column(where, header, column)
@@ -219,6 +216,13 @@ def _missing_column(where: str, header: list[str], column: str) -> SourceRefused
     hint = f" Did you mean {_shown(names[near[0]])}?" if near else ""
     more = f" and {len(header) - _MOST_COLUMNS_NAMED} more" if len(header) > _MOST_COLUMNS_NAMED else ""
     named = ", ".join(map(_shown, header[:_MOST_COLUMNS_NAMED]))
+    if record := next(filter(is_surely_an_id, header), ""):
+        return SourceRefused(
+            f"{where}: there is no column {column!r}. The first line holds {named}{more}; one of them, {record!r}, "
+            "looks like a record. Nothing was sent. If the file has no header, say so with --no-header and the number "
+            f"of the column, as in --column {header.index(record) + 1}; else say which one holds the record ids with "
+            "--column NAME"
+        )
     return SourceRefused(
         f"{where}: there is no column {column!r}. The columns are {named}{more}.{hint} Nothing was sent. Say which "
         "one holds the record ids with --column NAME, or which unique column names the records with "

@@ -11,10 +11,10 @@ from bulkdelete.sources.cells import Cells, ParsedRows, PlainLines
 from bulkdelete.sources.columns import columns_by_number, columns_of
 from bulkdelete.sources.defects import not_in
 from bulkdelete.sources.lines import Lot
-from bulkdelete.sources.numbered import Called, Names, called_by_number
+from bulkdelete.sources.numbered import Called, Names, called_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bulkdelete.settings import ReadingSettings
     from bulkdelete.sources.columns import Columns
@@ -43,7 +43,7 @@ class Delimited:
 
         """
         columns: Columns | None = None
-        by_number: list[Called] = []
+        called: list[Called] = []
         if not self.settings.header:
             columns = replace(columns_by_number(self.where, self.settings, self.delimiter), escaped=self.escaped)
         cells = Cells(self.delimiter, self.settings.max_line_bytes, not_in(self.settings.encoding))
@@ -52,18 +52,29 @@ class Delimited:
             if columns is None:
                 header = self._header(rows)
                 columns = replace(columns_of(self.where, header, self.settings, self.delimiter), escaped=self.escaped)
-                by_number = called_by_number(header, self.settings) if self.settings.sanity_check else []
-                for column in by_number:
-                    self.names.check(self.where, column)
+                called = self._called(header)
                 body = _after_first(rows)
             elif not columns.fields:
                 columns = columns.measured_by(rows)
-            if by_number and (fields := columns.first_fields(body)):
-                for column in by_number:
-                    column.check_is_no_record(self.where, fields)
-                by_number = []
+            if called and (fields := columns.first_fields(body)):
+                self._check(called, fields)
+                called = []
             if body.rows:
                 yield Lot(columns.items(body), body.lines)
+        self._check(called, [])
+
+    def _called(self, header: list[str]) -> list[Called]:
+        if not self.settings.sanity_check:
+            return []
+        called = called_in(header, self.settings)
+        for column in called:
+            if column.number:
+                self.names.check(self.where, column)
+        return called
+
+    def _check(self, called: list[Called], first: Sequence[str]) -> None:
+        for column in called:
+            column.check_is_no_record(self.where, first)
 
     def _header(self, rows: PlainLines | ParsedRows) -> list[str]:
         if isinstance(rows, PlainLines):

@@ -1,11 +1,11 @@
-"""Columns that are called by their numbers: whether the first line names them, and all files alike."""
+"""Columns as they are called: whether the first line names them, and, by their numbers, all files alike."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bulkdelete.errors import SourceRefused
+from bulkdelete.sources.headings import is_a_record, is_unlike_a_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from bulkdelete.settings import ReadingSettings
 
 _MOST_DIGITS: Final = 9
-_LETTER: Final = re.compile(r"[^\W\d_]")
-_DIGIT: Final = re.compile(r"\d")
-_AT: Final = "@"
 
 
 def number_of(column: str) -> int:
@@ -25,30 +22,44 @@ def number_of(column: str) -> int:
 
 
 class Called(NamedTuple):
-    """A column that was called by its *number*, and its *name* in the first line."""
+    """A column that was called by its name, or by its *number* (else 0), and *at* which place of *header* it stands."""
 
+    header: Sequence[str]
+    at: int
     number: int
-    name: str
     is_filter: bool
 
+    @property
+    def name(self) -> str:
+        """Its name in the first line."""
+        return self.header[self.at]
+
     def check_is_no_record(self, where: str, row: Sequence[str]) -> None:
-        """Raise :class:`SourceRefused` where its name looks like its cell in *row*, the first one after the header."""
-        name, below = self.name, row[self.number - 1]
-        if not (_DIGIT.search(name) or _AT in name):
-            return
-        if _shape(name) == _shape(below) or (_AT in name and _AT in below):
-            no_header = "give it one: a filter needs the column's name" if self.is_filter else "say so with --no-header"
+        """Raise :class:`SourceRefused` where its name looks like a record; *row* is the first one below, if any."""
+        below = row[self.at] if row else ""
+        if is_a_record(self.name, below) or (self.number and is_unlike_a_name(self.at, self.header, row)):
+            after = f", and the row after it {below!r}" if row else ""
             raise SourceRefused(
-                f"{where}: the first line holds {name!r} where a column's name would stand, and the row after it "
-                f"{below!r}: it looks like a record. Nothing was sent. If the file has no header, {no_header}; if that "
-                "is the column's name, give it instead of the number, or say so with --no-sanity-check"
+                f"{where}: the first line holds {self.name!r} where a column's name would stand{after}: it looks like "
+                f"a record. Nothing was sent. If the file has no header, {self._without_a_header()}; if that is the "
+                "column's name, say so with --no-sanity-check"
             )
 
+    def _without_a_header(self) -> str:
+        if self.is_filter:
+            return "give it one: a filter needs the column's name"
+        return f"say so with --no-header and --column {self.at + 1}"
 
-def called_by_number(header: Sequence[str], settings: ReadingSettings) -> list[Called]:
-    """Return the columns that *settings* call by their numbers in *header*."""
-    called = ((number_of(settings.column), False), (number_of(settings.filter_column), True))
-    return [Called(number, header[number - 1], is_filter) for number, is_filter in called if 1 <= number <= len(header)]
+
+def called_in(header: Sequence[str], settings: ReadingSettings) -> list[Called]:
+    """Return the columns of *header* that *settings* call by a name or a number."""
+    called = []
+    for column, is_filter in ((settings.column, False), (settings.filter_column, True)):
+        number = number_of(column)
+        at = header.index(column) if column in header else number - 1
+        if 0 <= at < len(header):
+            called.append(Called(header, at, number if at == number - 1 else 0, is_filter))
+    return called
 
 
 class Names:
@@ -66,7 +77,3 @@ class Names:
                 f"things. Nothing was sent. Give its name with --{'filter-' * column.is_filter}column NAME, or "
                 "give the files one by one; if they are meant, say so with --no-sanity-check"
             )
-
-
-def _shape(cell: str) -> str:
-    return _DIGIT.sub("9", _LETTER.sub("a", cell))

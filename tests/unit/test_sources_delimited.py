@@ -228,7 +228,7 @@ async def test_a_column_by_its_number_is_no_cell_of_a_file_without_a_header(tmp_
         [rows async for rows in open_source(path, SourceSettings(column=column)).blocks()]
 
 
-@pytest.mark.parametrize("header", ["id", "column1", "1", "2024", "face", "deadbeef", "a-b"])
+@pytest.mark.parametrize("header", ["id", "column1", "face", "deadbeef", "a-b"])
 async def test_a_header_is_none_the_less_one(tmp_path, header):
     path = tmp_path / "ids.csv"
     path.write_text(f"{header},x\n541278230707963215,2\n")

@@ -75,32 +75,104 @@ async def items(path, block_bytes=256 * 1024, **settings):
     return [item async for rows in source.blocks() for item in rows.items]
 
 
+RECORDS = {
+    "like the one below": ("AB-1001", "AB-1002"),
+    "of other lengths": ("AB-1001", "AB-99"),
+    "numbers": ("1001", "1002"),
+    "numbers of other lengths": ("9998", "10001"),
+    "a number above anything": ("2024", "541278230707963215"),
+    "short": ("a1", "b2"),
+    "quoted": ('"ä_1"', "ö_2"),
+    "mail": ("u0@x.org", "christine22@yahoo.co.uk"),
+    "mail above anything": ("u0@x.org", "541278230707963215"),
+    "ulid": ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "01BX5ZZKBKACTAV9WEVGEMMVRZ"),
+    "nanoid": ("V1StGXR8_Z5jdHi6B-myT", "Uakgb_J5m9g-0JDMbcJqL"),
+    "nanoid without a digit": ("VoStGXRR_ZljdHiyB-myT", "Uakgb_J5m9g-0JDMbcJqL"),
+    "uuid in braces": ("{3f2504e0-4f89-11d3-9a0c-0305e82c3301}", "{a8098c1a-f86e-11da-bd1a-00112444be1e}"),
+    "with a prefix": ("cus_9s6XKzkNRiz8i3", "cus_Na"),
+}
+"""A first cell, and the one below it."""
+
+
 @pytest.mark.parametrize("block_bytes", [1, 7, 256 * 1024])
-@pytest.mark.parametrize(
-    ("first", "below"),
-    [("AB-1001", "AB-1002"), ("1001", "1002"), ("a1", "b2"), ('"ä_1"', "ö_2"), ("u0@x.org", "christine22@yahoo.co.uk")],
-)
-async def test_a_first_line_like_the_row_after_it_is_no_header(tmp_path, first, below, block_bytes):
+@pytest.mark.parametrize(("first", "below"), RECORDS.values(), ids=RECORDS)
+async def test_a_first_line_like_a_record_is_no_header(tmp_path, first, below, block_bytes):
     path = tmp_path / "ids.csv"
     path.write_text(f"x,{first}\n\nlast,of,three\ny,{below}\n")
-    said = "where a column's name would stand.*it looks like a record. Nothing was sent"
-    with pytest.raises(SourceRefused, match=f"{said}.*--no-header"):
-        await items(path, block_bytes, column="2")
-    with pytest.raises(SourceRefused, match=f"{said}.*give it one: a filter needs the column's name"):
-        await items(path, block_bytes, filter_column="2")
     name = first.strip('"')
-    assert (await items(path, block_bytes, column=name))[-1] == below
-    assert (await items(path, block_bytes, filter_column=name))[-1] == Filter(name, below)
+    said = "where a column's name would stand.*it looks like a record. Nothing was sent"
+    for called in "2", name:
+        with pytest.raises(SourceRefused, match=f"{said}.*--no-header and --column 2;.*--no-sanity-check"):
+            await items(path, block_bytes, column=called)
+        with pytest.raises(SourceRefused, match=f"{said}.*give it one: a filter needs the column's name"):
+            await items(path, block_bytes, filter_column=called)
+    meant = {"sanity_check": False}
+    assert (await items(path, block_bytes, column=name, **meant))[-1] == below
+    assert (await items(path, block_bytes, filter_column=name, **meant))[-1] == Filter(name, below)
     assert [item for item in await items(path, block_bytes, column="2", header=False) if item == name] == [name]
 
 
-@pytest.mark.parametrize(
-    ("first", "below"),
-    [("AB-1001", "541278230707963215"), ("id1", "7"), ("name", "word"), ("2024", "54"), ("AB-1001", ""), ("a@b", "c")],
-)
+UNCLEAR = {
+    "short ids": ("x,k5Xw", "y,jR3"),
+    "ids of many kinds": ("x,AB-1001", "y,b2c"),
+    "an empty cell below": ("x,AB-1001", "y,"),
+    "no row below": ("x,AB-1001",),
+    "words beside it": ("legal,k5Xw", "court,jR3"),
+    "no value beside it": ("NULL,k5Xw", "2024-01-01,jR3"),
+}
+
+
+@pytest.mark.parametrize("lines", UNCLEAR.values(), ids=UNCLEAR)
+async def test_a_first_line_that_may_be_a_record_is_no_header_unless_its_column_is_called_by_name(tmp_path, lines):
+    path = tmp_path / "ids.csv"
+    path.write_text("\n".join(lines))
+    with pytest.raises(SourceRefused, match=r"looks like a record. Nothing was sent.*--no-header.*--no-sanity-check"):
+        await items(path, column="2")
+    below = [line.partition(",")[2] for line in lines[1:]]
+    assert await items(path, column=lines[0].partition(",")[2]) == below
+    assert await items(path, column="2", sanity_check=False) == below
+
+
+HEADERS = [
+    ("AB-1001", "541278230707963215"),
+    ("id1", "7"),
+    ("name", "word"),
+    ("user_id2", "A-77"),
+    ("userId2", "A-77"),
+    ("2024 total", "54"),
+    ("Column1", "k5Xw"),
+    ("Unnamed: 0", "k5Xw"),
+    ("address_line_1", "Elm Street 5"),
+    ("_c0", "541278230707963215"),
+    ("sha256", "9f86d081884c7d659a2feaa0c55ad015"),
+    ("s3_key", "s3://x"),
+    ("google_analytics_client_id", "01BX5ZZKBKACTAV9WEVGEMMVRZ"),
+]
+
+
+@pytest.mark.parametrize(("first", "below"), HEADERS)
 async def test_a_header_unlike_the_row_after_it_is_one(tmp_path, first, below):
     path = tmp_path / "ids.csv"
     path.write_text(f"x,{first}\ny,{below}\n")
-    assert await items(path, column="2") == [below]
-    path.write_text(f"x,{first}\n")
-    assert await items(path, column="2") == []
+    for called in "2", first:
+        assert await items(path, column=called) == [below]
+
+
+@pytest.mark.parametrize("beside", [("created_at_date", "2024-01-01"), ("Email", "a@x.org"), ("parentId", "54127")])
+async def test_other_columns_show_that_the_first_line_is_a_header(tmp_path, beside):
+    path = tmp_path / "ids.csv"
+    path.write_text(f"kunde2,{beside[0]}\nk5Xw,{beside[1]}\n")
+    assert await items(path, column="1") == ["k5Xw"]
+
+
+async def test_the_first_record_of_a_hold_list_without_a_header_is_held_by_number_and_by_name(
+    tmp_path, emulator, deleter
+):
+    path = tmp_path / "hold.csv"
+    path.write_text("54001,legal\n54002,legal\n")
+    for column in "1", "54001":
+        with pytest.raises(HoldsRefused, match=r"looks like a record.*Nothing was sent"):
+            await deleter.delete(TABLE_ID, ["54001", "54002"], holds=open_source(path, HoldsSettings(column=column)))
+    with pytest.raises(HoldsRefused, match=r"no column 'record_id'.*'54001', looks like a record.*no header"):
+        await deleter.delete(TABLE_ID, ["54001", "54002"], holds=open_source(path, HoldsSettings()))
+    assert emulator.requests == 0

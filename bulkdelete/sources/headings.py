@@ -1,0 +1,101 @@
+"""Whether a cell of the first line is a column's name, or a record of a file that has no header.
+
+Ids may be of any kind. Who is refused has an option to give; a record that is taken for a name is not held, where it
+should be.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MOST_CHARACTERS: Final = 60
+_LONG_AS_IDS: Final = 16
+_SAME_BEGINNING: Final = 3
+_MOST_DIGITS_OF_A_NAME: Final = 4
+_FEWEST_DIGITS_OF_AN_ID: Final = 5
+_ID: Final = re.compile(
+    r"""\s*=?["'`]?(?:\d{5,}|(?=.*\d)[0-9a-fA-F-]{16,}|[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+)["'`]?\s*"""
+)
+"""A long number, a hex one, or what a spreadsheet has made of one."""
+_NUMBER_OR_ADDRESS: Final = re.compile(r"""\s*["'`]?(?:[+-]?[\d.,]*\d|[^\s@]+@[^\s@]+)["'`]?\s*""")
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
+_DIGITS: Final = re.compile(r"\d+")
+_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_WORDS: Final = frozenset(
+    re.findall(
+        r"\w+",
+        "account address city client code col column contact country count customer date description email entry field "
+        "guid hash id ids index item key line mail member name no nr num number order phone record ref reference row "
+        "sha sku status street time token total type uid unnamed user uuid value version year zip",
+    )
+)
+NAMES: Final = frozenset({*_WORDS, *(f"{word}_id" for word in _WORDS)})
+"""What columns are often called, folded."""
+
+
+def folded(cell: str) -> str:
+    """Return *cell* as names of columns are compared."""
+    return cell.strip().casefold()
+
+
+def is_surely_an_id(cell: str) -> bool:
+    """Return whether *cell* looks like an id wherever it stands."""
+    return len(cell) <= _MOST_CHARACTERS and _ID.fullmatch(cell) is not None
+
+
+def is_a_record(cell: str, below: str) -> bool:
+    """Return whether *cell* looks like a record, or like the cell *below* it."""
+    if is_surely_an_id(cell) or (len(cell) <= _MOST_CHARACTERS and _NUMBER_OR_ADDRESS.fullmatch(cell)):
+        return True
+    if not _DIGITS.search(cell):
+        return _are_long_ids(cell, below) and not _is_surely_a_name(cell)
+    begins_alike = len(cell) >= _SAME_BEGINNING and cell[:_SAME_BEGINNING] == below[:_SAME_BEGINNING]
+    return begins_alike or _shape(cell) == _shape(below) or _are_long_ids(cell, below)
+
+
+def is_unlike_a_name(at: int, header: Sequence[str], row: Sequence[str]) -> bool:
+    """Return whether the cell *at* that place of *header* holds a digit, and nothing shows that it is a name.
+
+    *row* is the first one below; it has no cells where there is none.
+    """
+    cell, below = header[at], row[at] if row else ""
+    if not _DIGITS.search(cell) or _may_be_a_name(cell):
+        return False
+    if _is_long_number(below) and len(below) != len(cell) and _LETTERS.search(cell):
+        return False
+    return not any(_names_what_is_below(name, value) for name, value in zip(header, row, strict=False))
+
+
+def _are_long_ids(cell: str, below: str) -> bool:
+    """Return whether they may be ids of one kind, of which some have no digit: equally long, without a space."""
+    is_long = len(cell) == len(below) >= _LONG_AS_IDS and not below.isdecimal()
+    return is_long and len(f"{cell} {below}".split()) == len((cell, below))
+
+
+def _is_long_number(cell: str) -> bool:
+    return cell.isdecimal() and len(cell) >= _FEWEST_DIGITS_OF_AN_ID
+
+
+def _may_be_a_name(cell: str) -> bool:
+    """Return whether a word that columns are called by is in it, and no long number."""
+    few = sum(map(str.isdigit, cell)) <= _MOST_DIGITS_OF_A_NAME
+    return few and any(word.lower() in _WORDS for word in _WORD.findall(cell))
+
+
+def _is_surely_a_name(cell: str) -> bool:
+    """Return whether such a word ends it, and no digit is in it."""
+    words = _WORD.findall(cell)
+    return bool(words) and words[-1].lower() in _WORDS and not _DIGITS.search(cell) and "@" not in cell
+
+
+def _names_what_is_below(cell: str, value: str) -> bool:
+    """Return whether *cell* is a name beyond doubt, above a *value* of another kind."""
+    return _is_surely_a_name(cell) and (_DIGITS.search(value) is not None or "@" in value)
+
+
+def _shape(cell: str) -> str:
+    return _DIGITS.sub("9", _LETTERS.sub("a", cell))
