@@ -12,7 +12,7 @@ from bulkdelete.nothings import is_no_id
 from bulkdelete.records import Filter
 from bulkdelete.sources.cells import PlainLines, unmarked
 from bulkdelete.sources.defects import defect_of_line
-from bulkdelete.sources.headings import is_surely_an_id
+from bulkdelete.sources.headings import NAMES, folded, is_surely_an_id
 from bulkdelete.sources.numbered import number_of
 
 if TYPE_CHECKING:
@@ -28,17 +28,24 @@ _ESCAPED: Final = (
     "a backslash, which is part of other characters where databases write tsv; if it is meant as it stands, say "
     r"--format csv --delimiter '\t' (or format and delimiter in the configuration)"
 )
+_LOST: Final = (
+    "a header that is repeated with its columns in another order, as in files that were joined, or a row after it: "
+    "which of its cells is meant is not clear"
+)
 _MOST_COLUMNS_NAMED: Final = 40
 _MOST_NAME_CHARACTERS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Columns:
     """The positions, from 0, of the fields that count: of the record_id, of the filter's value, or of both.
 
     A row has as many *fields* as the header, or, without one, as the first row; 0 where that was not read yet. Any
     other row is a Defect, also where the surplus is empty: of ``1,234,`` under ``amount,record_id`` nobody can tell
     whether 234 is an id or the rest of an amount. Where cells may be *escaped*, one with a backslash is a Defect, too.
+
+    A row of *names*, folded, is a header that is repeated, as in files that were joined. From one on that has these
+    columns elsewhere, each row is a Defect: they were *lost*.
     """
 
     id_at: int | None
@@ -49,6 +56,8 @@ class Columns:
     id_column: str = ""
     measure: str = "the header"
     escaped: bool = False
+    names: frozenset[str] = frozenset()
+    lost: bool = False
 
     def measured_by(self, rows: PlainLines | ParsedRows) -> Columns:
         """Return these columns with the number of fields of the first of *rows* that can be read."""
@@ -68,13 +77,13 @@ class Columns:
         """Return one item for each row; a row that has not all fields, and no others, is a Defect."""
         if isinstance(rows, PlainLines):
             return self._of_lines(rows)
-        if self.filter_at is None and self.id_at is not None and self.id_at < self.fields:
-            at = self.id_at
+        at = self.id_at
+        if self.filter_at is None and at is not None and at < self.fields and not self.lost:
             try:
                 if set(map(len, rows.rows)) == {self.fields}:  # type: ignore[arg-type]  # a Defect raises TypeError
                     ids = [fields[at] for fields in rows.rows]  # type: ignore[index]  # there is none
-                    if not self._some_are_odd(ids):
-                        return _as_ids(ids)
+                    if (taken := self._taken_at_once(ids)) is not None:
+                        return taken
             except TypeError:
                 pass
         return [
@@ -84,11 +93,12 @@ class Columns:
 
     def _of_lines(self, rows: PlainLines) -> Sequence[Item]:
         at, delimiter = self.id_at, self.delimiter
-        if self.filter_at is None and at is not None and at < self.fields and self._all_fit(rows):
+        is_simple = self.filter_at is None and not self.lost
+        if is_simple and at is not None and at < self.fields and self._all_fit(rows):
             cuts = at + 1
             ids = rows.rows if self.fields == 1 else [line.split(delimiter, cuts)[at] for line in rows.rows]
-            if not self._some_are_odd(ids):
-                return _as_ids(ids)
+            if (taken := self._taken_at_once(ids)) is not None:
+                return taken
         return [self._of_fields(line.split(delimiter), line) for line in rows.rows]
 
     def _all_fit(self, rows: PlainLines) -> bool:
@@ -106,30 +116,55 @@ class Columns:
         if len(fields) != self.fields:
             reason = f"has {_counted(len(fields))}; {self.measure} has {self.fields}"
             return defect_of_line(reason, unmarked(raw))
+        if self.lost:
+            return defect_of_line(_LOST, unmarked(raw))
         at = self.id_at
         if self.filter_at is None or (at is not None and not is_no_id(fields[at])):
             at = at or 0
             if at >= len(fields):
                 return defect_of_line(f"missing field: column {at + 1} in a row of {len(fields)}", unmarked(raw))
-            return self._odd(fields[at], self.id_column, raw) or fields[at]
+            return self._odd(fields, at, self.id_column, raw) or fields[at]
         value = fields[self.filter_at]
-        return self._odd(value, self.filter_column, raw) or Filter(self.filter_column, value)
+        return self._odd(fields, self.filter_at, self.filter_column, raw) or Filter(self.filter_column, value)
 
-    def _odd(self, cell: str, column: str, raw: str) -> Defect | None:
-        if column and cell == column:
-            return defect_of_line(f"holds {column!r}, the name of its column: a header that is repeated", unmarked(raw))
+    def _odd(self, fields: list[str], at: int, column: str, raw: str) -> Defect | None:
+        cell = fields[at]
+        if folded(cell) in self.names:
+            if self._are_elsewhere(fields):
+                self.lost = True
+                return defect_of_line(_LOST, unmarked(raw))
+            if folded(cell) == folded(column):
+                repeated = f"holds {cell!r}, the name of its column: a header that is repeated"
+                return defect_of_line(repeated, unmarked(raw))
         if self.escaped and _BACKSLASH in cell and not is_no_id(cell):
             return defect_of_line(_ESCAPED, unmarked(raw))
         return None
 
-    def _some_are_odd(self, ids: list[str]) -> bool:
-        """Return whether :meth:`_odd` must look at each of *ids*."""
-        is_escaped = self.escaped and _BACKSLASH in "".join(ids)
-        return is_escaped or (self.id_column != "" and self.id_column in ids)
+    def _are_elsewhere(self, fields: list[str]) -> bool:
+        """Return whether *fields* are a header that has another column where one of these is expected."""
+        for at, column in ((self.id_at, self.id_column), (self.filter_at, self.filter_column)):
+            if at is None or column.isdecimal():
+                continue
+            cell, name = folded(fields[at]), folded(column)
+            if cell != name and cell in self.names and name in map(folded, fields):
+                return True
+            if cell != name and not is_no_id(fields[at]):
+                return False  # it is a value, by which the row goes
+        return False
+
+    def _taken_at_once(self, cells: list[str]) -> Sequence[str] | None:
+        """Return *cells* as ids, without an object for each where all are decimal and equally long.
+
+        Nothing where each must be looked at: by :meth:`_odd`, or because one is called as columns are.
+        """
+        ids = _as_ids(cells)
+        if isinstance(ids, Ids) and not self.id_column.isdecimal():
+            return ids
+        is_escaped = self.escaped and _BACKSLASH in "".join(cells)
+        return ids if not is_escaped and self.names.isdisjoint(map(str.casefold, map(str.strip, cells))) else None
 
 
 def _as_ids(items: list[str]) -> Sequence[str]:
-    """Return *items* without an object for each, where all are decimal and equally long."""
     try:
         ids = Ids.of("\n".join(items).encode())
     except UnicodeEncodeError:
@@ -178,7 +213,8 @@ def columns_of(where: str, header: list[str], settings: ReadingSettings, delimit
         id_at = None
     filter_column = "" if filter_at is None else header[filter_at]
     id_column = "" if id_at is None else header[id_at]
-    return Columns(id_at, filter_at, filter_column, delimiter, len(header), id_column)
+    names = NAMES.union(map(folded, header))
+    return Columns(id_at, filter_at, filter_column, delimiter, len(header), id_column, names=names)
 
 
 def _position(where: str, header: list[str], column: str) -> int:

@@ -98,6 +98,47 @@ async def test_that_header_is_no_filter_either(purge):
     assert why == [f"holds {name!r}, the name of its column: a header that is repeated" for name in names]
 
 
+LOST = "a header that is repeated with its columns in another order.*which of its cells is meant is not clear"
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("again", ["ref_id,user_id", "REF_ID, User_ID", "id,user_id", "customer,user_id"])
+async def test_after_the_header_of_a_joined_file_with_other_columns_there_no_row_is_sent(purge, again, quote):
+    def lines(first, second):
+        return [f"{quote}{one}{quote},{quote}{two}{quote}" for one, two in zip(first, second, strict=True)]
+
+    users, refs = ids(100)[::2], ids(100)[1::2]
+    header = ",".join(f"{quote}{name}{quote}" for name in again.split(","))
+    text = "\n".join(["user_id,ref_id", *lines(users, refs), header, *lines(refs, users)])
+    sent, why = await purge("ids.csv", text, column="user_id")
+    assert sent == users
+    assert len(why) == 1 + len(refs)
+    assert all(re.match(LOST, one) for one in why)
+
+
+async def test_nor_by_the_filters_of_another_column(purge):
+    rows = "record_id,email,alt\n,a@x.org,b@x.org\nRECORD_ID,alt,email\n,c@x.org,d@x.org\n7,e@x.org,f@x.org\n"
+    sent, why = await purge("ids.csv", rows, filter_column="email")
+    assert (sent, len(why)) == ([{"email": "a@x.org"}], 3)
+    assert all(re.match(LOST, one) for one in why)
+
+
+async def test_a_header_of_a_joined_file_in_other_letters_is_no_row_and_those_after_it_are(purge):
+    text = "\n".join(["user_id,ref_id", f"{ids(1)[0]},7", "USER_ID,Ref_Id", f"{ids(2)[1]},8"])
+    sent, why = await purge("ids.csv", text, column="user_id")
+    assert (sent, why) == (ids(2), ["holds 'USER_ID', the name of its column: a header that is repeated"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["user_id,kind\nabc,user_id\nname,email\n", "code,lang\nx1,code\nx2,id\n", "0,1\n1,0\n0x,1\n"],
+)
+async def test_a_value_that_is_the_name_of_a_column_is_no_header(purge, text):
+    rows = [line.split(",") for line in text.split()]
+    sent, why = await purge("ids.csv", text, column=rows[0][0])
+    assert (sent, why) == ([row[0] for row in rows[1:]], [])
+
+
 BACKSLASH = (
     r"a backslash, which is part of other characters where databases write tsv; .* --format csv --delimiter '\\t'"
 )
