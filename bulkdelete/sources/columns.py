@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bulkdelete.records import Defect, Item
     from bulkdelete.settings import ReadingSettings
     from bulkdelete.sources.cells import ParsedRows
+    from bulkdelete.sources.numbered import Widths
 
 RECORD_ID: Final = "record_id"
 _BACKSLASH: Final = "\\"
@@ -59,11 +60,17 @@ class Columns:
     names: frozenset[str] = frozenset()
     lost: bool = False
 
-    def measured_by(self, rows: PlainLines | ParsedRows) -> Columns:
-        """Return these columns with the number of fields of the first of *rows* that can be read."""
+    def measured_by(self, rows: PlainLines | ParsedRows, where: str, widths: Widths) -> Columns:
+        """Return these columns with as many fields as the first row has that can be read, of all files in *widths*.
+
+        *rows* are the first ones of the file *where*.
+        """
         if isinstance(rows, PlainLines):
-            return replace(self, fields=rows.rows[0].count(self.delimiter) + 1)
-        return replace(self, fields=next((len(fields) for fields in rows.rows if isinstance(fields, list)), 0))
+            fields = rows.rows[0].count(self.delimiter) + 1
+        else:
+            fields = next((len(fields) for fields in rows.rows if isinstance(fields, list)), 0)
+        first, fields = widths.first(where, fields)
+        return replace(self, fields=fields, measure=self.measure if first == where else f"{self.measure} of {first}")
 
     def first_fields(self, rows: PlainLines | ParsedRows) -> list[str]:
         """Return the fields of the first of *rows* that has as many as it should; nothing where there is none."""

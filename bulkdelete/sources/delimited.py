@@ -35,6 +35,10 @@ class Delimited:
     names: Names = field(default_factory=Names)
     escaped: bool = False
 
+    def __post_init__(self) -> None:
+        """Take its place in the order of the files."""
+        self.names.widths.expect(self.where)
+
     def lots(self, blocks: Iterable[Lines]) -> Iterator[Lot]:
         """Yield the items of *blocks*; the header, if there is one, is no row.
 
@@ -55,7 +59,7 @@ class Delimited:
                 called = self._called(header)
                 body = _after_first(rows)
             elif not columns.fields:
-                columns = columns.measured_by(rows)
+                columns = columns.measured_by(rows, self.where, self.names.widths)
             if called and (fields := columns.first_fields(body)):
                 self._check(called, fields)
                 called = []

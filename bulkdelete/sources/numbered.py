@@ -67,6 +67,7 @@ class Names:
 
     def __init__(self) -> None:
         self._names: dict[int, tuple[str, str]] = {}
+        self.widths = Widths()
 
     def check(self, where: str, column: Called) -> None:
         """Raise :class:`SourceRefused` where another file calls that column otherwise than *where* does."""
@@ -77,3 +78,19 @@ class Names:
                 f"things. Nothing was sent. Give its name with --{'filter-' * column.is_filter}column NAME, or "
                 "give the files one by one; if they are meant, say so with --no-sanity-check"
             )
+
+
+class Widths:
+    """How many fields the rows of each file of a source have, in the order of the files, as far as they were read."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, int] = {}
+
+    def expect(self, where: str) -> None:
+        """Note that the file *where* comes next."""
+        self._fields.setdefault(where, 0)
+
+    def first(self, where: str, fields: int) -> tuple[str, int]:
+        """Return the first file that has rows, and their fields; *where* has rows of that many *fields*."""
+        self._fields[where] = fields
+        return next(((file, width) for file, width in self._fields.items() if width), (where, 0))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bulkdelete.errors import SourceRefused
 from bulkdelete.settings import SourceSettings
-from bulkdelete.sources import FILES, from_iterable, open_source
+from bulkdelete.sources import FILES, first_records, from_iterable, open_source
 
 
 async def rows_of(source):
@@ -145,3 +145,23 @@ def test_every_source_knows_its_parts(files):
     assert [part.name for part in several.parts] == list(several.files)
     assert one.parts == (one,)
     assert given.parts == (given,)
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+async def test_without_a_header_the_first_row_of_the_first_file_is_the_measure_of_all(tmp_path, quote):
+    for name, text in {
+        "p-a": f"1,{quote}12{quote},91\n2,13,92\n3,1",
+        "p-b": "4,93\n4,15,94\n",
+        "p-c": "5,16,95\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    settings = SourceSettings(format="csv", header=False, column="2")
+    source = open_source(tmp_path, settings)
+    for _ in range(2):
+        found = [item if isinstance(item, str) else item.reason for _, _, item in await rows_of(source)]
+        cut = ["has 2 fields; the first row has 3", f"has 2 fields; the first row of {tmp_path / 'p-a'} has 3"]
+        assert found == ["12", "13", *cut, "15", "16"]
+    looked_at = open_source(tmp_path, settings)
+    assert await first_records(looked_at.parts[2]) == ["16"]
+    (tmp_path / "p-a").write_text("\n")
+    assert [line for _, line, item in await rows_of(open_source(tmp_path, settings)) if isinstance(item, str)] == [1]
