@@ -62,8 +62,8 @@ class SourceSettings(ReadingSettings, frozen=True):
     sanity_check: bool = True
     """Whether the first 10,000 records are looked at before the first delete, and refused when they look like another
     column (all equal, dates, e-mail addresses, row numbers, ids that a spreadsheet has rounded, or a floating-point
-    number) or like another format (ids in quotes, JSON, several fields); and whether a column's number is refused where
-    the first line looks like a record, or files name that column differently."""
+    number) or like another format (ids in quotes, JSON, several fields); and whether a column is refused where the
+    first line looks like a record, and its number where files name that column differently."""
 
 
 class HoldsSettings(ReadingSettings, frozen=True):

@@ -12,7 +12,7 @@ from bulkdelete.nothings import is_no_id
 from bulkdelete.records import Filter
 from bulkdelete.sources.cells import PlainLines, unmarked
 from bulkdelete.sources.defects import defect_of_line
-from bulkdelete.sources.headings import NAMES, folded, is_surely_an_id
+from bulkdelete.sources.headings import NAMES, folded, is_surely_an_id, shown
 from bulkdelete.sources.numbered import number_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ _LOST: Final = (
     "which of its cells is meant is not clear"
 )
 _MOST_COLUMNS_NAMED: Final = 40
-_MOST_NAME_CHARACTERS: Final = 60
 
 
 @dataclass(slots=True)
@@ -256,9 +255,9 @@ def _position(where: str, header: list[str], column: str) -> int:
 def _missing_column(where: str, header: list[str], column: str) -> SourceRefused:
     names = {name.strip().lower(): name for name in reversed(header)}
     near = difflib.get_close_matches(column.strip().lower(), names, n=1)
-    hint = f" Did you mean {_shown(names[near[0]])}?" if near else ""
+    hint = f" Did you mean {shown(names[near[0]])}?" if near else ""
     more = f" and {len(header) - _MOST_COLUMNS_NAMED} more" if len(header) > _MOST_COLUMNS_NAMED else ""
-    named = ", ".join(map(_shown, header[:_MOST_COLUMNS_NAMED]))
+    named = ", ".join(map(shown, header[:_MOST_COLUMNS_NAMED]))
     if record := next(filter(is_surely_an_id, header), ""):
         return SourceRefused(
             f"{where}: there is no column {column!r}. The first line holds {named}{more}; one of them, {record!r}, "
@@ -271,7 +270,3 @@ def _missing_column(where: str, header: list[str], column: str) -> SourceRefused
         "one holds the record ids with --column NAME, or which unique column names the records with "
         "--filter-column NAME"
     )
-
-
-def _shown(name: str) -> str:
-    return repr(name if len(name) <= _MOST_NAME_CHARACTERS else name[:_MOST_NAME_CHARACTERS] + "...")

@@ -42,6 +42,11 @@ def folded(cell: str) -> str:
     return cell.strip().casefold()
 
 
+def shown(cell: str) -> str:
+    """Return *cell* as errors show it."""
+    return repr(cell if len(cell) <= _MOST_CHARACTERS else cell[:_MOST_CHARACTERS] + "...")
+
+
 def is_surely_an_id(cell: str) -> bool:
     """Return whether *cell* looks like an id wherever it stands."""
     return len(cell) <= _MOST_CHARACTERS and _ID.fullmatch(cell) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bulkdelete.errors import SourceRefused
-from bulkdelete.sources.headings import is_a_record, is_unlike_a_name
+from bulkdelete.sources.headings import is_a_record, is_unlike_a_name, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +38,11 @@ class Called(NamedTuple):
         """Raise :class:`SourceRefused` where its name looks like a record; *row* is the first one below, if any."""
         below = row[self.at] if row else ""
         if is_a_record(self.name, below) or (self.number and is_unlike_a_name(self.at, self.header, row)):
-            after = f", and the row after it {below!r}" if row else ""
+            after = f", and the row after it {shown(below)}" if row else ""
             raise SourceRefused(
-                f"{where}: the first line holds {self.name!r} where a column's name would stand{after}: it looks like "
-                f"a record. Nothing was sent. If the file has no header, {self._without_a_header()}; if that is the "
-                "column's name, say so with --no-sanity-check"
+                f"{where}: the first line holds {shown(self.name)} where a column's name would stand{after}: it looks "
+                f"like a record. Nothing was sent. If the file has no header, {self._without_a_header()}; if that is "
+                "the column's name, say so with --no-sanity-check"
             )
 
     def _without_a_header(self) -> str:

@@ -176,3 +176,10 @@ async def test_the_first_record_of_a_hold_list_without_a_header_is_held_by_numbe
     with pytest.raises(HoldsRefused, match=r"no column 'record_id'.*'54001', looks like a record.*no header"):
         await deleter.delete(TABLE_ID, ["54001", "54002"], holds=open_source(path, HoldsSettings()))
     assert emulator.requests == 0
+
+
+async def test_what_is_refused_is_told_in_short(tmp_path):
+    path = tmp_path / "ids.csv"
+    path.write_text(f"1{'x' * 1000}\n1{'y' * 1000}\n")
+    with pytest.raises(SourceRefused, match=r"holds '1x{59}\.\.\.' where .* '1y{59}\.\.\.': it looks like a record"):
+        await items(path, column="1")
