@@ -268,5 +268,5 @@ def _missing_column(where: str, header: list[str], column: str) -> SourceRefused
     return SourceRefused(
         f"{where}: there is no column {column!r}. The columns are {named}{more}.{hint} Nothing was sent. Say which "
         "one holds the record ids with --column NAME, or which unique column names the records with "
-        "--filter-column NAME"
+        "--filter-column NAME; if the first line is a record, say so with --no-header"
     )

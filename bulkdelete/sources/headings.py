@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 _MOST_CHARACTERS: Final = 60
 _LONG_AS_IDS: Final = 16
+_SHORT: Final = 6
 _SAME_BEGINNING: Final = 3
+_LETTERS_OF_A_WORD: Final = 3
 _MOST_DIGITS_OF_A_NAME: Final = 4
 _FEWEST_DIGITS_OF_AN_ID: Final = 5
 _ID: Final = re.compile(
@@ -63,12 +65,12 @@ def is_a_record(cell: str, below: str) -> bool:
 
 
 def is_unlike_a_name(at: int, header: Sequence[str], row: Sequence[str]) -> bool:
-    """Return whether the cell *at* that place of *header* holds a digit, and nothing shows that it is a name.
+    """Return whether the cell *at* that place of *header* holds a digit, or may be a short id, and no name.
 
     *row* is the first one below; it has no cells where there is none.
     """
     cell, below = header[at], row[at] if row else ""
-    if not _DIGITS.search(cell) or _may_be_a_name(cell):
+    if _may_be_a_name(cell) or not (_DIGITS.search(cell) or _are_short_ids(cell, below)):
         return False
     if _is_long_number(below) and len(below) != len(cell) and _LETTERS.search(cell):
         return False
@@ -79,6 +81,14 @@ def _are_long_ids(cell: str, below: str) -> bool:
     """Return whether they may be ids of one kind, of which some have no digit: equally long, without a space."""
     is_long = len(cell) == len(below) >= _LONG_AS_IDS and not below.isdecimal()
     return is_long and len(f"{cell} {below}".split()) == len((cell, below))
+
+
+def _are_short_ids(cell: str, below: str) -> bool:
+    """Return whether the one *below* is made of letters and digits, and *cell* as long, or of letters in no order."""
+    if not (_DIGITS.search(below) and _LETTERS.search(below)) or len(f"{cell} {below}".split()) != len((cell, below)):
+        return False
+    is_jumbled = cell not in (cell.lower(), cell.upper()) and len(_WORD.findall(cell)) * _LETTERS_OF_A_WORD > len(cell)
+    return is_jumbled or len(cell) == len(below) >= _SHORT
 
 
 def _is_long_number(cell: str) -> bool:
