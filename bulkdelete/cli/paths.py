@@ -18,7 +18,7 @@ def anywhere(path: str | Path) -> str:
     parts = Path(path).absolute().parts
     after = len(parts) - [*reversed(parts)].index(_UP) if _UP in parts else 0
     before = os.path.join("", *parts[:after])  # noqa: PTH118 - Path.resolve() fails where links go round
-    if not after or has_magic(before):
+    if not after or (has_magic(before) and not os.path.exists(before)):  # noqa: PTH110 - as text
         return str(Path(*parts))
     return str(Path(os.path.realpath(before), *parts[after:]))
 

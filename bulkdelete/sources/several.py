@@ -48,6 +48,7 @@ def find(paths: Sequence[str]) -> list[Found]:
 
     In a directory, names that begin with ``.`` or ``_`` are passed over, and ledgers with what lies beside them, or is
     left of them. Files of one directory or glob come in the order of their names; everything else in the order given.
+    A folder that is there as it is written is none of a glob's pattern, whatever signs its name has.
 
     Raises:
         SourceRefused: nothing is found, a directory holds another, a glob matches one and not all that is in it, there
@@ -133,26 +134,27 @@ def _is_begun(path: Path) -> bool:
     return path.name.endswith(_OUR_LEDGERS) and path.is_file() and not path.stat().st_size
 
 
-def _matching(pattern: str) -> Iterator[Found]:
-    root = os.path.dirname(pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)])  # noqa: PTH120 - text
+def _matching(given: str) -> Iterator[Found]:
+    root, pattern = _cut(given)
     try:
-        found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute too
+        behind = sorted(glob.glob(pattern, root_dir=root, recursive=True))  # noqa: PTH207 - absolute too
     except ValueError as error:
-        raise SourceRefused(f"{pattern} cannot be looked for: {error}. Nothing was sent. Check the pattern") from None
+        raise SourceRefused(f"{given} cannot be looked for: {error}. Nothing was sent. Check the pattern") from None
+    found = [os.path.join(root, one) for one in behind]  # noqa: PTH118 - as text
     matches = [path for path in found if not _is_directory(path)]
     names = {os.path.normpath(path) for path in found} if "**" in pattern else set[str]()
     for path in found:
         if _is_directory(path) and not (names and _is_read_whole(path, names)):
             suffix = next((Path(match).suffix for match in matches if Path(match).suffix), ".txt")
             raise SourceRefused(
-                f"{pattern} matches the directory {path}, and whether its files are meant is not clear. Nothing was "
+                f"{given} matches the directory {path}, and whether its files are meant is not clear. Nothing was "
                 f"sent. Say it with a narrower pattern, such as '{Path(root, f'*{suffix}')}' or, with them, "
                 f"'{Path(root, '**', f'*{suffix}')}'"
             )
     for path in matches:
-        _refuse_beside_a_ledger(Path(path), f"{pattern} matches", "Say it with a narrower pattern")
+        _refuse_beside_a_ledger(Path(path), f"{given} matches", "Say it with a narrower pattern")
     if not matches:
-        raise SourceRefused(f"no file matches {pattern}. Nothing was sent. Check the pattern of the source")
+        raise SourceRefused(f"no file matches {given}. Nothing was sent. Check the pattern of the source")
     yield from (Found(path, os.path.relpath(path, root or ".")) for path in matches)
 
 
@@ -165,7 +167,15 @@ def _is_read_whole(folder: str, names: set[str]) -> bool:
 
 
 def _is_glob(path: str) -> bool:
-    return glob.has_magic(path) and not os.path.exists(path)  # noqa: PTH110 - is no error for a name that is too long
+    return glob.has_magic(_cut(path)[1])
+
+
+def _cut(path: str) -> tuple[str, str]:
+    """Return the folder where *path* begins, and the pattern behind that; what is there as it is written is folder."""
+    root = path
+    while glob.has_magic(root) and not os.path.exists(root):  # noqa: PTH110 - is no error for a name that is too long
+        root = os.path.dirname(root)  # noqa: PTH120 - as text
+    return root, path[len(root) :].lstrip("/")
 
 
 def _is_directory(path: str) -> bool:

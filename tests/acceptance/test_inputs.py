@@ -18,7 +18,18 @@ import zstandard
 from bulkdelete.cli import plan_files
 from bulkdelete.emulator import Emulator
 from bulkdelete.ledger import read_ledger
-from tests.acceptance.command import CANARY_KEY, TABLE_ID, Command, fates, finished, ids, purge, serving, write_csv
+from tests.acceptance.command import (
+    CANARY_KEY,
+    TABLE_ID,
+    Command,
+    fates,
+    finished,
+    ids,
+    purge,
+    serving,
+    write,
+    write_csv,
+)
 from tests.acceptance.terminal import at_terminal
 
 
@@ -50,6 +61,39 @@ async def test_a_directory_of_files_that_differ_in_packing_and_columns_is_one_jo
     listed = await Command(tmp_path, "failures", "purge.db").run()
     [invalid] = [json.loads(line) for line in listed.stdout.splitlines()]
     assert (invalid["row"], invalid["file"], invalid["line"]) == (3_500, str(folder / "4.csv.xz"), 502)
+
+
+@pytest.mark.parametrize("name", ["[1]", "{1}?", "*"])
+async def test_the_patterns_of_a_configuration_are_looked_for_in_its_own_folder(tmp_path, emulator, name):
+    rows, own, other = ids(5_000), tmp_path / name, tmp_path / "1"
+    for folder, first in (own, 0), (other, 10):
+        folder.mkdir()
+        write(folder / "ids-1.txt", rows[first : first + 3])
+        write(folder / "held-1.txt", rows[first : first + 1])
+    (own / "purge.toml").write_text('[source]\npath = ["ids-*.txt"]\n[holds]\npath = ["held-*.txt"]\n')
+    done = await purge(tmp_path, emulator, "-c", f"{name}/purge.toml").run()
+    assert fates(done.report) == {"acknowledged": 2, "held": 1}, done.stderr
+    assert set(rows) - {*emulator.remaining(TABLE_ID)} == {*rows[1:3]}
+    (own / "held-1.txt").unlink()
+    (own / "purge.toml").write_text('[source]\npath = ["ids-*.txt"]\n[holds]\npath = ["held-1.txt"]\n')
+    asked = emulator.requests
+    refused = await purge(tmp_path, emulator, "-c", f"{name}/purge.toml", "--ledger", "2.db").run()
+    assert (refused.code, emulator.requests) == (2, asked), refused.stderr
+    assert "held-1.txt: there is no such file" in refused.stderr
+
+
+async def test_the_patterns_of_a_plan_are_looked_for_in_the_folder_where_it_was_made(tmp_path, emulator):
+    rows, own, other = ids(5_000), tmp_path / "[1]", tmp_path / "1"
+    for folder, first in (own, 0), (other, 10):
+        folder.mkdir()
+        write(folder / "ids-1.txt", rows[first : first + 3])
+        write(folder / "held-1.txt", rows[first : first + 1])
+    given = ("ids-*.txt", "--table-id", TABLE_ID, "--base-url", emulator.base_url, "--holds", "held-*.txt")
+    planned = await Command(own, "plan", *given, "-o", "plan.json").run()
+    assert planned.code == 0, planned.stderr
+    done = await Command(tmp_path, "run", "--plan", "[1]/plan.json", "--yes", "--json").run()
+    assert fates(done.report) == {"acknowledged": 2, "held": 1}, done.stderr
+    assert set(rows) - {*emulator.remaining(TABLE_ID)} == {*rows[1:3]}
 
 
 @pytest.mark.parametrize(

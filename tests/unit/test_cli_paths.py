@@ -11,6 +11,7 @@ from bulkdelete.cli.paths import anywhere, program
 def folder(tmp_path, monkeypatch):
     (tmp_path / "real" / "inner").mkdir(parents=True)
     (tmp_path / "sub").mkdir()
+    (tmp_path / "[s]").mkdir()
     (tmp_path / "link").symlink_to("real/inner")
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "ids.csv").write_text("1")
@@ -33,6 +34,7 @@ def folder(tmp_path, monkeypatch):
         ("../loop/../x", "x"),
         ("../*.csv", "*.csv"),
         ("../**/../x", "sub/../**/../x"),
+        ("../[s]/../*.csv", "*.csv"),
     ],
 )
 def test_a_path_loses_its_dots_and_keeps_its_links(folder, path, same):

@@ -63,6 +63,21 @@ async def test_a_name_with_signs_of_a_glob_is_a_file_where_it_is_one(tmp_path):
     assert FILES not in open_source(tmp_path / "ids[1].txt").identity
 
 
+@pytest.mark.parametrize("name", ["[a]", "?", "*", "[*]/[a]"])
+async def test_a_folder_is_none_of_the_pattern_where_it_is_one_as_it_is_written(tmp_path, name):
+    for folder in (name, "a", "[*]/a"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "1.txt").write_text(f"of-{folder}\n")
+    for pattern in ("*.txt", "[0-9].txt", "**/1.txt"):
+        source = open_source(f"{tmp_path}/{name}/{pattern}")
+        assert (await rows_of(source), source.files) == ([("1.txt", 1, f"of-{name}")], (f"{tmp_path}/{name}/1.txt",))
+        assert json.loads(source.identity[FILES]) == ["1.txt"]
+    with pytest.raises(SourceRefused, match=r"2\.txt: there is no such file"):
+        open_source(f"{tmp_path}/{name}/2.txt")
+    with pytest.raises(SourceRefused, match=r"no file matches"):
+        open_source(f"{tmp_path}/{name}/2*.txt")
+
+
 async def test_the_fingerprint_knows_order_and_content(files):
     one, two = files / "a.csv", files / "b.csv"
     prints = [await open_source(paths).fingerprint() for paths in ([one, two], [two, one], [one], files)]
