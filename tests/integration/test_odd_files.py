@@ -13,6 +13,7 @@ from bulkdelete.settings import SourceSettings
 
 TABLE_ID = "673af861ed69656ac0895b07"
 NULLS = [r"\N", "(null)", "<null>", "[NULL]", "NA", "<NA>", "#N/A", "nil", "N/A", "NULL", "NaN", "None", "undefined"]
+NULLS += ["<nil>", "NaT", "#VALUE!", "#REF!", "#NAME?", "#DIV/0!", "-", "--", "."]
 
 
 def ids(count: int) -> list[str]:

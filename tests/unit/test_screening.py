@@ -29,6 +29,8 @@ INVISIBLE = (
 LONE = "\ud800\udbff\udc00\udfff"
 NO_VALUES = ["nan", "NaN", "NAN", "null", "NULL", "Null", "none", "None", "undefined", "Undefined"]
 NO_VALUES += ["nil", "NIL", r"\N", r"\n", r"\.", "(null)", "(NULL)", "<null>", "[NULL]", "<NA>", "#N/A", "N/A", "n/a"]
+NO_VALUES += ["<nil>", "#VALUE!", "#REF!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"]
+BY_CHANCE_VALUES = ["NA", "na", "NaT", "nat", "-", "--", "."]
 HEADERS = ["id", "ID", "Id", "record_id", "RECORD_ID", "Record_Id"]
 LOST = ["5.41e+17", "5.41E+17", "5.41278230707963e+17", "541278230707963208.0", "541278230707963208.", "-1.5", "+1.0"]
 LOST += ["541278230707963208,0", "5,41278230707963E+17", "-1,5", "1e+5", "1E-5", "0.0", "5.e+17", "541e+15"]
@@ -51,8 +53,9 @@ GOOD += [
     "\\",
     "'",
     "\u0301",
-    "-",
-    ".",
+    "---1",
+    "-.",
+    "nato",
 ]
 
 
@@ -87,7 +90,7 @@ def test_what_stands_for_no_value_is_no_id_and_no_value(text):
     assert fault(Filter("column", text), MOST) == f"{text!r} is no value"
 
 
-@pytest.mark.parametrize("text", ["NA", "na"])
+@pytest.mark.parametrize("text", BY_CHANCE_VALUES)
 def test_namibia_is_a_value_and_no_id(text):
     assert fault(text, MOST) == f"{text!r} is no id"
     assert fault(Filter("country", text), MOST) == ""
@@ -99,7 +102,7 @@ def test_the_name_of_a_column_is_no_id(text):
     assert fault(Filter("column", text), MOST) == ""
 
 
-@pytest.mark.parametrize("text", [*NO_VALUES, *HEADERS, "NA"])
+@pytest.mark.parametrize("text", [*NO_VALUES, *HEADERS, *BY_CHANCE_VALUES])
 def test_the_quick_look_sees_what_stands_for_no_id_wherever_it_stands(text):
     for items in ([text], [text, "673af861"], ["673af861", text], ["673af861", text, "ab"]):
         assert not all_plain(items, MOST)
