@@ -61,8 +61,8 @@ async def _write_open(reader: LedgerReader, source: str | None, write: Callable[
 def as_object(row_fate: RowFate) -> dict[str, Any]:
     """Return *row_fate* as a JSON object that ``run`` reads as the same record.
 
-    What was no record at all, an excerpt of its line, stands under ``text``, and what a hold list kept back under
-    ``not_sent``: nobody can delete it by accident.
+    What was set aside for another reason than what is wrong with the record itself, such as the excerpt of a line,
+    stands under ``text``, and what a hold list kept back under ``not_sent``: nobody can delete it by accident.
     """
     return {
         "row": row_fate.row,
@@ -88,13 +88,13 @@ def as_cells(row_fate: RowFate) -> tuple[str, ...]:
 
 def _record(row_fate: RowFate) -> dict[str, Any]:
     record = row_fate.record
-    sound_and_set_aside = row_fate.fate is Fate.INVALID and not fault(record, sys.maxsize)
+    is_no_record = row_fate.fate is Fate.INVALID and fault(record, sys.maxsize) != row_fate.reason
     if isinstance(record, Filter):
         plain: dict[str, Any] = {"filter": {record.column: record.value}}
-        return {"not_sent": plain} if sound_and_set_aside or row_fate.fate is Fate.HELD else plain
+        return {"not_sent": plain} if is_no_record or row_fate.fate is Fate.HELD else plain
     if row_fate.fate is Fate.HELD:
         return {"not_sent": {"record_id": record}}
-    return {"text" if sound_and_set_aside else "record_id": record}
+    return {"text" if is_no_record else "record_id": record}
 
 
 def _inert(cell: str | int | None) -> str:

@@ -17,6 +17,7 @@ from bulkdelete.cli.commands import group
 from bulkdelete.digest import digest
 from bulkdelete.ledger import open_ledger
 from bulkdelete.records import Batch, Ended, Fate, Filter, Outcome, RowFate
+from bulkdelete.screening import fault
 from bulkdelete.sources import from_iterable, spooled
 
 IDS = [str(541_278_230_707_963_208 + number) for number in range(10)]
@@ -50,7 +51,7 @@ async def write(path, source):
     ledger = await open_ledger(path, IDENTITY, version="0")
     await ledger.remember("source_path", str(source))
     aside = (
-        RowFate(1, Fate.INVALID, "holds a space", "=2+5 \ud800", str(source), 3),
+        RowFate(1, Fate.INVALID, fault("=2+5 \ud800", 256), "=2+5 \ud800", str(source), 3),
         RowFate(2, Fate.DUPLICATE, "as row 0", IDS[2], str(source), 4),
     )
     first = Batch(0, 4, [IDS[0], IDS[3]], [0, 3], digest(IDS[:4]), aside, (range(2),))
@@ -142,16 +143,17 @@ def test_a_source_that_became_shorter_is_refused(ledger, source):
     assert [row["row"] for row in rows] == [0, 1, 4, 5, 6]
 
 
-def test_what_was_no_record_cannot_be_deleted_by_running_its_excerpt(tmp_path, source):
+@pytest.mark.parametrize("text", ["541278230707963208", '"Ann" Smith,541278230707963208', ""])
+def test_what_was_no_record_cannot_be_deleted_by_running_its_excerpt(tmp_path, source, text):
     async def write_defect():
         ledger = await open_ledger(tmp_path / "purge.db", IDENTITY, version="0")
-        aside = (RowFate(0, Fate.INVALID, "a JSON number: quote it", "541278230707963208", "x", 1),)
+        aside = (RowFate(0, Fate.INVALID, "what is wrong", text, "x", 1),)
         await ledger.intend(Batch(0, 1, [], [], digest([]), aside))
         await ledger.close(Ended.COMPLETE)
 
     asyncio.run(write_defect())
     (row,) = failures(tmp_path / "purge.db")[1]
-    assert row["text"] == "541278230707963208"
+    assert row["text"] == text
     assert "record_id" not in row
 
 
