@@ -14,7 +14,7 @@ from bulkdelete.ids import Ids
 from bulkdelete.records import Defect, Filter
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, QUOTES, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
-from bulkdelete.sources import open_source, passed_over, source_of
+from bulkdelete.sources import open_each, passed_over, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,6 +40,7 @@ _OPTIONS: Final = (
     (re.compile(r"--(column|filter-column|format)\b"), r"--holds-\1"),
     (re.compile(r"--delimiter (\S+)"), r"delimiter = \1 in [holds] of the configuration"),
     (re.compile(r"--encoding (\S+)"), r"encoding = \1 in [holds] of the configuration"),
+    (re.compile(r"--no-sanity-check\b"), "--no-holds-sanity-check"),
     (re.compile(r"--no-header\b"), "header = false in [holds] of the configuration"),
     (re.compile(r"\bsource\.max_expansion\b"), "holds.max_expansion"),
     (re.compile(r"\bthe path of the source\b"), "its path"),
@@ -93,7 +94,7 @@ def hold_sources(settings: HoldsSettings, records: Records | None = None) -> tup
     for path in (*settings.path, *(source.name for source in given if source.paths)):
         _refuse_unread(path)
     try:
-        return (*(open_source(path, settings) for path in settings.path), *given)
+        return (*open_each(settings.path, settings), *given)
     except SourceRefused as refused:
         raise unreadable(refused) from None
 

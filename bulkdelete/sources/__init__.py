@@ -1,15 +1,16 @@
 """Sources: blocks of rows in order, from a file, standard input, Python; one small file per kind.
 
-``open_source`` and ``from_iterable`` make a :class:`Source`; ``spooled`` makes one that cannot be read twice safe to
-resume; ``first_records`` looks at the beginning of one that can. ``passed_over`` tells what a directory keeps back,
-and ``stamps`` what changes with its files; ``before_sending`` lets errors say that nothing was sent.
+``open_source`` and ``from_iterable`` make a :class:`Source`, and ``open_each`` several; ``spooled`` makes one that
+cannot be read twice safe to resume; ``first_records`` looks at the beginning of one that can. ``passed_over`` tells
+what a directory keeps back, and ``stamps`` what changes with its files; ``before_sending`` lets errors say that nothing
+was sent.
 """
 
 from __future__ import annotations
 
 from bulkdelete.sources.functions import source_of
 from bulkdelete.sources.iterables import from_iterable
-from bulkdelete.sources.opening import STANDARD_INPUT, open_source
+from bulkdelete.sources.opening import STANDARD_INPUT, open_each, open_source
 from bulkdelete.sources.several import FILES, passed_over
 from bulkdelete.sources.source import (
     ESTIMATED_BY_BYTES,
@@ -36,6 +37,7 @@ __all__ = [
     "first_records",
     "from_iterable",
     "is_source",
+    "open_each",
     "open_source",
     "passed_over",
     "put_in_place",

@@ -63,7 +63,7 @@ def called_in(header: Sequence[str], settings: ReadingSettings) -> list[Called]:
 
 
 class Names:
-    """What the files of one source call the columns that are called by number."""
+    """What the files that are read by the same settings call the columns that are called by number."""
 
     def __init__(self) -> None:
         self._names: dict[int, tuple[str, str]] = {}
@@ -76,7 +76,8 @@ class Names:
             raise SourceRefused(
                 f"column {column.number} is called {name!r} in {other}, and {column.name!r} in {where}: it holds other "
                 f"things. Nothing was sent. Give its name with --{'filter-' * column.is_filter}column NAME, or "
-                "give the files one by one; if they are meant, say so with --no-sanity-check"
+                "call it the same in every file, if it holds the same; --no-sanity-check would take both as they are, "
+                "and switch off every other look at what the files hold"
             )
 
 

@@ -56,8 +56,22 @@ def open_source(
         1
 
     """
-    settings = settings or SourceSettings()
-    paths = [os.fspath(path)] if isinstance(path, str | os.PathLike) else [os.fspath(one) for one in path]
+    paths = [path] if isinstance(path, str | os.PathLike) else path
+    return _open([os.fspath(one) for one in paths], settings or SourceSettings(), Names())
+
+
+def open_each(paths: Iterable[str], settings: ReadingSettings) -> tuple[Source, ...]:
+    """Return a source for each of *paths*, as :func:`open_source` does; a number calls the same column in all of them.
+
+    Raises:
+        SourceRefused: as :func:`open_source`.
+
+    """
+    names = Names()
+    return tuple(_open([path], settings, names) for path in paths)
+
+
+def _open(paths: list[str], settings: ReadingSettings, names: Names) -> Source:
     if not paths:
         raise SourceRefused("no source is named. Nothing was sent. Name the file that holds the records")
     if not all(paths):
@@ -66,14 +80,14 @@ def open_source(
             "that holds the records"
         )
     if is_several(paths):
-        found, names = find(paths), Names()
+        found = find(paths)
         files = [_file(file.path, settings, names) for file in found]
         more = len(paths) - 1
         name = f"{paths[0]} and {more} more" if more else paths[0]
         return SeveralFiles(
             f"{name} ({len(files)} file{'s' * (len(files) > 1)})", paths, files, [file.name for file in found]
         )
-    return _file(paths[0], settings, Names())
+    return _file(paths[0], settings, names)
 
 
 def _file(path: str, settings: ReadingSettings, names: Names) -> FileSource:

@@ -63,6 +63,23 @@ async def test_records_on_hold_are_spared_and_listed_row_by_row_and_the_list_del
     assert emulator.count(TABLE_ID) == 2
 
 
+async def test_a_number_calls_the_same_column_in_all_lists_or_none_is_taken(tmp_path, emulator):
+    rows = ids(20)
+    emulator.load(TABLE_ID, rows)
+    write(tmp_path / "ids.txt", rows)
+    (tmp_path / "a.csv").write_text(f"name,record_id\nAnn,{rows[0]}\n")
+    (tmp_path / "b.csv").write_text(f"record_id,name\n{rows[1]},Bob\n")
+    (tmp_path / "purge.toml").write_text('[holds]\npath = "a.csv"\n')
+    for given in (("--holds", "a.csv", "--holds", "b.csv"), ("-c", "purge.toml", "--holds", "b.csv")):
+        words = ("ids.txt", *given, "--holds-column", "2")
+        refused = await purge(tmp_path, emulator, *words).run()
+        assert (refused.code, emulator.requests) == (2, 0)
+        assert "column 2 is called 'record_id' in a.csv, and 'name' in b.csv" in refused.stderr
+        assert not re.search("--(column|no-sanity-check)|one by one", refused.stderr)
+    done = await purge(tmp_path, emulator, "ids.txt", *given, "--holds-column", "record_id").run()
+    assert fates(done.report) == {"acknowledged": 18, "held": 2}, done.stderr
+
+
 async def test_the_summary_names_the_hold_lists_and_the_text_report_says_how_to_see_them(tmp_path, emulator):
     emulator.load(TABLE_ID, ids(5))
     write(tmp_path / "ids.txt", ids(5))

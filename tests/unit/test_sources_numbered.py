@@ -9,7 +9,7 @@ import pytest
 from bulkdelete import BulkDeleter, HoldsRefused, SourceRefused, open_source
 from bulkdelete.emulator import Emulator
 from bulkdelete.records import Filter
-from bulkdelete.settings import HoldsSettings, SourceSettings
+from bulkdelete.settings import HoldsSettings, Settings, SourceSettings
 
 TABLE_ID = "673af861ed69656ac0895b07"
 
@@ -39,7 +39,7 @@ async def test_a_number_that_calls_another_column_in_another_file_is_refused_bef
     folder, emulator, deleter
 ):
     said = r"column 2 is called 'record_id' in .*a\.csv, and 'parent_id' in .*b\.csv.*Nothing was sent.*--column NAME"
-    with pytest.raises(SourceRefused, match=f"{said}.*--no-sanity-check"):
+    with pytest.raises(SourceRefused, match=f"{said}.*--no-sanity-check would"):
         await deleter.delete(TABLE_ID, open_source(folder, SourceSettings(column="2")))
     said = said.replace("--column", "--filter-column")
     with pytest.raises(SourceRefused, match=said):
@@ -56,9 +56,26 @@ async def test_a_number_that_is_meant_can_be_said_to_be(folder, deleter):
 
 async def test_so_it_is_in_a_hold_list(folder, emulator, deleter):
     holds = open_source(folder, HoldsSettings(column="2"))
-    with pytest.raises(HoldsRefused, match=r"column 2 is called.*Nothing was sent.*--holds-column NAME"):
+    said = r"column 2 is called.*Nothing was sent.*--holds-column NAME.*--no-holds-sanity-check would"
+    with pytest.raises(HoldsRefused, match=said):
         await deleter.delete(TABLE_ID, ["54002"], holds=holds)
     assert emulator.requests == 0
+
+
+async def test_so_it_is_in_hold_lists_that_are_given_one_by_one(folder, emulator):
+    paths = [str(folder / "a.csv"), str(folder / "b.csv")]
+    (folder / "more").mkdir()
+    (folder / "b.csv").rename(folder / "more" / "b.csv")
+    for more in ("more/b.csv", "more", "more/*.csv"):
+        for given in ((paths[0], f"{folder}/{more}"), (f"{folder}/{more}", paths[0])):
+            settings = Settings(holds=HoldsSettings(path=given, column="2"))
+            async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key, settings=settings) as deleter:
+                with pytest.raises(HoldsRefused, match=r"column 2 is called .* in .*csv, and .*--holds-column NAME"):
+                    await deleter.delete(TABLE_ID, ["54002"])
+    assert emulator.requests == 0
+    settings = Settings(holds=HoldsSettings(path=(paths[0], f"{folder}/more"), column="record_id"))
+    async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key, settings=settings) as deleter:
+        assert (await deleter.delete(TABLE_ID, ["54001", "54002", "54003"])).held == 2
 
 
 async def test_a_name_or_files_that_agree_are_fine(folder, emulator, deleter):
