@@ -49,6 +49,18 @@ async def test_any_other_number_of_records_than_expected_sends_nothing(tmp_path,
     assert f"the source holds 10 rows with a record, and {expected} are expected" in refused.stderr
 
 
+@pytest.mark.parametrize(("suffix", "between"), [("csv", ","), ("tsv", "\t")])
+async def test_what_two_stray_quotes_make_a_single_field_of_is_missed_by_the_number_of_rows(
+    tmp_path, emulator, suffix, between
+):
+    names = ["Zoe", '"Ann', "Bob", 'Cid"', "Dan"]
+    lines = [between.join(row) for row in [("name", "record_id"), *zip(names, ids(5), strict=True)]]
+    (tmp_path / f"ids.{suffix}").write_text("\n".join(lines))
+    refused = await purge(tmp_path, emulator, f"ids.{suffix}", "--expect", 5).run()
+    assert (refused.code, emulator.requests) == (3, 0)
+    assert "the source holds 3 rows with a record, and 5 are expected" in refused.stderr
+
+
 async def test_expect_counts_rows_on_hold_and_duplicates_and_no_invalid_row(tmp_path, emulator):
     rows = ids(10)
     source = write(tmp_path / "ids.txt", [*rows, "a b", rows[0], rows[9], "5.4e+17"])
