@@ -1,16 +1,16 @@
-"""A file that ends within a line: its last id may be a piece of one, which names another record.
+"""A file that was cut within a line: what is left of an id there is no record, because it names another record.
 
-A copy that broke off, a part of ``split -b``, or what a producer that was killed has written, ends so. What is left of
-a decimal id is told by the ids before it, of which none is so short.
+A copy that broke off, a part of ``split -b``, or what a producer that was killed has written, ends so; the part after
+it begins so. Which ids are pieces, others tell: of decimal ids, none of those around is so short; of any other kind,
+all of them have one length.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.records import Filter, Rows
+from bulkdelete.records import Filter
 from bulkdelete.sources.defects import defect_of_line
 from bulkdelete.sources.lines import Block, Lot
 
@@ -21,86 +21,141 @@ if TYPE_CHECKING:
     from bulkdelete.sources.lines import Lines
 
 _COMPARED_WITH: Final = 100
-"""So many rows before the last one say how long ids are, wherever blocks end."""
-_LONG: Final = 12
-_ENOUGH: Final = 10
-"""Fewer ids that are not so long say nothing of one that lacks a digit, as 99 does behind 100."""
+"""So many rows before the last one, or behind the first one, say how long ids are, wherever blocks end."""
+_ENOUGH_ALIKE: Final = 3
+"""Fewer ids that are no numbers, and happen to be equally long, say nothing of a shorter one."""
 
 
 class Ending:
-    """Watches how one file ends."""
+    """Watches how one file begins and ends.
 
-    def __init__(self) -> None:
+    *before* has watched the file before it in its source. *among_pieces* says that of these files one that is not the
+    last ends within a line: so each of them may begin with the rest of a line, in whatever order they are read.
+    """
+
+    def __init__(self, before: Ending | None = None, *, among_pieces: bool = False) -> None:
         self._line = ""
-        self._before: deque[Sequence[Item]] = deque()
-        self.missing_digits = 0
-        """How many digits its last id lacks."""
+        self._first_line: str | None = None
+        self._rows: deque[Sequence[Item]] = deque()
+        self._of_others: list[Item] = [] if before is None else before.last_rows()
+        self.among_pieces: bool = among_pieces or (before is not None and before.is_followed_by_pieces)
+
+    @property
+    def is_followed_by_pieces(self) -> bool:
+        """Whether a file after this one may begin with the rest of a line."""
+        return self.among_pieces or self._line != ""
 
     def watched(self, blocks: Iterable[Lines]) -> Iterator[Lines]:
-        """Yield *blocks*, noting the line that has no end."""
+        """Yield *blocks*, noting the first line, and the last one where it has no end."""
         for block in blocks:
+            if self._first_line is None:
+                self._first_line = block.text.partition("\n")[0]
             if isinstance(block, Block) and not block.ended:
                 self._line = block.text
             yield block
 
     def lots(self, lots: Iterable[Lot]) -> Iterator[Lot]:
-        """Yield *lots*, made of what was watched; where the last row is a piece of an id, it is a Defect."""
+        """Yield *lots*, made of what was watched; where the first or last row is a piece of an id, it is a Defect."""
         last: list[Lot] = []
-        for lot in lots:
+        for lot in self._without_a_rest(lots) if self.among_pieces else lots:
             if self._line:
                 last.append(lot)
             else:
                 self._note(lot.items)
                 yield lot
-        yield from last[:-1]
         for lot in last[:-1]:
             self._note(lot.items)
+            yield lot
         for lot in last[-1:]:
             self._note(lot.items[:-1])
-            yield self._without_a_piece(lot)
+            checked = self._without_a_piece(lot)
+            self._note(checked.items[-1:])
+            yield checked
 
     def _note(self, items: Sequence[Item]) -> None:
-        self._before.append(items)
-        while sum(map(len, self._before)) - len(self._before[0]) >= _COMPARED_WITH:
-            self._before.popleft()
+        self._rows.append(items)
+        while sum(map(len, self._rows)) - len(self._rows[0]) >= _COMPARED_WITH:
+            self._rows.popleft()
+
+    def _without_a_rest(self, lots: Iterable[Lot]) -> Iterator[Lot]:
+        begun: list[Lot] = []
+        for lot in lots:
+            begun.append(lot)
+            if sum(len(one.items) for one in begun) > _COMPARED_WITH:
+                break
+        for lot in begun[:1]:
+            behind = [item for one in begun for item in one.items[: _COMPARED_WITH + 1]][1:]
+            last = len(behind) - bool(self._line)  # the last row may be a piece itself
+            begun[0] = self._begun_whole(lot, [*self._of_others, *behind[: min(last, _COMPARED_WITH)]])
+        yield from begun
+        yield from lots
+
+    def _begun_whole(self, lot: Lot, around: Sequence[Item]) -> Lot:
+        item, line = lot.items[0], self._first_line or ""
+        named = _named(item)
+        if not named or not line.startswith(named) or line[len(named) :][:1].isalnum():
+            return lot  # it stands behind another field, or not in the first line: it is whole
+        rest = named.rstrip('"')
+        if not (length := _length_lacked(rest, _like(item, around))):
+            return lot
+        what = _kind(item)
+        reason = f"the rest of a line, it seems: it has {_counted(rest)}, and the {what} around it {length} or more"
+        return Lot([defect_of_line(reason, line), *lot.items[1:]], lot.lines)
 
     def _without_a_piece(self, lot: Lot) -> Lot:
         item = lot.items[-1]
-        digits = _digits(item)
-        stands_before = self._line.removesuffix(digits)
-        if not digits or stands_before == self._line or stands_before[-1:].isdigit():
+        named = _named(item)
+        stands_before = self._line.removesuffix(named)
+        if not named or stands_before == self._line or stands_before[-1:].isalnum():
             return lot  # it is in quotes, or stands before another field: it is whole
-        lengths = [len(_digits(one)) for one in self._compared_with() if type(one) is type(item) and _digits(one)]
-        length = min(lengths, default=0)
-        alike, missing = length == max(lengths, default=0), length - len(digits)
-        few = length < _LONG and len(lengths) < _ENOUGH
-        if missing <= 0 or (few and (missing == 1 or not alike)):
+        if not (length := _length_lacked(named, _like(item, self._compared_with()))):
             return lot
-        self.missing_digits = missing if alike else 0
-        what = "ids" if isinstance(item, str) else "values"
-        reason = f"the file ends within this line: it has {_counted(digits)}, and the {what} before it {length} or more"
+        what = _kind(item)
+        reason = f"the file ends within this line: it has {_counted(named)}, and the {what} before it {length} or more"
         return Lot([*lot.items[:-1], defect_of_line(reason, self._line)], lot.lines)
 
     def _compared_with(self) -> list[Item]:
         """Return the rows just before the last one, without the file's first one, which may be the rest of another."""
-        before = [one for items in self._before for one in items[-_COMPARED_WITH:]][-_COMPARED_WITH:]
-        return before[1:] if 1 < len(before) < _COMPARED_WITH else before
+        before = [one for items in self._rows for one in items[-_COMPARED_WITH:]][-_COMPARED_WITH:]
+        own = before[1:] if 1 < len(before) < _COMPARED_WITH else before
+        return [*self._of_others, *own] if self.among_pieces else own
+
+    def last_rows(self) -> list[Item]:
+        """Return the last rows so far, of this file and of those before it."""
+        own = [one for items in self._rows for one in items[-_COMPARED_WITH:]]
+        return [*self._of_others, *own][-_COMPARED_WITH:]
 
 
-def without_the_rest(rows: Rows, missing_digits: int) -> Rows:
-    """Return *rows*, which begin a file, with a Defect for the rest of the id that the file before it ends within."""
-    first = _digits(rows.items[0])
-    if len(first) != missing_digits or not first:
-        return rows
-    reason = f"the rest of a line, it seems: it has {_counted(first)}, as many as the last id of the file before lacks"
-    return replace(rows, items=[defect_of_line(reason, first), *rows.items[1:]])
-
-
-def _digits(item: Item) -> str:
-    """Return the id, or the filter's value, where it is decimal."""
+def _named(item: Item) -> str:
+    """Return the id, or the filter's value where it is a text."""
     named = item.value if isinstance(item, Filter) else item
-    return named if isinstance(named, str) and named.isdecimal() and named.isascii() else ""
+    return named if isinstance(named, str) else ""
 
 
-def _counted(digits: str) -> str:
-    return f"{len(digits)} digit{'s' * (len(digits) != 1)}"
+def _like(item: Item, others: Sequence[Item]) -> list[str]:
+    """Return what those of *others* are called that name records as *item* does."""
+    return [named for one in others if type(one) is type(item) and (named := _named(one))]
+
+
+def _length_lacked(named: str, others: Sequence[str]) -> int:
+    """Return the length of *others* that *named* is too short for, as a piece is; 0 where nothing shows that."""
+    numbers = [len(one) for one in others if _is_decimal(one)]
+    if _is_decimal(named) and numbers:
+        length = min(numbers)
+    elif _ENOUGH_ALIKE <= len(others) > len(numbers) and len({*map(len, others)}) == 1:
+        length = len(others[0])
+    else:
+        return 0
+    return length if len(named) < length else 0
+
+
+def _is_decimal(named: str) -> bool:
+    return named.isdecimal() and named.isascii()
+
+
+def _kind(item: Item) -> str:
+    return "ids" if isinstance(item, str) else "values"
+
+
+def _counted(named: str) -> str:
+    return f"{len(named)} {'digit' if _is_decimal(named) else 'character'}{'s' * (len(named) != 1)}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import RAISE_THE_LIMIT, SourceChanged, SourceError, SourceRefused, is_out_of_files
@@ -13,7 +16,7 @@ from bulkdelete.sources.lines import read_blocks
 from bulkdelete.sources.streams import BLOCK_BYTES, RawStream, open_raw, open_stream
 from bulkdelete.sources.threads import STEPS_AT_ONCE, from_thread
 from bulkdelete.sources.transcoding import is_utf_8, looks_like_utf_16, transcoded
-from bulkdelete.sources.unpacking import DamagedError
+from bulkdelete.sources.unpacking import DamagedError, is_packed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
@@ -29,6 +32,9 @@ MADE_HARMLESS = "record (made harmless for spreadsheets)"
 """A column of the report for people, whose cells are changed and must not be read back."""
 _ZIP, _TAR, _TAR_STANDS_AT = b"PK\x03\x04", b"ustar", 257
 _READ_AT_ONCE_BYTES = 256 * 1024
+_TAIL_BYTES = 16
+_WIDEST_BYTES = 4
+"""So many bytes has a line end in UTF-32."""
 _HASHED_AT_ONCE_BYTES = 4 * 1024 * 1024
 
 
@@ -36,8 +42,7 @@ _HASHED_AT_ONCE_BYTES = 4 * 1024 * 1024
 class FileSource:
     """The rows of the file at *path* (standard input where it is ``None``), as *lots* makes them of its lines.
 
-    *file* is what rows name as their file. It is read *block_bytes* at a time, which rows do not depend on. Once it was
-    read, *missing_digits* are what its last id lacks.
+    *file* is what rows name as their file. It is read *block_bytes* at a time, which rows do not depend on.
     """
 
     name: str
@@ -53,7 +58,6 @@ class FileSource:
     block_bytes: int = BLOCK_BYTES
     position_bytes: int = field(default=0, init=False)
     rows_read: int = field(default=0, init=False)
-    missing_digits: int = field(default=0, init=False)
     _stamp: Stamp | None = field(default=None, init=False)
     _begun: bool = field(default=False, init=False)
 
@@ -74,8 +78,23 @@ class FileSource:
 
     def blocks(self) -> AsyncGenerator[Rows, None]:
         """Yield the rows; the file is read, and its lines are parsed, in a thread of their own."""
+        return self.blocks_watched_by(Ending())
+
+    def blocks_watched_by(self, ending: Ending) -> AsyncGenerator[Rows, None]:
+        """Yield the rows as :meth:`blocks` does, where *ending* knows of other files of its source."""
         self._begin()
-        return from_thread(self._rows, STEPS_AT_ONCE if self.replayable else 1)
+        return from_thread(partial(self._rows, ending), STEPS_AT_ONCE if self.replayable else 1)
+
+    def ends_within_a_line(self) -> bool:
+        """Return whether the file has a last line without an end; of one that is packed, nobody knows at once."""
+        if self.path is None:
+            return False
+        with suppress(OSError), self.path.open("rb") as file:
+            packed = is_packed(file.read(_TAIL_BYTES))
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            tail = file.read()[-1:] if is_utf_8(self.encoding) else file.read()[-_WIDEST_BYTES:]
+            return bool(tail) and not packed and b"\n" not in tail and b"\r" not in tail
+        return False  # what cannot be read is an error of its reading
 
     def raw_blocks(self) -> AsyncGenerator[bytes, None]:
         """Yield the bytes as they are."""
@@ -104,8 +123,8 @@ class FileSource:
             raise SourceError(f"{self.name} was read already, and it can be read only once")
         self._begun = True
 
-    def _rows(self, stop: Event) -> Generator[Rows, None, None]:
-        row, ending = 0, Ending()
+    def _rows(self, ending: Ending, stop: Event) -> Generator[Rows, None, None]:
+        row = 0
         try:
             with self._stream(stop) as stream:
                 as_it_was = self._stamp or stream.stamp()
@@ -116,7 +135,6 @@ class FileSource:
                     yield Rows(row, items, self.file, lines if self.file else ())
                     row += len(items)
                 self._check_unchanged(stream.stamp(), as_it_was, row)
-            self.missing_digits = ending.missing_digits
         except (OSError, DamagedError) as error:
             mend = RAISE_THE_LIMIT if is_out_of_files(error) else "mend the file"
             taken = "The rows before it are whole, and nothing after them was taken" if row else "No row was taken"

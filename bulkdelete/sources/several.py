@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.errors import SourceRefused
+from bulkdelete.errors import SourceError, SourceRefused
 from bulkdelete.records import Rows
 from bulkdelete.sources.databases import is_left_by_us, is_named_as_beside_a_ledger, ledgers_among
-from bulkdelete.sources.ending import without_the_rest
+from bulkdelete.sources.ending import Ending
+from bulkdelete.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
@@ -222,15 +223,18 @@ class SeveralFiles:
 
     async def blocks(self) -> AsyncGenerator[Rows, None]:
         """Yield the rows of every file, numbered through."""
-        row, missing_digits = 0, 0
+        row, ending = 0, None
+        among_pieces = await in_thread(self._are_pieces, "look at how the files end", SourceError)
         for file in self._files:
-            first = row
-            async with aclosing(file.blocks()) as blocks:
-                async for of_file in blocks:
-                    rows = of_file if of_file.first_row else without_the_rest(of_file, missing_digits)
+            first, ending = row, Ending(ending, among_pieces=among_pieces)
+            async with aclosing(file.blocks_watched_by(ending)) as blocks:
+                async for rows in blocks:
                     yield Rows(first + rows.first_row, rows.items, rows.file, rows.lines)
                     row = first + rows.first_row + len(rows.items)
-            missing_digits = file.missing_digits
+
+    def _are_pieces(self) -> bool:
+        """Return whether some file but the last ends within a line, as parts do that were cut anywhere."""
+        return any(file.ends_within_a_line() for file in self._files[:-1])
 
     async def fingerprint(self) -> str:
         """Return ``sha256:<hex>`` of the files' own, in their order."""

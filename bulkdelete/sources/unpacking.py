@@ -190,6 +190,11 @@ class Unpacked:
             )
 
 
+def is_packed(head: bytes) -> bool:
+    """Return whether a file that begins with *head*, 16 bytes of it or all, is packed."""
+    return any(head.startswith(magic) for magic, _ in _KINDS)
+
+
 def unpacked(raw: _Raw, name: str, max_expansion: float) -> Unpacked | None:
     """Return the plain bytes of *raw* where it begins as a packed file does, else ``None``, nothing read away.
 

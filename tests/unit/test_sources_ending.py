@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import tempfile
 from dataclasses import replace
+from itertools import pairwise, product
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from bulkdelete import BulkDeleter, HoldsRefused, open_source
 from bulkdelete.emulator import Emulator
 from bulkdelete.records import Defect, Filter
 from bulkdelete.settings import SourceSettings
+from bulkdelete.sources.several import SeveralFiles
 
 TABLE_ID = "673af861ed69656ac0895b07"
 REASON = "the file ends within this line: it has {} digit{}, and the ids before it 18 or more"
@@ -70,7 +73,6 @@ async def test_a_piece_of_an_id_is_no_record_however_it_is_read(folder, data, wh
         ("ids.txt", "1001\n1002\n7\n"),
         ("ids.txt", "1001\n1002\n7\r"),
         ("ids.txt", "\n1001\n1002\n7\n\r"),
-        ("ids.txt", "1001\n1002\n103\n7"),
         ("ids.txt", "1001\n1002\na7"),
         ("ids.txt", "abcd\n7"),
         ("ids.txt", "7"),
@@ -100,7 +102,10 @@ async def test_other_rows_between_ids_do_not_hide_how_long_they_are(folder, bloc
 @pytest.mark.parametrize(
     ("before", "last", "is_piece"),
     [
-        (["100"], "99", False),
+        (["100"], "99", True),
+        (["12345678", "12345679", "12345670", "22345670"], "1234567", True),
+        (["1001", "1002", "103"], "7", True),
+        (["9"], "10", False),
         ([str(number) for number in range(110, 99, -1)], "99", True),
         (["541278230707963208", "54127823070796320"], "54", True),
         (["541278230707963208", "54127823070796320"], "54127823070796321", False),
@@ -144,3 +149,107 @@ async def test_a_hold_list_that_ends_within_a_line_stops_the_job(tmp_path):
         with pytest.raises(HoldsRefused, match=r"line 10: the file ends within this line: it has 11 digits.*Nothing"):
             await deleter.delete(TABLE_ID, open_source(tmp_path / "ids.txt"), holds=open_source(tmp_path / "holds.txt"))
         assert emulator.requests == 0
+
+
+async def parts_read(folder, parts, order=None, block_bytes=256 * 1024, **settings):
+    for name, data in parts.items():
+        (folder / name).write_bytes(data)
+    source = open_source([folder / name for name in order or sorted(parts)], SourceSettings(**settings))
+    source = SeveralFiles("parts", [], [replace(one, block_bytes=block_bytes) for one in source.parts], sorted(parts))
+    return [item async for rows in source.blocks() for item in rows.items]
+
+
+def cut_at(data, *places):
+    edges = [0, *places, len(data)]
+    return [data[start:end] for start, end in pairwise(edges)]
+
+
+BLOCKS = [1, 7, 100, 256 * 1024]
+
+
+@pytest.mark.parametrize("block_bytes", BLOCKS)
+@pytest.mark.parametrize("cut", range(1, 18))
+async def test_the_rest_of_an_id_before_other_fields_is_no_record(tmp_path, block_bytes, cut):
+    whole = [f"{one},Ann{number}\n" for number, one in enumerate(ids(40))]
+    data = "".join(whole).encode()
+    first, second = cut_at(data, len("".join(whole[:20])) + cut)
+    settings = {"format": "csv", "header": False, "column": "1"}
+    found = await parts_read(tmp_path, {"p-aa": first, "p-ab": second}, block_bytes=block_bytes, **settings)
+    assert [one for one in found if isinstance(one, str)] == [one for one in ids(40) if one != ids(40)[20]]
+    rest = found[21]
+    digits = f"{18 - cut} digit{'s' * (cut < 17)}"
+    assert rest.reason == f"the rest of a line, it seems: it has {digits}, and the ids around it 18 or more"
+    assert rest.text == whole[20][cut:].rstrip()
+
+
+@pytest.mark.parametrize("block_bytes", BLOCKS)
+@pytest.mark.parametrize(("part_bytes", "order"), [*product([20, 30, 47, 100], [str, int]), (100, "last first")])
+async def test_parts_in_another_order_than_they_were_cut_give_no_rest(tmp_path, block_bytes, part_bytes, order):
+    data = "".join(f"{one}\n" for one in ids(60)).encode()
+    parts = {f"p{n}": data[at : at + part_bytes] for n, at in enumerate(range(0, len(data), part_bytes))}
+    by_number = sorted(parts, key=lambda name: int(name[1:]))
+    names = {str: sorted(parts), int: by_number, "last first": by_number[::-1]}[order]
+    found = await parts_read(tmp_path, parts, names, block_bytes)
+    sent = [one for one in found if isinstance(one, str)]
+    assert set(sent) <= set(ids(60))
+    if part_bytes > 38:
+        whole = [one for at, one in enumerate(ids(60)) if at * 19 // part_bytes == (at * 19 + 17) // part_bytes]
+        assert sorted(sent) == whole
+
+
+@pytest.mark.parametrize("cut", range(1, 17))
+async def test_neither_end_of_an_id_is_a_record_among_ids_of_two_lengths(tmp_path, cut):
+    mixed = [one if number % 3 else one[:17] for number, one in enumerate(ids(60))]
+    data = "".join(f"{one}\n" for one in mixed).encode()
+    place = data.index(mixed[30].encode() + b"\n")
+    first, second = cut_at(data, place + cut)
+    found = await parts_read(tmp_path, {"aa": first, "ab": second})
+    assert [one for one in found if isinstance(one, str)] == [one for one in mixed if one != mixed[30]]
+
+
+async def test_an_empty_part_between_two_hides_no_rest(tmp_path):
+    data = "".join(f"{one}\n" for one in ids(60)).encode()
+    first, second = cut_at(data, 470)
+    for between in b"", b"\n", b"\n\n":
+        found = await parts_read(tmp_path, {"p1": first, "p1b": between, "p2": second})
+        assert [one for one in found if isinstance(one, str)] == [*ids(60)[:24], *ids(60)[25:]]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("cut", [1, 9, 20, 35])
+async def test_uuids_that_were_cut_are_no_records(tmp_path, pack, cut):
+    whole = [str(UUID(int=int(one) ** 2)) for one in ids(30)]
+    data = "".join(f"{one}\n" for one in whole).encode()
+    first, second = cut_at(data, 20 * 37 + cut)
+    found = await parts_read(tmp_path, {"a": pack(first), "b": pack(second)})
+    assert [one for one in found if isinstance(one, str)] == [*whole[:20], *whole[21:]]
+    said = [one.reason for one in found if isinstance(one, Defect)]
+    count = "1 digit" if cut == 1 else f"{cut} characters"
+    assert said[0] == f"the file ends within this line: it has {count}, and the ids before it 36 or more"
+
+
+async def test_a_rest_with_a_quote_behind_it_is_none_either(tmp_path):
+    whole = [f'"{one}","Ann"\n' for one in ids(30)]
+    data = "".join(whole).encode()
+    first, second = cut_at(data, len("".join(whole[:20])) + 9)
+    settings = {"format": "csv", "header": False, "column": "1"}
+    found = await parts_read(tmp_path, {"p-aa": first, "p-ab": second}, **settings)
+    assert {one for one in found if isinstance(one, str)} <= set(ids(30))
+
+
+@pytest.mark.parametrize(
+    ("parts", "settings"),
+    [
+        ({"a": "1001\n1002\n", "b": "7\n1003\n1004\n"}, {}),
+        ({"a": "1001\n1002\n1003", "b": "1004\n7\n1005\n"}, {}),
+        ({"a": "1001\n1002\n1003", "b": "\n7\n1005\n"}, {}),
+        ({"a": "1001\n1002\n", "b": "7\n1005\n1006"}, {}),
+        ({"a": "x\n1001\n1002", "b": "x\n7\n1003"}, {"format": "csv", "column": "x"}),
+        ({"a": "Ann,1001\nAnn,1002", "b": "Cid,7\nDan,1003\n"}, {"format": "csv", "header": False, "column": "2"}),
+        ({"a": '"1001"\n"1002"', "b": '"7"\n"1003"'}, {"format": "jsonl"}),
+        ({"a": "abc\nabcd\nabcde", "b": "x\nabcd"}, {}),
+    ],
+)
+async def test_a_short_first_id_of_a_file_that_is_whole_stays_one(tmp_path, parts, settings):
+    found = await parts_read(tmp_path, {name: text.encode() for name, text in parts.items()}, **settings)
+    assert not any(isinstance(item, Defect) for item in found)
