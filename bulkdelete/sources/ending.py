@@ -54,7 +54,7 @@ class Ending:
                 self._line = block.text
             yield block
 
-    def lots(self, lots: Iterable[Lot]) -> Iterator[Lot]:
+    def lots(self, lots: Iterator[Lot]) -> Iterator[Lot]:
         """Yield *lots*, made of what was watched; where the first or last row is a piece of an id, it is a Defect."""
         last: list[Lot] = []
         for lot in self._without_a_rest(lots) if self.among_pieces else lots:
@@ -77,7 +77,7 @@ class Ending:
         while sum(map(len, self._rows)) - len(self._rows[0]) >= _COMPARED_WITH:
             self._rows.popleft()
 
-    def _without_a_rest(self, lots: Iterable[Lot]) -> Iterator[Lot]:
+    def _without_a_rest(self, lots: Iterator[Lot]) -> Iterator[Lot]:
         begun: list[Lot] = []
         for lot in lots:
             begun.append(lot)

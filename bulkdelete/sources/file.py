@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkdelete.errors import RAISE_THE_LIMIT, SourceChanged, SourceError, SourceRefused, is_out_of_files
@@ -21,7 +22,6 @@ from bulkdelete.sources.unpacking import DamagedError, is_packed
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
-    from pathlib import Path
     from threading import Event
 
     from bulkdelete.sources.lines import Lines, Lot, Read
@@ -32,7 +32,7 @@ MADE_HARMLESS = "record (made harmless for spreadsheets)"
 """A column of the report for people, whose cells are changed and must not be read back."""
 _ZIP, _TAR, _TAR_STANDS_AT = b"PK\x03\x04", b"ustar", 257
 _READ_AT_ONCE_BYTES = 256 * 1024
-_TAIL_BYTES = 16
+_HEAD_BYTES = 16
 _WIDEST_BYTES = 4
 """So many bytes has a line end in UTF-32."""
 _HASHED_AT_ONCE_BYTES = 4 * 1024 * 1024
@@ -86,15 +86,14 @@ class FileSource:
         return from_thread(partial(self._rows, ending), STEPS_AT_ONCE if self.replayable else 1)
 
     def ends_within_a_line(self) -> bool:
-        """Return whether the file has a last line without an end; of one that is packed, nobody knows at once."""
-        if self.path is None:
-            return False
-        with suppress(OSError), self.path.open("rb") as file:
-            packed = is_packed(file.read(_TAIL_BYTES))
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            tail = file.read()[-1:] if is_utf_8(self.encoding) else file.read()[-_WIDEST_BYTES:]
-            return bool(tail) and not packed and b"\n" not in tail and b"\r" not in tail
-        return False  # what cannot be read is an error of its reading
+        """Return whether the last line has no end; of a packed file, and of one that cannot be read, nobody knows."""
+        ends = b""
+        for path in self.files:
+            with suppress(OSError), Path(path).open("rb") as file:
+                packed = is_packed(file.read(_HEAD_BYTES))
+                file.seek(max(0, file.seek(0, os.SEEK_END) - (1 if is_utf_8(self.encoding) else _WIDEST_BYTES)))
+                ends = b"" if packed else file.read()
+        return ends != b"" and not {*ends} & {*b"\r\n"}
 
     def raw_blocks(self) -> AsyncGenerator[bytes, None]:
         """Yield the bytes as they are."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete import BulkDeleter, HoldsRefused, open_source
+from bulkdelete import BulkDeleter, HoldsRefused, SourceError, open_source
 from bulkdelete.emulator import Emulator
 from bulkdelete.records import Defect, Filter
 from bulkdelete.settings import SourceSettings
@@ -170,12 +170,12 @@ BLOCKS = [1, 7, 100, 256 * 1024]
 @pytest.mark.parametrize("block_bytes", BLOCKS)
 @pytest.mark.parametrize("cut", range(1, 18))
 async def test_the_rest_of_an_id_before_other_fields_is_no_record(tmp_path, block_bytes, cut):
-    whole = [f"{one},Ann{number}\n" for number, one in enumerate(ids(40))]
+    whole = [f"{one},Ann{number}\n" for number, one in enumerate(ids(150))]
     data = "".join(whole).encode()
     first, second = cut_at(data, len("".join(whole[:20])) + cut)
     settings = {"format": "csv", "header": False, "column": "1"}
     found = await parts_read(tmp_path, {"p-aa": first, "p-ab": second}, block_bytes=block_bytes, **settings)
-    assert [one for one in found if isinstance(one, str)] == [one for one in ids(40) if one != ids(40)[20]]
+    assert [one for one in found if isinstance(one, str)] == [one for one in ids(150) if one != ids(150)[20]]
     rest = found[21]
     digits = f"{18 - cut} digit{'s' * (cut < 17)}"
     assert rest.reason == f"the rest of a line, it seems: it has {digits}, and the ids around it 18 or more"
@@ -205,6 +205,23 @@ async def test_neither_end_of_an_id_is_a_record_among_ids_of_two_lengths(tmp_pat
     first, second = cut_at(data, place + cut)
     found = await parts_read(tmp_path, {"aa": first, "ab": second})
     assert [one for one in found if isinstance(one, str)] == [one for one in mixed if one != mixed[30]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-32-be"])
+async def test_so_it_is_where_the_part_that_ends_within_a_line_is_read_later(tmp_path, encoding):
+    first, second = cut_at("".join(f"{one}\n" for one in ids(60)), 470)
+    parts = {"p1": first.encode(encoding), "p2": second.encode(encoding), "p3": b""}
+    found = await parts_read(tmp_path, parts, ["p2", "p1", "p3"], encoding=encoding)
+    assert [one for one in found if isinstance(one, str)] == [*ids(60)[25:], *ids(60)[:24]]
+
+
+async def test_a_part_that_is_gone_is_an_error_of_its_reading(tmp_path):
+    (tmp_path / "a").write_text("1001\n")
+    (tmp_path / "b").write_text("1002\n")
+    source = open_source(tmp_path)
+    (tmp_path / "a").unlink()
+    with pytest.raises(SourceError, match="reading broke off before row 0"):
+        await anext(source.blocks())
 
 
 async def test_an_empty_part_between_two_hides_no_rest(tmp_path):
