@@ -15,9 +15,10 @@ from bulkdelete.records import Defect, Filter
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, QUOTES, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import open_each, passed_over, source_of
+from bulkdelete.spelling import form_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from bulkdelete.records import Item, Record, Rows
     from bulkdelete.settings import HoldsSettings, IdentifierSettings
@@ -32,7 +33,10 @@ _WRAPPED: Final = re.compile(rf"^=|^[{QUOTES}]|[{QUOTES}]$", re.MULTILINE)
 _BETWEEN_IDS: Final = re.compile(r"[,;|]")
 _SEVERAL: Final = re.compile(r"^(?:\d+(?:[,;|]\d+)+|[^,;|\n]{6,}(?:[,;|][^,;|\n]{6,})+)$", re.MULTILINE)
 _OF_SIGNS: Final = re.compile(r"^(?:\d|_|[^\w\n])+[LlNn]?$", re.MULTILINE)
+_GROUPED_DIGITS: Final = 5
+"""A shorter number may be a code such as 12-34."""
 _SPELLED_DIGITS: Final = 15
+"""A number of so many is an id, whatever those of the source look like."""
 _UUID: Final = re.compile(r"\{?\d{8}-(?:\d{4}-){3}\d{12}\}?")
 _WRAPPERS: Final = re.compile(r"[(<\[]")
 _IN_WRAPPERS: Final = re.compile(r"^\w*[(<\[][^\n]*[)>\]]$", re.MULTILINE)
@@ -137,7 +141,7 @@ class _Reading:
         self._ids = 0
         self._fits = identifiers is None
         self.first: list[Item] = []
-        holds.begin_list()
+        holds.begin_list(source.name)
 
     def take(self, rows: Rows) -> None:
         """Hold back the records of *rows*; a row that is none may stand for a record that must not be deleted."""
@@ -149,10 +153,17 @@ class _Reading:
             self._holds.add_joined(joined)
         else:
             self._holds.add([self._checked(item, rows, index) for index, item in enumerate(items)])
+        if self._looks_closely and not isinstance(items, Ids):
+            self._note_groups("\n".join(item for item in items if isinstance(item, str)))
         if not self._fits:
             ids = [item for item in items if isinstance(item, str)]
             self._ids += len(ids)
             self._fits = any(self._of_the_table.fate(one) is None for one in ids)
+
+    def _note_groups(self, ids: str) -> None:
+        """Keep of *ids* what may be a number of another spelling: that depends on how the source's are written."""
+        for one in _with_signs(ids):
+            self._holds.grouped.setdefault(form_of(one), (self._name, one))
 
     def judge(self, settings: HoldsSettings, most_rounded: float) -> None:
         """Return if the list, which was read to its end, is what it must be; *most_rounded* may end as rounded ids do.
@@ -211,11 +222,17 @@ class _Reading:
 
 def _is_spelled(ids: str) -> bool:
     """Return whether one of *ids*, joined by line breaks, is a long number with other characters among its digits."""
+    if any(sum(map(str.isdigit, one)) >= _SPELLED_DIGITS for one in _with_signs(ids)):
+        return True
+    return bool(_WRAPPERS.search(ids) and _IN_WRAPPERS.search(ids))
+
+
+def _with_signs(ids: str) -> Iterator[str]:
+    """Yield those of *ids*, joined by line breaks, that are numbers with other characters among their digits."""
     for found in _OF_SIGNS.finditer(ids):
         one = found[0]
-        if not one.isdecimal() and sum(map(str.isdigit, one)) >= _SPELLED_DIGITS and not _UUID.fullmatch(one):
-            return True
-    return bool(_WRAPPERS.search(ids) and _IN_WRAPPERS.search(ids))
+        if not one.isdecimal() and sum(map(str.isdigit, one)) >= _GROUPED_DIGITS and not _UUID.fullmatch(one):
+            yield one
 
 
 def _refuse_if(wrong: str, name: str) -> None:

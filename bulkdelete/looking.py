@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import HoldsRefused, SourceError, SourceRefused
+from bulkdelete.nothings import COLUMN_NAMES, NO_IDS
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.sources import first_records
 from bulkdelete.sources.iterables import IterableSource
+from bulkdelete.spelling import unlike
 from bulkdelete.threads import UNSENT, in_thread
 
 if TYPE_CHECKING:
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
     from bulkdelete.settings import Settings
     from bulkdelete.sources import Source
 
-_FEWEST_ALIKE: Final = 10
-_MOSTLY: Final = 0.9
-_LONG: Final = 12
-"""So many digits have ids that are not counted up from 1: of those that are, later ones are longer."""
+_FEWEST_OF_A_PART: Final = 3
+_NO_IDS: Final = NO_IDS | COLUMN_NAMES
 
 
 async def look(source: Source, settings: Settings) -> None:
@@ -46,24 +45,28 @@ async def compare(held: Holds, source: Source, settings: Settings) -> None:
     """Return if the ids *held* may be some of *source*, as far as its first ones can be looked at now.
 
     Raises:
-        HoldsRefused: those of the source are long numbers of one length, and all on hold are of one other length.
+        HoldsRefused: they are written in another way than those of the source, and would hold none of them back.
 
     """
-    if not settings.holds.sanity_check or len(held.lengths) != 1:
+    if not settings.holds.sanity_check or not len(held):
         return
-    if isinstance(source, IterableSource):
-        first = source.beginning(ROWS_LOOKED_AT)
-    else:
-        first = await first_records(source.parts[0], ROWS_LOOKED_AT) if source.replayable else []
-    numbers = [len(one) for one in first if isinstance(one, str) and one.isdecimal()]
-    [(length, count)] = Counter(numbers).most_common(1) or [(0, 0)]
-    on_hold = max(held.lengths)
-    if length >= _LONG and on_hold != length and count >= max(_FEWEST_ALIKE, _MOSTLY * len(first)):
+    first = [one for one in await _first(source) if isinstance(one, str) and one.lower() not in _NO_IDS]
+    wrong = await in_thread(partial(unlike, held, first), "compare what is on hold", HoldsRefused, UNSENT)
+    if wrong:
         raise HoldsRefused(
-            f"all ids on hold have {on_hold} characters, and the first {count:,} ids of the source have {length} "
-            "digits: none of them would be held back. Nothing was sent. Write the ids on hold as those of the source "
-            "are; if it is what you mean, say so with --no-holds-sanity-check"
+            f"{wrong}. Nothing was sent. Write the ids on hold as those of the source are; if it is what you mean, say "
+            "so with --no-holds-sanity-check (holds.sanity_check = false)"
         )
+
+
+async def _first(source: Source) -> list[Item]:
+    """Return the first records of every part of *source*; of what can be read once only those that are in memory."""
+    if isinstance(source, IterableSource):
+        return source.beginning(ROWS_LOOKED_AT)
+    if not source.replayable:
+        return []
+    of_each = max(_FEWEST_OF_A_PART, ROWS_LOOKED_AT // len(source.parts))
+    return [item for part in source.parts for item in await first_records(part, of_each)]
 
 
 async def _looks_wrong(items: list[Item], most_rounded: float, source: Source) -> str:

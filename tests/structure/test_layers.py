@@ -23,7 +23,19 @@ FLOORS = [
     ["holds", "waiting", "forecasting", "events"],
     ["hub"],
     [
-        *("protocol", "screening", "sanity", "digest", "channel", "breathing", "tally", "capping", "telling", "calls"),
+        *(
+            "protocol",
+            "screening",
+            "sanity",
+            "spelling",
+            "digest",
+            "channel",
+            "breathing",
+            "tally",
+            "capping",
+            "telling",
+            "calls",
+        ),
         *("piping", "key_files", "proxying"),
     ],
     [

@@ -186,50 +186,6 @@ async def test_what_small_files_have_in_common_is_seen_too(tmp_path):
         await look(open_source(tmp_path), settings())
 
 
-UNLIKE = "all ids on hold have {} characters, and the first 40 ids of the source have 18 digits"
-
-
-@pytest.mark.parametrize(("spelled", "length"), [("00{}", 20), ("x{}", 19), ("{}0", 19)])
-async def test_hold_lists_that_are_all_of_another_length_than_the_source_are_refused(source, spelled, length):
-    held = [spelled.format(one) for one in IDS]
-    for chosen in settings(), settings(source={"sanity_check": False}):
-        with pytest.raises(HoldsRefused, match=UNLIKE.format(length)):
-            await prepare(order(source, [from_iterable(held)]), chosen, UnrecordedLedger())
-    chosen = settings(holds={"sanity_check": False})
-    assert (await prepare(order(source, [from_iterable(held)]), chosen, UnrecordedLedger())).source is source
-
-
-@pytest.mark.parametrize("kind", [list, tuple, set])
-async def test_so_it_is_with_records_in_memory_without_a_ledger(kind):
-    lists = [from_iterable([f"0{one}" for one in IDS])]
-    with pytest.raises(HoldsRefused, match=UNLIKE.format(19)):
-        await prepare(order(from_iterable(kind(IDS)), lists), settings(), UnrecordedLedger())
-
-
-async def test_a_few_rows_that_are_no_ids_do_not_hide_it(tmp_path):
-    (tmp_path / "ids.txt").write_text("".join(f"{one}\n" for one in ["record_id", *IDS, "NULL", "7"]))
-    with pytest.raises(HoldsRefused, match=UNLIKE.format(19)):
-        await prepare(
-            order(open_source(tmp_path / "ids.txt"), [from_iterable([f"0{one}" for one in IDS])]),
-            settings(),
-            UnrecordedLedger(),
-        )
-
-
-@pytest.mark.parametrize("held", [["7", "541278"], ["541278230707963111"], []])
-async def test_ids_on_hold_of_several_lengths_or_of_that_of_the_source_are_taken(source, held):
-    chosen = settings(holds={"allow_empty": True})
-    assert await prepare(order(source, [from_iterable(held)]), chosen, UnrecordedLedger())
-
-
-@pytest.mark.parametrize("ids", [[*IDS, *["x"] * 9], [*IDS, *"123456789"], IDS[:9], [str(one) for one in range(10000)]])
-async def test_ids_of_the_source_that_are_few_unlike_or_counted_up_say_nothing_of_those_on_hold(tmp_path, ids):
-    (tmp_path / "ids.txt").write_text("".join(f"{one}\n" for one in ids))
-    chosen = settings(source={"sanity_check": False})
-    lists = [from_iterable(["10007"])]
-    assert await prepare(order(open_source(tmp_path / "ids.txt"), lists), chosen, UnrecordedLedger())
-
-
 async def test_a_source_of_which_something_is_acknowledged_is_not_looked_at_again(tmp_path):
     (tmp_path / "ids.txt").write_text("7\n7\n7\n")
     source, ledger = open_source(tmp_path / "ids.txt"), Begun({})

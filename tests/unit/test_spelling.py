@@ -1,0 +1,193 @@
+"""Ids on hold that are written in another way than those of the source hold nothing back, and stop the job."""
+
+from __future__ import annotations
+
+import os
+import re
+from uuid import UUID
+
+import pytest
+
+from bulkdelete.errors import HoldsRefused
+from bulkdelete.holding import hold_sources
+from bulkdelete.ledger import UnrecordedLedger
+from bulkdelete.orders import Order
+from bulkdelete.preparing import prepare
+from bulkdelete.settings import HoldsSettings, Settings
+from bulkdelete.sources import from_iterable, open_source
+from tests.unit.scripted import TABLE
+
+IDS = [str(541_278_230_707_963_208 + 37 * number) for number in range(40)]
+UUIDS = [str(UUID(int=int(one) ** 2)) for one in IDS]
+UNLIKE = "all ids on hold have {} characters, and the first {} ids of the source have {}: none of them"
+
+
+def written(path, ids):
+    path.write_text("".join(f"{one}\n" for one in ids))
+    return open_source(path)
+
+
+async def compared(source, /, *lists, **sections):
+    """Prepare a job of *source*, whose ids look like row numbers in some of these tests."""
+    settings = Settings.from_mapping({"source": {"sanity_check": False}, **sections})
+    return await prepare(Order(TABLE, source, holds=lists), settings, UnrecordedLedger())
+
+
+@pytest.fixture
+def source(tmp_path):
+    return written(tmp_path / "ids.txt", IDS)
+
+
+@pytest.mark.parametrize(("spelled", "length"), [("x{}", 19), ("{}0", 19), ("ab{}", 20)])
+@pytest.mark.parametrize("checked", [True, False])
+async def test_hold_lists_that_are_all_of_another_length_than_the_source_are_refused(source, spelled, length, checked):
+    held = [spelled.format(one) for one in IDS]
+    with pytest.raises(HoldsRefused, match=UNLIKE.format(length, 40, 18)) as refused:
+        await compared(source, from_iterable(held), source={"sanity_check": checked})
+    assert "say so with --no-holds-sanity-check (holds.sanity_check = false)" in str(refused.value)
+    meant = await compared(source, from_iterable(held), holds={"sanity_check": False})
+    assert meant.source is source
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set])
+async def test_so_it_is_with_records_in_memory_without_a_ledger(kind):
+    with pytest.raises(HoldsRefused, match=UNLIKE.format(19, 40, 18)):
+        await compared(from_iterable(kind(IDS)), from_iterable([f"x{one}" for one in IDS]))
+
+
+async def test_a_few_rows_that_are_no_ids_do_not_hide_it(tmp_path):
+    for ids in IDS, UUIDS:
+        source = written(tmp_path / "ids.txt", ["record_id", *ids, "NULL", "7"])
+        with pytest.raises(HoldsRefused, match=UNLIKE.format(len(ids[0]) + 1, 40, len(ids[0]))):
+            await compared(source, from_iterable([f"x{one}" for one in ids]))
+    source = written(tmp_path / "ids.txt", ["id", "ab-01", "ab-02", "ab-07"])
+    with pytest.raises(HoldsRefused, match=UNLIKE.format(7, 3, 5)):
+        await compared(source, from_iterable(["cus-001", "cus-007"]))
+
+
+@pytest.mark.parametrize(
+    ("ids", "held", "length"),
+    [
+        (IDS[:2], ["99541278230707963"], 17),
+        (["12345678", "12345679"], ["123456781", "123456799"], 9),
+        (UUIDS[:2], [IDS[0]], 18),
+        (["01H5XKQ2M3N4P5Q6R7S8T9V0WX", "01BX5ZZKBKACTAV9WEVGEMMVRZ"], IDS[:2], 18),
+        (["caf\xe9", "f\xeate"], ["a", "b"], 1),
+    ],
+)
+async def test_ids_of_any_kind_and_few_of_them_are_enough(tmp_path, ids, held, length):
+    source = written(tmp_path / "ids.txt", ids)
+    with pytest.raises(HoldsRefused, match=UNLIKE.format(length, len(ids), len(ids[0].encode()))):
+        await compared(source, from_iterable(held))
+
+
+async def test_every_part_of_the_source_is_looked_at(tmp_path):
+    written(tmp_path / "a.txt", ["7"])
+    written(tmp_path / "b.txt", IDS)
+    source = open_source([tmp_path / "a.txt", tmp_path / "b.txt"])
+    with pytest.raises(HoldsRefused, match=UNLIKE.format(19, 40, 18)):
+        await compared(source, from_iterable([f"x{one}" for one in IDS[:3]]))
+    assert await compared(source, from_iterable(["8"]))
+
+
+async def test_each_list_is_judged_alone_and_named(tmp_path, source):
+    right = written(tmp_path / "right.txt", IDS[:3])
+    wrong = written(tmp_path / "wrong.txt", ["5412782307", "5412782308"])
+    with pytest.raises(HoldsRefused, match=r"the hold list .*wrong\.txt: " + UNLIKE.format(10, 40, 18)):
+        await compared(source, right, wrong)
+
+
+@pytest.mark.parametrize(
+    ("held", "ids"),
+    [
+        (["7", "541278"], IDS),
+        (["541278230707963111"], IDS),
+        ([], IDS),
+        (["12345678", "123456789"], ["22345678", "32345678"]),
+        (["123456789", "223456789"], ["22345678", "32345678", "323456789"]),
+        (["10007"], [str(number) for number in range(10_000)]),
+        (["10007"], ["998", "999"]),
+        (["10007"], [*IDS, *["x"] * 9]),
+        (["10007"], [*IDS, *"123456789"]),
+        (["10007"], IDS[:1]),
+        (["0007", "7"], ["7", "8"]),
+        (["0007"], ["7", "0007"]),
+    ],
+)
+async def test_ids_on_hold_that_may_be_of_the_source_are_taken(tmp_path, held, ids):
+    source = written(tmp_path / "ids.txt", ids)
+    assert await compared(source, from_iterable(held), holds={"allow_empty": True})
+
+
+@pytest.mark.parametrize(
+    ("one", "held"),
+    [
+        (IDS[0], f"0{IDS[0]}"),
+        (f"000{IDS[0]}", IDS[0]),
+        ("12345678", "0012345678"),
+        ("7", "007"),
+        *((UUIDS[0], form.format(UUIDS[0])) for form in ("{{{}}}", "urn:uuid:{}")),
+        (UUIDS[0], UUIDS[0].replace("-", "")),
+        (UUIDS[0], UUIDS[0].upper()),
+        (f"{{{UUIDS[0].upper()}}}", UUIDS[0]),
+        (UUIDS[0].replace("-", ""), f"urn:uuid:{UUIDS[0]}"),
+    ],
+)
+async def test_one_id_on_hold_in_another_spelling_is_enough_whatever_else_is_on_hold(tmp_path, one, held):
+    source = written(tmp_path / "ids.txt", ["x", one, "a-1"])
+    said = re.escape(f"{held!r} is on hold, and the source has {one!r}, which would not be held back")
+    with pytest.raises(HoldsRefused, match=said + ".*Nothing was sent.*--no-holds-sanity-check"):
+        await compared(source, from_iterable(["x", "customer-7", held]), from_iterable(IDS[30:]))
+    assert await compared(source, from_iterable([held]), holds={"sanity_check": False})
+
+
+SPELLED = {
+    "12.345.678": ["12345678", "22345678"],
+    "12'345'678": ["12345678", "22345678"],
+    "12\u2019345\u2019678": ["12345678", "22345678"],
+    "12_345_678": ["12345678", "2024-11-26"],
+    "12-345-678": ["12345678", "x"],
+    "1234-5678": ["12345678", "x"],
+    "12.34.56.78": ["12345678", "x"],
+    "+12345678": ["12345678", "x"],
+    "#12345678": ["12345678", "x"],
+    "123.456.789.012": ["123456789012", "223456789012"],
+    "12_345": ["12345", "12346"],
+    "2024-11-26": ["20241126", "20241127"],
+    "22.345.678": ["a", "b"],
+}
+
+
+@pytest.mark.parametrize(("held", "ids"), SPELLED.items())
+async def test_a_number_on_hold_in_groups_is_refused_where_the_source_s_are_plain(tmp_path, ids, held):
+    (tmp_path / "held.csv").write_text(f"record_id\n12345670\n{held}\n")
+    lists = hold_sources(HoldsSettings(path=str(tmp_path / "held.csv")))
+    with pytest.raises(HoldsRefused, match=rf"held\.csv: {re.escape(repr(held))} is a number with other characters"):
+        await compared(written(tmp_path / "ids.txt", ids), *lists)
+    assert await compared(written(tmp_path / "ids.txt", ids), *lists, holds={"sanity_check": False})
+
+
+@pytest.mark.parametrize(
+    ("ids", "held"),
+    [
+        (["2024-11-25", "20241126"], "2024-11-26"),
+        (["10.0.0.2", "7"], "10.0.0.1"),
+        (["123-457", "12345678"], "123-456"),
+        (["1.234.567", "8.234.567"], "12.345.678"),
+        (["a", "b"], "2024-11-26"),
+        (["a", "b"], "10.20.30.40"),
+        (["12345678", "22345678"], "a-12345"),
+        (["12345678", "22345678"], "12-34"),
+    ],
+)
+async def test_ids_that_are_written_in_groups_in_the_source_too_are_taken(tmp_path, ids, held):
+    assert await compared(written(tmp_path / "ids.txt", ids), from_iterable([held, "12345670"]))
+
+
+async def test_of_a_source_that_cannot_be_looked_at_only_thousands_are_not_clear(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for held in "1234-56", "123-456", "10.0.0.1":
+        assert await compared(from_iterable(iter(IDS)), from_iterable([held]))
+        assert await compared(open_source(tmp_path / "fifo"), from_iterable([held]))
+    with pytest.raises(HoldsRefused, match=r"'12\.345\.678' is a number with other characters.*held as it stands"):
+        await compared(from_iterable(iter(IDS)), from_iterable(["12.345.678"]))
