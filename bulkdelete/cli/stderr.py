@@ -35,6 +35,9 @@ class Talk(io.TextIOBase):
     done when it returns, so that what is printed elsewhere comes after it, unless nobody reads.
     """
 
+    _is_at_the_end = staticmethod(sys.is_finalizing)
+    """Whether the interpreter ends: the last talk is closed when this module's names are gone already."""
+
     def __init__(self, stream: TextIO, told: Callable[[int], str]) -> None:
         self._stream = stream
         self._told = told
@@ -66,7 +69,7 @@ class Talk(io.TextIOBase):
 
     def close(self) -> None:
         """Let the thread end once all is written; leave the stream below open, and at the interpreter's end all."""
-        if not sys.is_finalizing():
+        if not self._is_at_the_end():
             with self._turn:
                 self._is_closing = True
                 self._turn.notify_all()
@@ -105,12 +108,12 @@ class Talk(io.TextIOBase):
 
     def _may_have_thread(self) -> bool:
         """Return whether a thread writes; where none can be started, or runs any more, whoever talks writes."""
-        if not self._has_thread and not sys.is_finalizing():
+        if not self._has_thread and not self._is_at_the_end():
             self._is_closing = False
             with suppress(*NOT_STARTED):
                 threading.Thread(target=self._write_all, name="bulkdelete stderr", daemon=True).start()
                 self._has_thread = True
-        return self._has_thread and not (sys.is_finalizing() and self._is_idle)
+        return self._has_thread and not (self._is_at_the_end() and self._is_idle)
 
     @property
     def _is_idle(self) -> bool:
