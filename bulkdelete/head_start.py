@@ -92,7 +92,7 @@ class HeadStart:
         self._problem: BaseException | None = None
         self._cancelled: asyncio.CancelledError | None = None
         self._ended: tuple[Ended, str] | None = None
-        self._is_over = False
+        self._requests = 0
         self._is_settled = False
         tally.rows = len(ids)
 
@@ -142,8 +142,11 @@ class HeadStart:
 
     @property
     def is_unsent(self) -> bool:
-        """Whether certainly nothing has left, or will, by what is known when the attempt has ended."""
-        return not self._post.sent and (self._is_over or not self._tally.requests)
+        """Whether certainly nothing has left, or will, by what is known when the attempt has ended.
+
+        Requests that came after it are not known of here.
+        """
+        return not self._post.sent and self._tally.requests == self._requests
 
     def raise_if_cancelled(self) -> None:
         """Raise the cancellation that came meanwhile, if one did."""
@@ -181,7 +184,7 @@ class HeadStart:
             if self._heard.cancelled():
                 self._stop.ask()
             attempted = await self._attempts.make(self._post, self._stop, self._tally)
-            self._is_over = True
+            self._requests = self._tally.requests
             if attempted.verdict.kind is VerdictKind.ACKNOWLEDGED and not self._heard.done():
                 self._settle()
         except asyncio.CancelledError as cancelled:
@@ -189,7 +192,7 @@ class HeadStart:
             raise
         except Exception as problem:  # noqa: BLE001 - make raises it, in the engine
             self._problem = problem
-            self._is_over = True
+            self._requests = self._tally.requests
         finally:
             self._hear()
 

@@ -164,6 +164,7 @@ def test_whatever_is_answered_a_call_with_a_head_start_is_one_without(words, row
 @example(["lost"], 3, "stop", SECONDS / 2)
 @example(["paused"], 3, "cancel", 1.5 * SECONDS)
 @example(["paused for 20 s"], 3, "stop", 3.0)
+@example(["not sent", "refused", "failed"], 2, "cancel twice", 0.4)  # the first attempt alone never left
 @settings(max_examples=150, deadline=None)
 def test_whatever_befalls_it_a_call_with_a_head_start_is_one_without(words, records, act, after):
     with_one = run(played(words, ids(records), act, after))

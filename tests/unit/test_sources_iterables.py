@@ -61,7 +61,8 @@ async def test_collections_come_in_blocks_of_thousands_without_a_thread():
     async for rows in from_iterable(IDS).blocks():
         sizes.append(len(rows.items))
         assert threading.active_count() == threads
-    assert sizes == [4096, 4096, 1808]
+    assert sizes[0] == max(sizes) == 4096  # a block that took long is followed by a smaller one
+    assert sum(sizes) == len(IDS)
 
 
 def test_an_iterable_is_no_source_that_can_be_read_again():
