@@ -13,6 +13,7 @@ from hypothesis import is_hypothesis_test, settings
 
 import bulkdelete
 from bulkdelete.cli.loops import factory_of
+from tests.properties import IN_THE_SUITE, often, try_times
 from tests.virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
@@ -36,11 +37,18 @@ SAYING_THE_SAME = frozenset(
     }
 )
 """Of the unit and integration tests, those that take long and reach 62 of 21,600 branches that others do not."""
-settings.register_profile("bulkdelete", deadline=None, print_blob=True, max_examples=20)
-settings.load_profile("bulkdelete")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    about = "try each property so many times as often as it asks for"
+    parser.addoption("--examples-times", type=float, default=IN_THE_SUITE, metavar="TIMES", help=about)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    try_times(config.getoption("examples_times"))
+    settings.register_profile("bulkdelete", deadline=None, print_blob=True, max_examples=often(60))
+    settings.load_profile("bulkdelete")
+    config.addinivalue_line("markers", "property: a hypothesis test, which a campaign tries more often")
     config.addinivalue_line("markers", "virtual_time: on an event loop whose time jumps; see tests/virtual_time.py")
     config.addinivalue_line("markers", "both_loops: once on asyncio's event loop, and once on uvloop's")
 
@@ -77,6 +85,8 @@ def import_a_share(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         is_property = is_hypothesis_test(getattr(item, "obj", None))  # what only its examples reach, others do not
+        if is_property:
+            item.add_marker("property")
         if is_property or not is_measured(item.path):
             item.add_marker("no_cover")
 

@@ -69,8 +69,9 @@ async def test_with_too_few_file_descriptors_to_begin_nothing_is_sent(one, loop,
     assert "Warning" not in refused.stderr
 
 
-@pytest.mark.parametrize("threads", range(3))
-@pytest.mark.parametrize("more", [(), ("--quiet",), ("--metrics-port", 0)])
+@pytest.mark.parametrize(
+    ("threads", "more"), [(0, ()), (1, ()), (2, ()), (0, ("--quiet",)), (2, ("--quiet",)), (1, ("--metrics-port", 0))]
+)
 async def test_with_too_few_threads_to_begin_nothing_is_sent_and_the_same_command_goes_on(one, threads, more):
     refused = await one.command("-c", FEW_THREADS.format(threads), words=more).run()
     assert refused.code in {2, 3}, refused.everything

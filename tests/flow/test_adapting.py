@@ -15,6 +15,7 @@ from bulkdelete.limiter.fixed import Fixed
 from tests.flow.doors import Ours, midnight
 from tests.flow.lab import Lab
 from tests.flow.servers import Server
+from tests.properties import often
 
 FLOORS = st.integers(1, 8)
 CEILINGS = st.integers(8, 128)
@@ -59,7 +60,7 @@ def test_the_limit_stays_within_its_bounds_whatever_the_history(floor, ceiling, 
         assert floor <= adaptive.snapshot() <= ceiling
 
 
-@settings(max_examples=6)
+@settings(max_examples=often(24))
 @given(HISTORIES, st.sampled_from([0.05, 0.2, 1.0]), st.booleans())
 def test_no_history_makes_it_stick_at_its_floor_while_the_server_is_healthy(history, latency_seconds, is_after_outage):
     adaptive = Adaptive(ceiling=16, random=Random(1).random, wall_clock=midnight)
@@ -72,13 +73,13 @@ def test_no_history_makes_it_stick_at_its_floor_while_the_server_is_healthy(hist
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
 @given(st.integers(0, 2**32))
-@settings(max_examples=2)
+@settings(max_examples=often(8))
 def test_failures_by_chance_do_not_keep_it_down(share, seed):
     dice = Random(seed)
     door = Ours(dice)
     lab = Lab(Server(capacity=200, error_share=share), [door], seed)
     lab.at(0, lab.jobs[0].go_on)
-    lab.run(120)
+    lab.run(60)
     assert door.limit >= 32
 
 

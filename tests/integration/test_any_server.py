@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bulkdelete import BulkDeleteError, BulkDeleter, Settings
 from bulkdelete.emulator import Emulator, Fault, Faults, Switches
 from tests.integration.asking import TABLE_ID, ids
+from tests.properties import often
 
 ROWS, SURVIVORS, POISONED = ids(120), ids(30, first=700_000_000_000_000_000), ids(120)[50:52]
 HASTY = Settings.from_mapping(
@@ -56,7 +57,7 @@ async def purge(emulator: Emulator):
             return error.report
 
 
-@settings(max_examples=40)
+@settings(max_examples=often(40))
 @given(any_switches, any_faults, st.booleans())
 def test_only_what_was_meant_is_gone_and_what_is_acknowledged_is_gone(switches, faults, poisoned):
     async def run() -> None:

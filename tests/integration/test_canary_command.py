@@ -45,6 +45,7 @@ async def test_a_command_may_leave_the_report_unread_and_open_its_streams_by_nam
     assert ("the report" in capfd.readouterr().err) == (script != "exit")
 
 
+@pytest.mark.no_cover  # long, and reaches nothing that others do not
 async def test_what_a_command_says_without_end_is_told_in_part_and_takes_no_memory(capfd):
     tracemalloc.start()
     with talking.logged("json", "warning"):

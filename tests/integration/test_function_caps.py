@@ -13,6 +13,7 @@ from bulkdelete import BulkDeleter, LedgerFolder, LedgerState, Settings, SourceC
 from bulkdelete.emulator import Emulator, Faults
 from bulkdelete.records import Ended
 from tests.integration.test_functions import IDS, TABLE_ID, Archive
+from tests.properties import often
 
 SETTINGS = Settings.from_mapping(
     {
@@ -249,7 +250,7 @@ async def play(readings, expect, size, limit, *, durable) -> None:
 
 
 @given(st.data(), st.integers(1, 5), st.booleans(), st.integers(1, 4), st.integers(1, 4))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=often(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_each_reading_gives_only_as_many_rows_as_expected_are_complete_and_none_beyond_is_sent(
     data, expect, durable, size, limit
 ):

@@ -111,6 +111,7 @@ COMMENTS = {
 }
 
 
+@pytest.mark.no_cover  # long, and reaches nothing that others do not
 @pytest.mark.parametrize("kind", COMMENTS)
 async def test_ids_within_a_quoted_comment_are_not_sent_however_it_ends(emulator, deleter, tmp_path, kind):
     comment, after = COMMENTS[kind]

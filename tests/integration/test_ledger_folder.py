@@ -40,6 +40,7 @@ from bulkdelete.ledger.lock import LedgerLock, lock_path
 from bulkdelete.ledger.opening import connect_to_read
 from bulkdelete.ledger.removing import remove
 from tests.integration.test_resuming import SETTINGS, TABLE_ID, breaking, ids
+from tests.properties import often
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,7 +118,7 @@ async def fill(folder: LedgerFolder, deleter: BulkDeleter) -> None:
     gone.unlink()
 
 
-@settings(max_examples=30)
+@settings(max_examples=often(30))
 @given(st.sets(st.text(min_size=1, max_size=20), min_size=1, max_size=4))
 def test_every_name_has_a_safe_path_of_its_own_and_the_path_its_name(names):
     folder = LedgerFolder("/ledgers")

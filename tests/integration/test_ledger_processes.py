@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-KILLS = 12
+KILLS = 6
 
 WRITE = """
 import asyncio, os, resource, sys

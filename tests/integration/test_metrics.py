@@ -19,6 +19,7 @@ from bulkdelete.metrics import Metrics
 from bulkdelete.protocol import CODES
 from bulkdelete.records import VerdictKind
 from tests.integration.watching import KEY, TABLE_ID, deleter_of, ids, served
+from tests.properties import often
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ KNOWN = {"0", "other", "http_other", "cancelled", "timed_out", "answer_lost", "n
 @given(
     st.lists(st.tuples(KINDS, st.none() | st.integers(), st.none() | st.integers(0, 999), st.booleans()), max_size=30)
 )
-@settings(max_examples=25)
+@settings(max_examples=often(25))
 def test_whatever_a_server_answers_there_are_few_label_values(answers):
     registry = CollectorRegistry()
     deleter = BulkDeleter(base_url="http://127.0.0.1:9", api_key=KEY)

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from bulkdelete import BulkDeleter, LedgerFolder, SourceRefused
 from tests.integration.killed_calls import BATCH, INVALID, PERMITS, SETTINGS, TABLE_ID, Call
+from tests.properties import often
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +134,7 @@ CALLS = st.lists(
 STREAMED, FROM_FILE = Call(0, is_file=False, count=9, invalid=1), Call(1, is_file=True, count=18, invalid=0)
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=often(48), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     calls=CALLS,
     cut=st.integers(0, 6),

@@ -16,6 +16,7 @@ from bulkdelete.emulator import Emulator, Faults
 from bulkdelete.errors import CancelledElsewhere
 from bulkdelete.ledger import read_ledger
 from bulkdelete.records import FATES
+from tests.properties import often
 
 NO_LOOK = {"sanity_check": False}
 TABLE_ID = "673af861ed69656ac0895b07"
@@ -76,7 +77,7 @@ async def test_every_row_has_its_outcome_and_together_they_are_the_report(emulat
     )
 
 
-@examples(max_examples=15)
+@examples(max_examples=often(60))
 @given(
     rows=st.lists(st.sampled_from([*ids(20), "no id", "5.4e+17"]), max_size=40),
     held=st.sets(st.sampled_from(ids(20)), max_size=4),

@@ -1,4 +1,4 @@
-"""200 histories of whole jobs, each told by its seed; ``python -m tests.simulation --seeds 100000`` plays more."""
+"""100 histories of whole jobs, each told by its seed; ``python -m tests.simulation --seeds 100000`` plays more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.simulation.campaign import Failure, play_seed
 from tests.simulation.every_step import Way
 from tests.simulation.everywhere import strike_everywhere
 
-SEEDS = 200
+SEEDS = 100
 CUT_EVERYWHERE = [10]
 """It has a canary, and much fails."""
 FOUND = [
@@ -48,11 +48,11 @@ rejected without a doubt (76088).
 def test_no_history_breaks_a_promise():
     said = campaign("simulation", "--first", 0, "--seeds", SEEDS, "--jobs", 1)
     assert said.startswith(f"{SEEDS} histories")
-    assert int(re.search(r"(\d+) times cut", said)[1]) > 75
+    assert int(re.search(r"(\d+) times cut", said)[1]) > 40
     assert int(re.search(r"(\d+) requests", said)[1]) > 2250
-    assert int(re.search(r"(\d+) times fail", said)[1]) > 10
+    assert int(re.search(r"(\d+) times fail", said)[1]) > 4
     felt = re.search(r"felt: (.*?);", said)[1]
-    assert sum(map(int, re.findall(r"(\d+) times", felt))) > 10
+    assert sum(map(int, re.findall(r"(\d+) times", felt))) > 4
     assert {what for what in ("disk", "source", "key") if what in felt} == {"disk", "source", "key"}
     assert int(re.search(r"(\d+) beside another call", said)[1]) > 5
     for ending in ("canary", "limit", "duration", "wholly_wrong"):

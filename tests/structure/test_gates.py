@@ -52,24 +52,23 @@ def parameters(function: Function) -> int:
     return len(names) - (names[:1] in (["self"], ["cls"])) + len(stars)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_no_file_is_longer_than_300_lines(path):
-    assert len(path.read_text().splitlines()) <= MOST_LINES_OF_A_FILE
+def test_no_file_is_longer_than_300_lines():
+    lines = {name(path): len(path.read_text().splitlines()) for path in FILES}
+    assert {path: count for path, count in lines.items() if count > MOST_LINES_OF_A_FILE} == {}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_no_function_is_longer_than_60_lines(path):
-    too_long = {function.name: length(function) for function in functions(path)}
-    assert {at: lines for at, lines in too_long.items() if lines > MOST_LINES_OF_A_FUNCTION} == {}
+def test_no_function_is_longer_than_60_lines():
+    lengths = {f"{name(path)} {function.name}": length(function) for path in FILES for function in functions(path)}
+    assert {at: lines for at, lines in lengths.items() if lines > MOST_LINES_OF_A_FUNCTION} == {}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_no_function_has_more_than_6_parameters_without_a_reason(path):
-    lines = path.read_text().splitlines()
+def test_no_function_has_more_than_6_parameters_without_a_reason():
     reason = re.compile(r"# noqa: .*PLR0913.* - \S")
-    for function in functions(path):
-        if parameters(function) > MOST_PARAMETERS:
-            assert reason.search(lines[function.lineno - 1]), f"{function.name} has {parameters(function)} parameters"
+    for path in FILES:
+        lines = path.read_text().splitlines()
+        for function in functions(path):
+            if (count := parameters(function)) > MOST_PARAMETERS:
+                assert reason.search(lines[function.lineno - 1]), f"{name(path)} {function.name} has {count} parameters"
 
 
 def test_most_functions_are_short():
@@ -82,8 +81,9 @@ def test_no_module_has_a_name_that_says_nothing():
     assert {path.stem for path in FILES} & NAMES_THAT_SAY_NOTHING == set()
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_every_silenced_finding_has_its_reason(path):
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        if "# noqa" in line or "# type: ignore" in line:
-            assert re.search(r"# (?:noqa: [A-Z0-9, ]+ - |type: ignore\[[a-z, -]+\]  # )\S", line), f"{number}: {line}"
+def test_every_silenced_finding_has_its_reason():
+    reason = re.compile(r"# (?:noqa: [A-Z0-9, ]+ - |type: ignore\[[a-z, -]+\]  # )\S")
+    for path in FILES:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if "# noqa" in line or "# type: ignore" in line:
+                assert reason.search(line), f"{name(path)}:{number}: {line}"

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkdelete.channel import Channel, ChannelClosed
+from tests.properties import often
 from tests.virtual_time import run
 
 pytestmark = pytest.mark.virtual_time
@@ -86,7 +87,7 @@ CANCELS = ["writer first", "writer last", "reader first", "reader last"]
 ACTIONS = ["put", "put", "get", "get", "step", "step", "rest", *CANCELS]
 
 
-@settings(max_examples=300)
+@settings(max_examples=often(300))
 @given(st.integers(1, 3), st.lists(st.sampled_from([*ACTIONS, "close"]), max_size=25))
 def test_no_item_and_no_wake_up_is_lost_whatever_happens_between_writers_and_readers(capacity, actions):
     run(Room(capacity).play(actions))

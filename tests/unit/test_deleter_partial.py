@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bulkdelete.deferring import once_more
 from bulkdelete.records import Fate
+from tests.properties import often
 from tests.unit.scripted import OK, REFUSED, Sending, batch_of, one_after_another, rows_of
 from tests.virtual_time import run
 
@@ -59,7 +60,7 @@ async def sent_as_a_job_does(sending: Sending, *batches):
     return outcomes
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=often(150), deadline=None)
 @given(
     st.lists(st.integers(1, 40), min_size=1, max_size=6),
     st.sampled_from([0.0, 0.02, 0.1, 0.5, 1.0]),

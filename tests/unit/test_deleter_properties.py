@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
 from bulkdelete.records import Fate
 from bulkdelete.transport import Reply
+from tests.properties import often
 from tests.unit.scripted import (
     BAD_GATEWAY,
     FAILED,
@@ -97,7 +98,7 @@ class Model:
             assert outcome.request_id
 
 
-@settings(max_examples=400)
+@settings(max_examples=often(400))
 @given(
     SCRIPTS,
     st.sampled_from([OK, REFUSED, FAILED]),

@@ -25,6 +25,7 @@ from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable, is_source, open_source
 from bulkdelete.transport import Reply
 from tests.api_model import ApiModel
+from tests.properties import often
 
 TABLE_ID = "673af861ed69656ac0895b07"
 QUICK = {
@@ -54,7 +55,7 @@ def fates(report) -> dict[str, int]:
 
 
 @given(rows, st.integers(1, 9), st.floats(0, 0.4), st.integers(0, 99), st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=often(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_fates_add_up_and_acknowledged_is_what_the_api_acknowledged(records, size, fault_rate, seed, data):
     poisoned = set(data.draw(st.lists(st.sampled_from(records), max_size=4))) if records else set()
     api = ApiModel(poisoned - {"", "5.4e+17", "a b"}, fault_rate, seed)
@@ -103,7 +104,7 @@ async def _cut_and_resume(records, cut, api, ledger, *, asked=False, **sections)
 
 
 @given(rows.filter(bool), st.integers(1, 9), st.integers(1, 40), st.integers(0, 99), st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=often(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_job_cut_at_any_request_and_resumed_ends_as_one_uninterrupted_run(records, size, cut, seed, data):
     poisoned = set(data.draw(st.lists(st.sampled_from(records), max_size=3))) - {"", "5.4e+17", "a b"}
     sections = {"batch": {"size": size}, "stop": {"max_failures": 10_000}}

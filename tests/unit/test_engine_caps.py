@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bulkdelete.records import Ended
 from bulkdelete.sources import from_iterable
 from tests.api_model import INTERNAL, ApiModel
+from tests.properties import often
 from tests.unit.test_engine_holds import IDS, INVALID, ROWS, fates, job
 from tests.unit.test_job_canary import job as canary_job
 from tests.unit.test_job_waiting import Answers
@@ -28,7 +29,7 @@ TEN = [f"{number + 10**17}" for number in range(10)]
     st.integers(0, 80),
     st.builds(ApiModel, st.sets(IDS, max_size=3), st.floats(0, 0.3), st.integers(0, 9)),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=often(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_more_records_than_max_records_leave_whatever_is_retried_or_split(rows, size, most, api):
     report = asyncio.run(job(api, rows, batch={"size": size}, stop={"max_failures": 10_000, "max_records": most}).run())
     assert report.balanced
@@ -88,7 +89,7 @@ async def _in_many_runs(api, records, ledger, sizes, **sections) -> set[Ended]:
     st.tuples(st.none() | st.integers(9, 30), st.none() | st.integers(1, 30)),
     st.sampled_from([("max_records", -1), ("expect", -1), ("expect", 1)]),
 )
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=often(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_job_that_the_survey_lets_through_never_stops_for_what_it_counts(records, held, sizes, limits, wrong):
     limit, canary = limits
     found = [one for one in records if one not in INVALID]

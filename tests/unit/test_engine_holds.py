@@ -22,6 +22,7 @@ from bulkdelete.records import FATES, Fate, Filter
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable
 from tests.api_model import ApiModel
+from tests.properties import often
 
 if TYPE_CHECKING:
     from bulkdelete.transport import Reply
@@ -68,7 +69,7 @@ async def run_until(job: Job, api: ApiModel, cut: int) -> None:
 
 
 @given(ROWS, st.data(), st.integers(1, 9), st.integers(0, 99))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=often(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_request_holds_a_record_from_the_moment_that_it_is_on_hold(records, data, size, seed):
     valid = sorted(set(records) - INVALID)
     some = st.sets(st.sampled_from(valid), max_size=6) if valid else st.just(set())

@@ -19,6 +19,7 @@ from bulkdelete.errors import AnswerLost, BulkDeleteError, NotSent, SourceError
 from bulkdelete.events import AttemptEnded, JobEnded, OutcomeReached, RetryPlanned
 from bulkdelete.records import Ended, Filter
 from bulkdelete.reports import Report
+from tests.properties import often
 from tests.unit import scripted
 from tests.unit.scripted import (
     BAD_GATEWAY,
@@ -148,7 +149,7 @@ async def played(words, rows, act="", after=0.0, *, listens=True, **sections) ->
 @example(words=["no table"], rows=ids(1), listens=True)
 @example(words=["refused", "refused"], rows=ids(1), listens=True)
 @example(words=["paused for long"], rows=ids(1), listens=True)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=often(150), deadline=None)
 def test_whatever_is_answered_a_call_with_a_head_start_is_one_without(words, rows, listens):
     with_one = run(played(words, list(rows), listens=listens))
     assert with_one == run(played(words, Given(rows), listens=listens))
@@ -165,7 +166,7 @@ def test_whatever_is_answered_a_call_with_a_head_start_is_one_without(words, row
 @example(["paused"], 3, "cancel", 1.5 * SECONDS)
 @example(["paused for 20 s"], 3, "stop", 3.0)
 @example(["not sent", "refused", "failed"], 2, "cancel twice", 0.4)  # the first attempt alone never left
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=often(150), deadline=None)
 def test_whatever_befalls_it_a_call_with_a_head_start_is_one_without(words, records, act, after):
     with_one = run(played(words, ids(records), act, after))
     assert with_one == run(played(words, Given(ids(records)), act, after))

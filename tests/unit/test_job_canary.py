@@ -25,6 +25,7 @@ from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable
 from bulkdelete.transport import Reply
 from tests.api_model import INTERNAL, ApiModel
+from tests.properties import often
 from tests.unit.test_engine import QUICK, TABLE_ID, fates, rows
 
 
@@ -47,7 +48,7 @@ def plain_ids(count: int) -> list[str]:
 
 
 @given(rows.filter(bool), st.integers(1, 9), st.integers(1, 60), st.floats(0, 0.3), st.data())
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=often(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_with_an_approved_canary_every_row_ends_as_without_one(records, size, canary, fault_rate, data):
     poisoned = set(data.draw(st.lists(st.sampled_from(records), max_size=3))) - {"", "5.4e+17", "a b"}
     sections = {"batch": {"size": size}, "stop": {"max_failures": 10_000}}
@@ -72,7 +73,7 @@ def test_with_an_approved_canary_every_row_ends_as_without_one(records, size, ca
 
 
 @given(st.integers(1, 30), st.integers(1, 7), st.integers(1, 30), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=often(40), deadline=None)
 def test_without_approval_no_record_beyond_the_canary_is_ever_sent(count, size, canary, again):
     async def refuse(report) -> bool:
         return False

@@ -25,6 +25,7 @@ from bulkdelete.events import (
     RetryPlanned,
 )
 from bulkdelete.records import Ended, Fate, VerdictKind
+from tests.properties import often
 from tests.unit.scripted import (
     BAD_GATEWAY,
     FAILED,
@@ -97,7 +98,7 @@ WORDS = {
     st.lists(st.sampled_from(list(WORDS)), max_size=12), st.integers(0, 35), st.lists(st.integers(0, 50), max_size=15)
 )
 @example([], 0, [0] * 12)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=often(40), deadline=None)
 def test_whatever_is_answered_the_events_say_what_the_report_says_also_where_every_subscriber_raises(
     words, records, bad
 ):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkdelete.ledger import Findings, Totals, read_ledger
+from tests.properties import often
 from tests.unit.sound_ledger import damage, make
 from tests.unit.test_ledger import columns_of
 from tests.unit.test_ledger_model import played, step
@@ -179,7 +180,7 @@ def test_a_range_that_claims_a_huge_number_of_rows_costs_no_memory(path):
     assert any("row 5000000: it is kept as 'held', and lies in no batch" in problem for problem in said)
 
 
-@settings(max_examples=60)
+@settings(max_examples=often(60))
 @given(st.lists(step, max_size=40))
 def test_whatever_the_ledgers_own_writer_wrote_is_sound_and_has_the_digest_that_it_closed_with(steps):
     with tempfile.TemporaryDirectory() as folder:

@@ -378,6 +378,7 @@ async def test_a_reader_that_stays_open_sees_each_commit_and_does_not_hold_up_th
             assert reader.runs()[0].ended == "complete"
 
 
+@pytest.mark.no_cover  # long, and reaches nothing that others do not
 async def test_the_counts_of_a_reader_always_balance_while_a_job_writes(tmp_path):
     async with opened(tmp_path / "a.db") as ledger:
 

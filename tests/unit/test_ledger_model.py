@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bulkdelete.ledger import Totals, open_ledger, read_ledger
 from bulkdelete.records import Batch, Ended, Fate
+from tests.properties import often
 from tests.unit.test_ledger import IDENTITY, SET_ASIDE, batch_of, outcome, stored
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Model:
         return Totals(self.rows, self.batches, **{fate.value: counts[fate] for fate in Fate})
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=often(80))
 @given(st.lists(step, max_size=40))
 def test_the_ledger_agrees_with_a_model_and_adds_up(steps):
     with tempfile.TemporaryDirectory() as folder:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bulkdelete.errors import LedgerMismatch
 from bulkdelete.ledger import open_ledger, read_ledger
 from bulkdelete.records import Ended, Fate, Filter, RowFate
+from tests.properties import often
 from tests.unit.test_ledger import IDENTITY, batch_of, columns_of, opened, outcome
 
 HOSTILE = "\ud800 \udcff\0 ' \" \u2028 \U0001f4a5"
@@ -23,7 +24,7 @@ any_value = any_text | st.booleans() | st.integers() | st.floats(allow_nan=False
 any_record = any_text | st.builds(Filter, any_text, any_value)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=often(60))
 @given(st.lists(st.tuples(any_record, any_text, any_text), min_size=1, max_size=20))
 def test_rows_set_aside_come_back_whatever_is_in_them(found):
     rows = tuple(

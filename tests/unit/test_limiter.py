@@ -477,6 +477,7 @@ async def test_for_who_waits_an_outage_counts_all_but_the_pauses_that_refusals_a
     assert 600 <= now() - asked < 720
 
 
+@pytest.mark.no_cover  # long, and reaches nothing that others do not
 @pytest.mark.parametrize("pause", [None, 0.05, 1, 60])
 async def test_for_who_waits_refusals_alone_end_no_outage_also_where_it_began_with_failures(pause):
     limiter = limiter_with(concurrency=1, max_outage_seconds=600, wait=True)

@@ -21,6 +21,7 @@ from bulkdelete.preparing import prepare
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable, open_source
 from tests.api_model import ApiModel
+from tests.properties import often
 from tests.unit.test_engine import QUICK, TABLE_ID, fates, rows
 from tests.unit.test_job_canary import job
 
@@ -39,7 +40,7 @@ async def plan_of(path, held=(), chosen=PLAIN) -> Plan:
 
 
 @given(rows, st.integers(1, 9), st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=often(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_counts_of_a_plan_are_those_of_its_run(records, size, data):
     valid = [record for record in records if record not in {"", "5.4e+17", "a b"}]
     held = data.draw(st.lists(st.sampled_from(valid), max_size=5)) if valid else []
@@ -68,7 +69,7 @@ async def _prepared(path, plan, held, chosen):
 
 
 @given(rows, st.integers(1, 9), st.integers(1, 9), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=often(40), deadline=None)
 def test_whatever_the_batch_size_a_plan_fits_what_it_counted_and_no_other_count(records, size, other_size, data):
     valid = [record for record in records if record not in {"", "5.4e+17", "a b"}]
     held = data.draw(st.lists(st.sampled_from(valid), max_size=5)) if valid else []
@@ -85,7 +86,7 @@ def test_whatever_the_batch_size_a_plan_fits_what_it_counted_and_no_other_count(
 
 
 @given(rows)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=often(30), deadline=None)
 def test_a_plan_comes_back_from_its_file_as_it_was(records):
     with tempfile.TemporaryDirectory() as folder:
         plan = asyncio.run(plan_of(source_of(folder, records)))
@@ -93,7 +94,7 @@ def test_a_plan_comes_back_from_its_file_as_it_was(records):
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=often(60), deadline=None)
 def test_any_change_of_a_value_in_a_plan_file_is_noticed(data):
     with tempfile.TemporaryDirectory() as folder:
         plan = asyncio.run(plan_of(source_of(folder, ["541278230707963208", "a b"])))

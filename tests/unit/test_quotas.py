@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkdelete.quotas import SECONDS, WHILE_SAVING_SECONDS, Moment, Quotas
+from tests.properties import often
 
 UNIX = 1_795_500_000.0
 NOTHING_KEPT = None
@@ -169,7 +170,7 @@ DEATH = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=often(400))
 @given(LIMITS, st.integers(1, 6), st.lists(STEP | DEATH, min_size=10, max_size=50))
 def test_no_window_is_overrun_whatever_is_asked_saved_lost_restarted_changed_or_set_back(limits, allowance, steps):
     world = World(limits, allowance)
@@ -188,7 +189,7 @@ SERVICE_STEP = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=often(400))
 @given(LIMITS, st.integers(1, 6), st.lists(SERVICE_STEP, min_size=10, max_size=50))
 def test_no_window_is_overrun_where_processes_that_die_or_end_write_to_several_ledgers(limits, allowance, steps):
     service = Service(limits, allowance)
@@ -196,7 +197,7 @@ def test_no_window_is_overrun_where_processes_that_die_or_end_write_to_several_l
         getattr(service, act)(argument)
 
 
-@settings(max_examples=100)
+@settings(max_examples=often(100))
 @given(LIMITS, st.lists(STEP | st.tuples(st.just(World.set_anyhow), st.floats(-1e9, 1e9)), max_size=40))
 def test_within_one_process_the_wall_clock_may_be_set_anyhow(limits, steps):
     world = World(limits, 100)
@@ -204,7 +205,7 @@ def test_within_one_process_the_wall_clock_may_be_set_anyhow(limits, steps):
         act(world, argument)
 
 
-@settings(max_examples=100)
+@settings(max_examples=often(100))
 @given(LIMITS, st.integers(1, 6), st.lists(st.tuples(st.just(World.crash), LIMITS) | STEP, max_size=12))
 def test_processes_that_die_before_their_first_snapshot_is_durable_have_sent_nothing(limits, allowance, steps):
     world = World(limits, allowance)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bulkdelete.quotas import Moment, Quotas, Told
 from bulkdelete.quotas.telling import MOST_PROMISES
 from bulkdelete.waiting import told
+from tests.properties import often
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,7 +134,7 @@ MODELS = st.builds(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=often(150))
 @given(MODELS, st.integers(1, 40))
 def test_no_request_is_refused_however_answers_are_overtaken_or_lost(model, permits):
     drive = Drive(model, permits)
@@ -142,7 +143,7 @@ def test_no_request_is_refused_however_answers_are_overtaken_or_lost(model, perm
     assert drive.sent >= min(model.limit - model.taken_by_others, 5)
 
 
-@settings(max_examples=100)
+@settings(max_examples=often(100))
 @given(MODELS, st.integers(1, 40), st.floats(-0.9, 0.9))
 def test_without_a_date_a_skew_of_up_to_a_second_is_allowed_for(model, permits, skew):
     if model.window_seconds < 60:  # an answer that comes a second after its reset, by our clock, tells nothing
@@ -152,7 +153,7 @@ def test_without_a_date_a_skew_of_up_to_a_second_is_allowed_for(model, permits, 
     assert drive.refused == 0
 
 
-@settings(max_examples=100)
+@settings(max_examples=often(100))
 @given(MODELS.map(lambda model: model._replace(lost_each=10**9)), st.integers(2, 40))
 def test_what_remains_is_used_to_the_last_request(model, permits):
     drive = Drive(model._replace(window_seconds=3600.0), permits)
@@ -394,7 +395,7 @@ HEADERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=often(150))
 @given(st.lists(st.tuples(HEADERS, st.floats(0, 100), st.integers(0, 5)), max_size=30))
 def test_no_headers_whatever_break_anything_or_let_more_leave_than_none_would(answers):
     heeding, deaf = Quotas({"minute": 20}, None), Quotas({"minute": 20}, None)

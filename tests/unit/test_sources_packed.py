@@ -88,6 +88,7 @@ async def test_zeros_may_pad_the_end(tmp_path, kind):
     assert await read(path) == IDS
 
 
+@pytest.mark.no_cover  # long, and reaches nothing that others do not
 @pytest.mark.parametrize("kind", PACK)
 async def test_a_decompression_bomb_is_refused_in_bounded_memory(tmp_path, kind):
     path = tmp_path / "ids"
@@ -96,6 +97,7 @@ async def test_a_decompression_bomb_is_refused_in_bounded_memory(tmp_path, kind)
         await read(path)
 
 
+@pytest.mark.no_cover  # long, and reaches nothing that others do not
 async def test_an_expansion_that_is_meant_is_read(tmp_path):
     path = tmp_path / "ids"
     path.write_bytes(gzip.compress(b"\n" * 70_000_000 + b"1\n"))
