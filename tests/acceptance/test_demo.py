@@ -29,7 +29,7 @@ async def test_the_demo_keeps_its_files_where_it_is_told_to(tmp_path):
 
 @pytest.mark.parametrize("keep", [(), ("--keep", "kept")], ids=["removed", "kept"])
 async def test_a_demo_that_is_stopped_gives_no_command_that_needs_what_is_gone(tmp_path, keep):
-    command = Command(tmp_path, "demo", "--records", 200_000, *keep)
+    command = Command(tmp_path, "demo", "--records", 100_000, *keep)
     command.env["TMPDIR"] = str(tmp_path)
     async with command.started() as process:
         communicating = asyncio.create_task(finished(process))
