@@ -19,14 +19,17 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from importlib.util import find_spec
 
 from bulkdelete import api, cli
 from bulkdelete.cli import commands
 
 MOST_BYTES = 2**20
 NAMES = ("stdin", "stdout", "stderr")
-for command in commands.group.list_commands(None):
-    importlib.import_module(f"bulkdelete.cli.{command}")
+LATER = ("encodings.idna", "uvloop") if find_spec("uvloop") else ("encodings.idna",)
+"""What is imported once a command runs."""
+for name in (*(f"bulkdelete.cli.{command}" for command in commands.group.list_commands(None)), *LATER):
+    importlib.import_module(name)
 assert api
 gc.freeze()  # so that a child does not look through, and copy, all that it was born with
 

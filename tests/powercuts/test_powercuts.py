@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from random import Random
 
+import pytest
+
 from bulkdelete.records import Ended
 from tests.campaigning import campaign
 from tests.powercuts import copies, histories
@@ -35,9 +37,10 @@ async def test_a_power_cut_while_a_ledger_is_made_leaves_nothing_that_cannot_be_
     assert [*tmp_path.iterdir()] == []
 
 
-async def test_without_a_sync_a_commit_acknowledged_results_are_lost(tmp_path):
-    found = await play(Keeper(SEED, 0, tmp_path, "normal"))
-    assert found.lost > 0
+@pytest.mark.parametrize(("synchronous", "loses"), [(AS_SET, False), ("normal", True)])
+async def test_acknowledged_results_are_lost_without_a_sync_a_commit_and_not_as_it_is_set(tmp_path, synchronous, loses):
+    found = await play(Keeper(SEED, 0, tmp_path, synchronous))
+    assert bool(found.lost) is loses
     assert any("are lost" in fault.text for fault in found.faults)
 
 
