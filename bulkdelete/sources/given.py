@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from bulkdelete.records import Item
 
-_ONLY_STRINGS: Final = frozenset({str})
 _INT64: Final = range(-(2**63), 2**64)
 
 
@@ -24,7 +23,8 @@ def as_items(block: list[Any]) -> list[Item]:
 
 def are_strings(block: Iterable[Any]) -> bool:
     """Return whether *block* holds plain strings alone, none of another class that is one too."""
-    return _ONLY_STRINGS.issuperset(map(type, block))
+    kinds = [*map(type, block)]
+    return kinds.count(str) == len(kinds)
 
 
 def _item(given: object) -> Item:
