@@ -1,6 +1,6 @@
 """How many examples a property is tried with: some in each run of the tests, many in a campaign.
 
-python -m pytest --no-cov -n 2 -m property --examples-times 50 --timeout 3600
+python -m pytest --no-cov -n 2 -m property --examples-times 8 --timeout 3600
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import timeit
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bulkdelete.limiter.adapting import Adaptive, Sample, SampleKind
@@ -60,15 +60,27 @@ def test_the_limit_stays_within_its_bounds_whatever_the_history(floor, ceiling, 
         assert floor <= adaptive.snapshot() <= ceiling
 
 
+REFUSED_AND_FAILED = [
+    (SampleKind.SUCCESS, 1.2114560357613406, 0.0, 1),
+    (SampleKind.REFUSED, 10.915635857047887, 0.0, 1),
+    (SampleKind.SUCCESS, 1.2114560357613406, 0.0, 1),
+    (SampleKind.REFUSED, 50.465321664749744, 0.0, 1),
+    (SampleKind.FAILED, 3.4366312199067792, 0.0, 1),
+]
+
+
 @settings(max_examples=often(24))
 @given(HISTORIES, st.sampled_from([0.05, 0.2, 1.0]), st.booleans())
+@example(REFUSED_AND_FAILED, 1.0, False)  # noqa: FBT003 - as the strategy gives it
 def test_no_history_makes_it_stick_at_its_floor_while_the_server_is_healthy(history, latency_seconds, is_after_outage):
     adaptive = Adaptive(ceiling=16, random=Random(1).random, wall_clock=midnight)
     now = fed(adaptive, history)
     if is_after_outage:
         adaptive.start_over(now)
     served(adaptive, now + 61, seconds=900, latency_seconds=latency_seconds)
-    assert adaptive.limit >= 8
+    then = adaptive.limit
+    served(adaptive, now + 961, seconds=60, latency_seconds=latency_seconds)
+    assert max(then, adaptive.limit) >= 8  # at any moment it may be looking, at a quarter of the limit
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
