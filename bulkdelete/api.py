@@ -145,7 +145,8 @@ class BulkDeleter:
                 With ``limit=0`` nothing is sent: once the report says ``Ended.LIMIT``, the records are accepted, but
                 for a function's: :meth:`resume` sends them, and the ledger takes no others, nor another table.
             holds: records that must not be deleted, whatever *records* say, beside those in the files that
-                ``settings.holds`` names. They are read whole, and anew for each call, before anything is sent.
+                ``settings.holds`` names. They are read whole, anew for each call, before anything is sent. That they
+                are written in another way than *records* is noticed, but for an iterator without a ledger.
             check: where ``settings.canary.records`` is set, and only there: an async function that is called with the
                 report once so many records were sent, and that returns ``True`` for the job to go on.
             **stop: ``limit``, ``max_failures``, ``max_records``, ``expect`` and ``max_duration_seconds`` in place of

@@ -31,7 +31,7 @@ _ESCAPED: Final = (
 )
 _LOST: Final = (
     "a header that is repeated with its columns in another order, as in files that were joined, or a row after it: "
-    "which of its cells is meant is not clear"
+    "which of its cells is meant is not clear; if it is a record, say so with --no-sanity-check (sanity_check = false)"
 )
 _MOST_COLUMNS_NAMED: Final = 40
 
@@ -166,8 +166,9 @@ class Columns:
         ids = _as_ids(cells)
         if isinstance(ids, Ids) and not self.id_column.isdecimal():
             return ids
-        is_escaped = self.escaped and _BACKSLASH in "".join(cells)
-        return ids if not is_escaped and self.names.isdisjoint(map(str.casefold, map(str.strip, cells))) else None
+        every = "".join(cells)
+        is_plain = " " not in every and not (self.escaped and _BACKSLASH in every)
+        return ids if is_plain and self.names.isdisjoint(map(str.casefold, map(str.strip, cells))) else None
 
 
 def _as_ids(items: list[str]) -> Sequence[str]:
@@ -219,7 +220,7 @@ def columns_of(where: str, header: list[str], settings: ReadingSettings, delimit
         id_at = None
     filter_column = "" if filter_at is None else header[filter_at]
     id_column = "" if id_at is None else header[id_at]
-    names = NAMES.union(map(folded, header))
+    names = frozenset(map(folded, header)) | (NAMES if settings.sanity_check else frozenset())
     return Columns(id_at, filter_at, filter_column, delimiter, len(header), id_column, names=names)
 
 

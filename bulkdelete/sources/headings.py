@@ -41,7 +41,7 @@ NAMES: Final = frozenset({*_WORDS, *(f"{word}_id" for word in _WORDS)})
 
 def folded(cell: str) -> str:
     """Return *cell* as names of columns are compared."""
-    return cell.strip().casefold()
+    return "_".join(cell.casefold().split())
 
 
 def shown(cell: str) -> str:

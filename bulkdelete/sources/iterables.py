@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Collection, Iterable
+from contextlib import suppress
 from heapq import merge
 from itertools import islice
 from threading import Event
@@ -121,9 +122,12 @@ class IterableSource:
         return list(records) if are_strings(records) else None
 
     def beginning(self, most: int) -> list[Any]:
-        """Return the first of the records where they are in memory, and of others none: nothing is taken from them."""
-        records: Any = self._records
-        return [*islice(records, most)] if type(records) in _IN_MEMORY else []
+        """Return the first records of a collection; of what gives its records once none, and nothing is taken."""
+        first: list[Any] = []
+        if isinstance(self._records, Collection):
+            with suppress(Exception):  # whoever reads it meets that too, and tells of it
+                first.extend(islice(self._records, most))
+        return first
 
     async def fingerprint(self) -> str:
         """Return nothing: what can be read once has no fingerprint."""

@@ -33,7 +33,7 @@ async def purge(emulator, tmp_path):
 
     async def run(name, text, **settings):
         (tmp_path / name).write_text(text)
-        source = open_source(tmp_path / name, SourceSettings(sanity_check=False, **settings))
+        source = open_source(tmp_path / name, SourceSettings(**{"sanity_check": False, **settings}))
         async with (
             BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key) as deleter,
             deleter.stream(TABLE_ID, source) as outcomes,
@@ -103,7 +103,9 @@ LOST = "a header that is repeated with its columns in another order.*which of it
 
 
 @pytest.mark.parametrize("quote", ["", '"'])
-@pytest.mark.parametrize("again", ["ref_id,user_id", "REF_ID, User_ID", "id,user_id", "customer,user_id"])
+@pytest.mark.parametrize(
+    "again", ["ref_id,user_id", "REF_ID, User_ID", "id,user_id", "customer,user_id", "Ref ID,User ID"]
+)
 async def test_after_the_header_of_a_joined_file_with_other_columns_there_no_row_is_sent(purge, again, quote):
     def lines(first, second):
         return [f"{quote}{one}{quote},{quote}{two}{quote}" for one, two in zip(first, second, strict=True)]
@@ -111,7 +113,7 @@ async def test_after_the_header_of_a_joined_file_with_other_columns_there_no_row
     users, refs = ids(100)[::2], ids(100)[1::2]
     header = ",".join(f"{quote}{name}{quote}" for name in again.split(","))
     text = "\n".join(["user_id,ref_id", *lines(users, refs), header, *lines(refs, users)])
-    sent, why = await purge("ids.csv", text, column="user_id")
+    sent, why = await purge("ids.csv", text, column="user_id", sanity_check=True)
     assert sent == users
     assert len(why) == 1 + len(refs)
     assert all(re.match(LOST, one) for one in why)
@@ -138,6 +140,15 @@ async def test_a_value_that_is_the_name_of_a_column_is_no_header(purge, text):
     rows = [line.split(",") for line in text.split()]
     sent, why = await purge("ids.csv", text, column=rows[0][0])
     assert (sent, why) == ([row[0] for row in rows[1:]], [])
+
+
+async def test_a_row_of_two_names_is_a_record_where_that_is_said(purge):
+    text = "id,lang\nhome,en\ncontact,id\nimprint,de\n"
+    sent, why = await purge("pages.csv", text, column="id", sanity_check=True)
+    assert (sent, len(why)) == (["home"], 2)
+    assert "if it is a record, say so with --no-sanity-check" in why[0]
+    sent, why = await purge("pages.csv", text, column="id", sanity_check=False)
+    assert (sent[1:], why) == (["home", "contact", "imprint"], [])
 
 
 BACKSLASH = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from uuid import UUID
 
 import pytest
@@ -49,7 +50,7 @@ async def test_hold_lists_that_are_all_of_another_length_than_the_source_are_ref
     assert meant.source is source
 
 
-@pytest.mark.parametrize("kind", [list, tuple, set])
+@pytest.mark.parametrize("kind", [list, tuple, set, deque, dict.fromkeys, lambda ids: dict.fromkeys(ids).keys()])
 async def test_so_it_is_with_records_in_memory_without_a_ledger(kind):
     with pytest.raises(HoldsRefused, match=UNLIKE.format(19, 40, 18)):
         await compared(from_iterable(kind(IDS)), from_iterable([f"x{one}" for one in IDS]))
