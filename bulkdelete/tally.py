@@ -50,7 +50,8 @@ class Tally:
         self.batches += 1
         for row_fate in batch.set_aside:
             self.set_aside[row_fate.fate] += 1
-            self.note(row_fate)
+            if row_fate.fate is not Fate.HELD:
+                self.note(row_fate)
 
     def settle(self, outcome: Outcome) -> None:
         """Count what became of a batch or of a part of one."""

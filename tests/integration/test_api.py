@@ -78,6 +78,15 @@ async def test_failures_are_in_the_report_and_raised_when_asked_for(emulator):
     assert raised.value.report is report
 
 
+async def test_records_on_hold_are_no_failures_and_take_no_place_of_one(emulator):
+    emulator.load(TABLE_ID, ids(1_203))
+    emulator.poison(TABLE_ID, [ids(1_203)[-1]])
+    async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key) as deleter:
+        report = await deleter.delete(TABLE_ID, ids(1_203), holds=ids(1_200))
+    assert (report.held, report.acknowledged, report.rejected) == (1_200, 2, 1)
+    assert [failure.record for failure in report.failures] == [ids(1_203)[-1]]
+
+
 async def test_a_durable_call_goes_on_and_a_finished_one_sends_nothing(emulator, tmp_path):
     emulator.load(TABLE_ID, ids(3_000))
     ledger = tmp_path / "erase.db"
