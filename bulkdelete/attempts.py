@@ -112,6 +112,7 @@ class Attempts:
                 self._limiter.abandon(permit)
                 _count(post, request_id, now() - permit.sent_at, None)
                 raise
+            post.sent |= reply is not None or verdict.ambiguous
             seconds = now() - permit.sent_at
             said = told(reply.headers, self._wall_clock()) if reply is not None else None
             self._limiter.heard(permit, said, left=reply is not None or verdict.ambiguous)
@@ -121,7 +122,6 @@ class Attempts:
                 what = verdict.kind.value, verdict.code, verdict.http_status
                 _log.info("request %s: %s (code %s, HTTP %s)", request_id, *what)
                 _log.debug("request %s: the API said %r", request_id, verdict.message)  # which may name ids
-            post.sent |= reply is not None or verdict.ambiguous
             post.heard = Attempted(
                 verdict, request_id, seconds, b"" if reply is None else reply.body, permit.in_outage, permit.alone
             )  # no local of the body: the next wait may raise, and a traceback show it

@@ -15,12 +15,13 @@ from bulkdelete import protocol
 from bulkdelete.attempts import Post
 from bulkdelete.cases import Part
 from bulkdelete.digest import digest_of_joined
+from bulkdelete.errors import BulkDeleteError
 from bulkdelete.ledger import Totals
 from bulkdelete.outcomes import outcome_of
 from bulkdelete.records import Batch, Ended, Fate, VerdictKind
 from bulkdelete.screening import plain_joined
 from bulkdelete.sources.iterables import IterableSource
-from bulkdelete.stopping import Stop
+from bulkdelete.stopping import Stop, StopAsked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,7 +193,8 @@ class HeadStart:
             raise
         except Exception as problem:  # noqa: BLE001 - make raises it, in the engine
             self._problem = problem
-            self._requests = self._tally.requests
+            if isinstance(problem, (StopAsked, BulkDeleteError)):  # of another, nobody knows when it came
+                self._requests = self._tally.requests
         finally:
             self._hear()
 

@@ -506,6 +506,25 @@ def test_the_log_tells_of_the_call(kind, caplog):
     ]
 
 
+@pytest.mark.parametrize("kind", [list, Given])
+def test_what_breaks_once_a_request_was_answered_leaves_its_records_in_doubt(kind, caplog):
+    class Broken(logging.Handler):
+        def handle(self, record):
+            if "(code" in record.msg:
+                raise TypeError("a handler of somebody's")
+
+    caplog.set_level(logging.INFO, "bulkdelete")
+    logger, handler = logging.getLogger("bulkdelete"), Broken()
+    logger.addHandler(handler)
+    try:
+        with pytest.raises(TypeError, match="a handler of somebody's") as raised:
+            run(Service(one_after_another(FAILED)).job(kind(ids(3))).run())
+    finally:
+        logger.removeHandler(handler)
+    report = raised.value.report
+    assert (report.rows, report.pending, report.unresolved, report.requests) == (3, 0, 3, 1)
+
+
 @pytest.mark.no_cover  # all 140 reach what the first few do
 @pytest.mark.parametrize("words", [[], ["failed"], ["refused"], ["no table"], ["lost"]])
 @pytest.mark.parametrize("again_after", [None, 0, 1, 2, 3, 5, 8])
