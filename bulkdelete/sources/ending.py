@@ -7,6 +7,7 @@ all of them have one length.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from bulkdelete.sources.defects import defect_of_line
 from bulkdelete.sources.lines import Block, Lot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bulkdelete.records import Item
     from bulkdelete.sources.lines import Lines
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 _COMPARED_WITH: Final = 100
 """So many rows before the last one, or behind the first one, say how long ids are, wherever blocks end."""
 _ENOUGH_ALIKE: Final = 3
-"""Fewer ids that are no numbers, and happen to be equally long, say nothing of a shorter one."""
+"""Fewer ids that are no numbers, and happen to be equally long, say nothing of a shorter one, unless they are long."""
+_LONG: Final = 16
+"""So long are ids that machines make: one tells how long the others are, and they do not count up from one digit."""
+_OF_A_WORD: Final = re.compile(r"[^\W_]")
 
 
 class Ending:
@@ -96,7 +100,7 @@ class Ending:
         if not named or not line.startswith(named) or line[len(named) :][:1].isalnum():
             return lot  # it stands behind another field, or not in the first line: it is whole
         rest = named.rstrip('"')
-        if not (length := _length_lacked(rest, _like(item, around))):
+        if not (length := _length_lacked(rest, _like(item, around), str.endswith)):
             return lot
         what = _kind(item)
         reason = f"the rest of a line, it seems: it has {_counted(rest)}, and the {what} around it {length} or more"
@@ -108,17 +112,27 @@ class Ending:
         stands_before = self._line.removesuffix(named)
         if not named or stands_before == self._line or stands_before[-1:].isalnum():
             return lot  # it is in quotes, or stands before another field: it is whole
-        if not (length := _length_lacked(named, _like(item, self._compared_with()))):
+        if not (length := self._length_lacked(item)):
             return lot
         what = _kind(item)
         reason = f"the file ends within this line: it has {_counted(named)}, and the {what} before it {length} or more"
         return Lot([*lot.items[:-1], defect_of_line(reason, self._line)], lot.lines)
 
-    def _compared_with(self) -> list[Item]:
-        """Return the rows just before the last one, without the file's first one, which may be the rest of another."""
+    def _length_lacked(self, item: Item) -> int:
+        """Return the length of the rows just before the last one that *item* is too short for; 0 where it is not.
+
+        The file's first row may be the rest of another's last one. Of a file that comes first, or alone, that is known
+        of long ids only: short ones count up from one digit.
+        """
         before = [one for items in self._rows for one in items[-_COMPARED_WITH:]][-_COMPARED_WITH:]
-        own = before[1:] if 1 < len(before) < _COMPARED_WITH else before
-        return [*self._of_others, *own] if self.among_pieces else own
+        whole = before[1:] if len(before) < _COMPARED_WITH else before
+        named = _named(item)
+        if self.among_pieces and self._of_others:
+            return _length_lacked(named, _like(item, [*self._of_others, *whole]), str.startswith)
+        if length := _length_lacked(named, _like(item, before), str.startswith):
+            return length
+        length = _length_lacked(named, _like(item, whole), str.startswith)
+        return length if length >= _LONG else 0
 
     def last_rows(self) -> list[Item]:
         """Return the last rows so far, of this file and of those before it."""
@@ -137,16 +151,28 @@ def _like(item: Item, others: Sequence[Item]) -> list[str]:
     return [named for one in others if type(one) is type(item) and (named := _named(one))]
 
 
-def _length_lacked(named: str, others: Sequence[str]) -> int:
-    """Return the length of *others* that *named* is too short for, as a piece is; 0 where nothing shows that."""
+def _length_lacked(named: str, others: Sequence[str], lies_in: Callable[[str, str], bool]) -> int:
+    """Return the length of *others* that *named* is too short for, as a piece is; 0 where nothing shows that.
+
+    *lies_in* says whether the second text stands where a piece does in the first one: at the beginning or at the end.
+    """
     numbers = [len(one) for one in others if _is_decimal(one)]
     if _is_decimal(named) and numbers:
         length = min(numbers)
-    elif _ENOUGH_ALIKE <= len(others) > len(numbers) and len({*map(len, others)}) == 1:
+    elif len(others) > len(numbers) and len({*map(len, others)}) == 1:
         length = len(others[0])
+        shapes = {_shape(one) for one in others}
+        is_like_them = length >= _LONG and all(lies_in(shape, _shape(named)) for shape in shapes)
+        if len(others) < _ENOUGH_ALIKE and not is_like_them:
+            return 0
     else:
         return 0
     return length if len(named) < length else 0
+
+
+def _shape(named: str) -> str:
+    """Return *named* with all letters and digits alike, but not the signs between them."""
+    return _OF_A_WORD.sub("x", named)
 
 
 def _is_decimal(named: str) -> bool:

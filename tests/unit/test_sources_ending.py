@@ -23,6 +23,9 @@ TABLE_ID = "673af861ed69656ac0895b07"
 REASON = "the file ends within this line: it has {} digit{}, and the ids before it 18 or more"
 
 
+UUIDS = [str(UUID(int=541_278_230_707_963_208**2 + 37 * number)) for number in range(5)]
+
+
 def ids(count: int) -> list[str]:
     return [str(541_278_230_707_963_208 + 37 * number) for number in range(count)]
 
@@ -106,6 +109,15 @@ async def test_other_rows_between_ids_do_not_hide_how_long_they_are(folder, bloc
         (["12345678", "12345679", "12345670", "22345670"], "1234567", True),
         (["1001", "1002", "103"], "7", True),
         (["9"], "10", False),
+        (["9", "10", "11"], "5", False),
+        (["41", "1001", "1002"], "10", False),
+        (["K1", "K10", "K11", "K12"], "K2", False),
+        (["207963208", "541278230707963208"], "541278230707", True),
+        ([UUIDS[0]], UUIDS[1][:20], True),
+        (UUIDS[:3], UUIDS[3][:1], True),
+        ([UUIDS[0][20:], UUIDS[1]], UUIDS[2][:9], True),
+        ([UUIDS[0]], "no-uuid", False),
+        (["ann-marie@example.com"], "bob@example.com", False),
         ([str(number) for number in range(110, 99, -1)], "99", True),
         (["541278230707963208", "54127823070796320"], "54", True),
         (["541278230707963208", "54127823070796320"], "54127823070796321", False),
@@ -147,6 +159,17 @@ async def test_a_hold_list_that_ends_within_a_line_stops_the_job(tmp_path):
     async with Emulator() as emulator, BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key) as deleter:
         emulator.load(TABLE_ID, ids(20))
         with pytest.raises(HoldsRefused, match=r"line 10: the file ends within this line: it has 11 digits.*Nothing"):
+            await deleter.delete(TABLE_ID, open_source(tmp_path / "ids.txt"), holds=open_source(tmp_path / "holds.txt"))
+        assert emulator.requests == 0
+
+
+@pytest.mark.parametrize("whole", [1, 2, 3, 4])
+async def test_so_does_a_short_hold_list_of_uuids(tmp_path, whole):
+    (tmp_path / "ids.txt").write_text("".join(f"{one}\n" for one in UUIDS))
+    (tmp_path / "holds.txt").write_text("\n".join([*UUIDS[:whole], UUIDS[whole][:20]]))
+    async with Emulator() as emulator, BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key) as deleter:
+        emulator.load(TABLE_ID, UUIDS)
+        with pytest.raises(HoldsRefused, match=rf"line {whole + 1}: the file ends within this line: it has 20 char"):
             await deleter.delete(TABLE_ID, open_source(tmp_path / "ids.txt"), holds=open_source(tmp_path / "holds.txt"))
         assert emulator.requests == 0
 
