@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import HoldsRefused, SourceError, SourceRefused
@@ -14,7 +14,7 @@ from bulkdelete.ids import Ids
 from bulkdelete.records import Defect, Filter
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, QUOTES, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
-from bulkdelete.sources import open_each, passed_over, source_of
+from bulkdelete.sources import is_of_a_cut, open_each, parts_of, passed_over, source_of
 from bulkdelete.spelling import form_of
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _SPELLED_DIGITS: Final = 15
 _UUID: Final = re.compile(r"\{?\d{8}-(?:\d{4}-){3}\d{12}\}?")
 _WRAPPERS: Final = re.compile(r"[(<\[]")
 _IN_WRAPPERS: Final = re.compile(r"^\w*[(<\[][^\n]*[)>\]]$", re.MULTILINE)
+_MEND_THE_LIST: Final = "Give the list whole, in one file, or, if no id was cut, put a line end behind its last line"
 _OPTIONS: Final = (
     (re.compile(r"--(column|filter-column|format)\b"), r"--holds-\1"),
     (re.compile(r"--delimiter (\S+)"), r"delimiter = \1 in [holds] of the configuration"),
@@ -71,15 +72,15 @@ async def read_holds(
     holds = Holds()
     for source in sources:
         first: list[Item] = []
-        for part in source.parts:
+        with _explaining():
+            parts = await parts_of(source)
+        for part, rows_of in parts:
             _check_age(part, settings.max_age_seconds, wall_clock())
             reading = _Reading(part, holds, identifiers, looks_closely=settings.sanity_check)
-            try:
-                async with aclosing(part.blocks()) as blocks:
+            with _explaining():
+                async with aclosing(rows_of) as blocks:
                     async for rows in blocks:
                         reading.take(rows)
-            except SourceError as error:
-                raise unreadable(error) from error
             reading.judge(settings, MOST_ROUNDED_SHARE_OF_A_FILE if len(source.parts) > 1 else MOST_ROUNDED_SHARE)
             first += reading.first[: ROWS_LOOKED_AT - len(first)]
         if settings.sanity_check and len(source.parts) > 1:
@@ -116,6 +117,14 @@ def unreadable(error: SourceError) -> HoldsRefused:
     said = _of_holds(str(error))
     end = "" if "Nothing was sent" in said else ". Nothing was sent"
     return HoldsRefused(f"the hold list cannot be read: {said}{end}")
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    try:
+        yield
+    except SourceError as error:
+        raise unreadable(error) from error
 
 
 def _of_holds(said: str) -> str:
@@ -214,9 +223,10 @@ class _Reading:
 
     def _unclear(self, fault: str, rows: Rows, index: int) -> HoldsRefused:
         place = f"line {rows.lines[index]}" if rows.lines else f"row {rows.first_row + index}"
+        mend = _MEND_THE_LIST if is_of_a_cut(fault) else "Mend that row"
         return HoldsRefused(
             f"the hold list {rows.file or self._name}, {place}: {fault}. What it should hold back is not clear. "
-            "Nothing was sent. Mend that row, and run the same command again"
+            f"Nothing was sent. {mend}, and run the same command again"
         )
 
 

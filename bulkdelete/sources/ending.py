@@ -27,6 +27,8 @@ _ENOUGH_ALIKE: Final = 3
 """Fewer ids that are no numbers, and happen to be equally long, say nothing of a shorter one, unless they are long."""
 _LONG: Final = 16
 """So long are ids that machines make: one tells how long the others are, and they do not count up from one digit."""
+_ENDS_WITHIN: Final = "the file ends within this line: "
+_A_REST: Final = "the rest of a line, it seems: "
 _OF_A_WORD: Final = re.compile(r"[^\W_]")
 
 
@@ -103,7 +105,7 @@ class Ending:
         if not (length := _length_lacked(rest, _like(item, around), str.endswith)):
             return lot
         what = _kind(item)
-        reason = f"the rest of a line, it seems: it has {_counted(rest)}, and the {what} around it {length} or more"
+        reason = f"{_A_REST}it has {_counted(rest)}, and the {what} around it {length} or more"
         return Lot([defect_of_line(reason, line), *lot.items[1:]], lot.lines)
 
     def _without_a_piece(self, lot: Lot) -> Lot:
@@ -115,7 +117,7 @@ class Ending:
         if not (length := self._length_lacked(item)):
             return lot
         what = _kind(item)
-        reason = f"the file ends within this line: it has {_counted(named)}, and the {what} before it {length} or more"
+        reason = f"{_ENDS_WITHIN}it has {_counted(named)}, and the {what} before it {length} or more"
         return Lot([*lot.items[:-1], defect_of_line(reason, self._line)], lot.lines)
 
     def _length_lacked(self, item: Item) -> int:
@@ -138,6 +140,11 @@ class Ending:
         """Return the last rows so far, of this file and of those before it."""
         own = [one for items in self._rows for one in items[-_COMPARED_WITH:]]
         return [*self._of_others, *own][-_COMPARED_WITH:]
+
+
+def is_of_a_cut(reason: str) -> bool:
+    """Return whether a row is set aside for this *reason* because its line was cut."""
+    return reason.startswith((_ENDS_WITHIN, _A_REST))
 
 
 def _named(item: Item) -> str:

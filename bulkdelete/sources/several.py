@@ -223,14 +223,24 @@ class SeveralFiles:
 
     async def blocks(self) -> AsyncGenerator[Rows, None]:
         """Yield the rows of every file, numbered through."""
-        row, ending = 0, None
-        among_pieces = await in_thread(self._are_pieces, "look at how the files end", SourceError)
-        for file in self._files:
-            first, ending = row, Ending(ending, among_pieces=among_pieces)
+        row = 0
+        for file, ending in await self.watched():
+            first = row
             async with aclosing(file.blocks_watched_by(ending)) as blocks:
                 async for rows in blocks:
                     yield Rows(first + rows.first_row, rows.items, rows.file, rows.lines)
                     row = first + rows.first_row + len(rows.items)
+
+    async def watched(self) -> Iterator[tuple[FileSource, Ending]]:
+        """Return its files, each with what watches it; the next may be taken once one was read to its end."""
+        among_pieces = await in_thread(self._are_pieces, "look at how the files end", SourceError)
+        return self._one_after_another(among_pieces=among_pieces)
+
+    def _one_after_another(self, *, among_pieces: bool) -> Iterator[tuple[FileSource, Ending]]:
+        ending = None
+        for file in self._files:
+            ending = Ending(ending, among_pieces=among_pieces)
+            yield file, ending
 
     def _are_pieces(self) -> bool:
         """Return whether some file but the last ends within a line, as parts do that were cut anywhere."""
@@ -242,6 +252,16 @@ class SeveralFiles:
         for file in self._files:
             digest.update((await file.fingerprint()).encode() + b"\n")
         return f"sha256:{digest.hexdigest()}"
+
+
+async def parts_of(source: Source) -> Iterator[tuple[Source, AsyncGenerator[Rows, None]]]:
+    """Return the parts of *source*, each with its rows; the next may be taken once one was read to its end.
+
+    The rows are those of ``source.blocks()``: a file may begin with the rest of a line that the one before it lacks.
+    """
+    if isinstance(source, SeveralFiles):
+        return ((file, file.blocks_watched_by(ending)) for file, ending in await source.watched())
+    return ((part, part.blocks()) for part in source.parts)
 
 
 def _one_identity(files: Iterable[FileSource]) -> Mapping[str, str]:

@@ -356,3 +356,35 @@ async def test_many_small_lists_are_not_refused_for_the_few_rounded_ids_that_cha
     source = write(tmp_path / "ids.txt", ids(10))
     done = await purge(tmp_path, emulator, source, "--holds", "lists").run()
     assert done.code == 0, done.stderr
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+async def test_a_list_in_pieces_loses_no_id_at_the_cut(tmp_path, emulator, pack):
+    rows = [str(95_000 + 731 * number) for number in range(30)]
+    emulator.load(TABLE_ID, rows)
+    write(tmp_path / "ids.txt", rows)
+    data = "".join(f"{one}\n" for one in rows[3:25]).encode()
+    cut = data.index(b"102310") + 5
+    (tmp_path / "holds").mkdir()
+    for name, piece in ("a", data[:cut]), ("b", b""), ("c", data[cut:]):
+        (tmp_path / "holds" / name).write_bytes(pack(piece))
+    words = ("ids.txt", "--holds", "holds", "--allow-empty-holds")
+    refused = await purge(tmp_path, emulator, *words).run()
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert "holds/c, line 1: the rest of a line, it seems: it has 1 digit, and the ids around it 5" in refused.stderr
+    assert "Nothing was sent. Give the list whole, in one file, or, if no id was cut, put a line end" in refused.stderr
+    (tmp_path / "whole.txt").write_bytes(data)
+    done = await purge(tmp_path, emulator, "ids.txt", "--holds", "whole.txt").run()
+    assert sorted(emulator.remaining(TABLE_ID)) == sorted(rows[3:25]), done.stderr
+
+
+@pytest.mark.parametrize("ending", ["", "\n"])
+async def test_lists_of_which_each_is_whole_are_none_in_pieces(tmp_path, emulator, ending):
+    rows = ids(40)
+    emulator.load(TABLE_ID, rows)
+    write(tmp_path / "ids.txt", rows)
+    (tmp_path / "holds").mkdir()
+    for name, held in ("a", rows[:3]), ("b", rows[3:4]), ("c", rows[4:9]):
+        (tmp_path / "holds" / name).write_text("\n".join(held) + ending)
+    done = await purge(tmp_path, emulator, "ids.txt", "--holds", "holds/*").run()
+    assert fates(done.report) == {"acknowledged": 31, "held": 9}, done.stderr
