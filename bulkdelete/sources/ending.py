@@ -74,9 +74,7 @@ class Ending:
             yield lot
         for lot in last[-1:]:
             self._note(lot.items[:-1])
-            checked = self._without_a_piece(lot)
-            self._note(checked.items[-1:])
-            yield checked
+            yield self._without_a_piece(lot)
 
     def _note(self, items: Sequence[Item]) -> None:
         self._rows.append(items)
@@ -137,7 +135,7 @@ class Ending:
         return length if length >= _LONG else 0
 
     def last_rows(self) -> list[Item]:
-        """Return the last rows so far, of this file and of those before it."""
+        """Return the last rows so far that have a line end, of this file and of those before it."""
         own = [one for items in self._rows for one in items[-_COMPARED_WITH:]]
         return [*self._of_others, *own][-_COMPARED_WITH:]
 

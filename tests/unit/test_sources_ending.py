@@ -269,6 +269,21 @@ async def test_uuids_that_were_cut_are_no_records(tmp_path, pack, cut):
     assert said[0] == f"the file ends within this line: it has {count}, and the ids before it 36 or more"
 
 
+@pytest.mark.parametrize("whole", range(1, 5))
+@pytest.mark.parametrize("cut", [1, 9, 20, 35])
+async def test_so_it_is_with_few_of_them_before_the_cut(tmp_path, whole, cut):
+    rows = [str(UUID(int=int(one) ** 2)) for one in ids(30)]
+    first, second = cut_at("".join(f"{one}\n" for one in rows).encode(), whole * 37 + cut)
+    found = await parts_read(tmp_path, {"a": first, "b": second})
+    assert [one for one in found if isinstance(one, str)] == [*rows[:whole], *rows[whole + 1 :]]
+
+
+async def test_what_no_line_ends_does_not_say_how_long_ids_are(tmp_path):
+    found = await parts_read(tmp_path, {"a": b"K4711\nK4712\nK47", "b": b"13\nK4714\nK4715\nK4716\n"})
+    reason = "the rest of a line, it seems: it has 2 digits, and the ids around it 5 or more"
+    assert shown(found)[3:] == [reason, "K4714", "K4715", "K4716"]
+
+
 async def test_a_rest_with_a_quote_behind_it_is_none_either(tmp_path):
     whole = [f'"{one}","Ann"\n' for one in ids(30)]
     data = "".join(whole).encode()
