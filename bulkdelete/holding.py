@@ -40,7 +40,7 @@ _SPELLED_DIGITS: Final = 15
 _UUID: Final = re.compile(r"\{?\d{8}-(?:\d{4}-){3}\d{12}\}?")
 _WRAPPERS: Final = re.compile(r"[(<\[]")
 _IN_WRAPPERS: Final = re.compile(r"^\w*[(<\[][^\n]*[)>\]]$", re.MULTILINE)
-_MEND_THE_LIST: Final = "Give the list whole, in one file, or, if no id was cut, put a line end behind its last line"
+_MEND_THE_LIST: Final = "Give the list whole, in one file, or, if no id was cut, end the last line of each file"
 _OPTIONS: Final = (
     (re.compile(r"--(column|filter-column|format)\b"), r"--holds-\1"),
     (re.compile(r"--delimiter (\S+)"), r"delimiter = \1 in [holds] of the configuration"),

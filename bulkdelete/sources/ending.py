@@ -11,7 +11,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.records import Filter
+from bulkdelete.records import Filter, Rows
 from bulkdelete.sources.defects import defect_of_line
 from bulkdelete.sources.lines import Block, Lot
 
@@ -44,12 +44,28 @@ class Ending:
         self._first_line: str | None = None
         self._rows: deque[Sequence[Item]] = deque()
         self._of_others: list[Item] = [] if before is None else before.last_rows()
+        self._piece_before = "" if before is None else before.piece
+        self._piece = ""
+        self._may_be_a_piece = False
+        self.begins_with_a_rest: bool = False
         self.among_pieces: bool = among_pieces or (before is not None and before.is_followed_by_pieces)
 
     @property
     def is_followed_by_pieces(self) -> bool:
         """Whether a file after this one may begin with the rest of a line."""
         return self.among_pieces or self._line != ""
+
+    @property
+    def piece(self) -> str:
+        """What an id at the end of this file was cut to, or at the end of the one before it where this has no rows."""
+        return self._piece if self._rows else self._piece_before
+
+    def without_a_piece(self, rows: Rows) -> Rows:
+        """Return *rows*, the last of this file, where the one after it begins with the rest of a line."""
+        if not self._may_be_a_piece:
+            return rows
+        defect = defect_of_line(f"{_ENDS_WITHIN}the next file begins with the rest of it", self._line)
+        return Rows(rows.first_row, [*rows.items[:-1], defect], rows.file, rows.lines)
 
     def watched(self, blocks: Iterable[Lines]) -> Iterator[Lines]:
         """Yield *blocks*, noting the first line, and the last one where it has no end."""
@@ -99,12 +115,15 @@ class Ending:
         named = _named(item)
         if not named or not line.startswith(named) or line[len(named) :][:1].isalnum():
             return lot  # it stands behind another field, or not in the first line: it is whole
-        rest = named.rstrip('"')
-        if not (length := _length_lacked(rest, _like(item, around), str.endswith)):
+        rest, others = named.rstrip('"'), _like(item, around)
+        if length := _length_lacked(rest, others, str.endswith):
+            why = f"it has {_counted(rest)}, and the {_kind(item)} around it {length} or more"
+        elif self._piece_before and len(self._piece_before + rest) in {*map(len, others)}:
+            why = f"the file before it ends with {self._piece_before}"
+        else:
             return lot
-        what = _kind(item)
-        reason = f"{_A_REST}it has {_counted(rest)}, and the {what} around it {length} or more"
-        return Lot([defect_of_line(reason, line), *lot.items[1:]], lot.lines)
+        self.begins_with_a_rest = True
+        return Lot([defect_of_line(_A_REST + why, line), *lot.items[1:]], lot.lines)
 
     def _without_a_piece(self, lot: Lot) -> Lot:
         item = lot.items[-1]
@@ -113,7 +132,9 @@ class Ending:
         if not named or stands_before == self._line or stands_before[-1:].isalnum():
             return lot  # it is in quotes, or stands before another field: it is whole
         if not (length := self._length_lacked(item)):
+            self._may_be_a_piece = True
             return lot
+        self._piece = named
         what = _kind(item)
         reason = f"{_ENDS_WITHIN}it has {_counted(named)}, and the {what} before it {length} or more"
         return Lot([*lot.items[:-1], defect_of_line(reason, self._line)], lot.lines)

@@ -222,14 +222,24 @@ class SeveralFiles:
         return sum(file.rows_read for file in self._files)
 
     async def blocks(self) -> AsyncGenerator[Rows, None]:
-        """Yield the rows of every file, numbered through."""
-        row = 0
+        """Yield the rows of every file, numbered through.
+
+        Among pieces of one file, the last rows of each wait for the next one: it may begin with the rest of them.
+        """
+        row, waiting = 0, list[tuple[Ending, Rows]]()
         for file, ending in await self.watched():
             first = row
             async with aclosing(file.blocks_watched_by(ending)) as blocks:
                 async for rows in blocks:
-                    yield Rows(first + rows.first_row, rows.items, rows.file, rows.lines)
+                    for before, last in waiting:
+                        is_cut = before is not ending and ending.begins_with_a_rest
+                        yield before.without_a_piece(last) if is_cut else last
+                    waiting = [(ending, Rows(first + rows.first_row, rows.items, rows.file, rows.lines))]
                     row = first + rows.first_row + len(rows.items)
+                    if not ending.is_followed_by_pieces:
+                        yield waiting.pop()[1]
+        for _, last in waiting:
+            yield last
 
     async def watched(self) -> Iterator[tuple[FileSource, Ending]]:
         """Return its files, each with what watches it; the next may be taken once one was read to its end."""

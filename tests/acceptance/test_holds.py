@@ -372,7 +372,9 @@ async def test_a_list_in_pieces_loses_no_id_at_the_cut(tmp_path, emulator, pack)
     refused = await purge(tmp_path, emulator, *words).run()
     assert (refused.code, emulator.requests) == (2, 0)
     assert "holds/c, line 1: the rest of a line, it seems: it has 1 digit, and the ids around it 5" in refused.stderr
-    assert "Nothing was sent. Give the list whole, in one file, or, if no id was cut, put a line end" in refused.stderr
+    assert (
+        "Nothing was sent. Give the list whole, in one file, or, if no id was cut, end the last line" in refused.stderr
+    )
     (tmp_path / "whole.txt").write_bytes(data)
     done = await purge(tmp_path, emulator, "ids.txt", "--holds", "whole.txt").run()
     assert sorted(emulator.remaining(TABLE_ID)) == sorted(rows[3:25]), done.stderr
