@@ -8,7 +8,7 @@ all of them have one length.
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.records import Filter, Rows
@@ -185,12 +185,12 @@ def _length_lacked(named: str, others: Sequence[str], lies_in: Callable[[str, st
     numbers = [len(one) for one in others if _is_decimal(one)]
     if _is_decimal(named) and numbers:
         length = min(numbers)
-    elif len(others) > len(numbers) and len({*map(len, others)}) == 1:
-        length = len(others[0])
-        shapes = {_shape(one) for one in others}
-        is_like_them = length >= _LONG and all(lies_in(shape, _shape(named)) for shape in shapes)
-        if len(others) < _ENOUGH_ALIKE and not is_like_them:
-            return 0
+    elif len(others) > len(numbers):
+        length = len(others[0]) if len(others) >= _ENOUGH_ALIKE and len({*map(len, others)}) == 1 else 0
+        shapes = Counter(map(_shape, others))
+        shape, count = shapes.most_common(1)[0]
+        if len(shape) >= _LONG and 2 * count > len(others) and lies_in(shape, _shape(named)):
+            length = len(shape) * (_shape(named) not in shapes)
     else:
         return 0
     return length if len(named) < length else 0
