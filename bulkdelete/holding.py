@@ -9,16 +9,17 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import HoldsRefused, SourceError, SourceRefused
-from bulkdelete.holds import Holds
+from bulkdelete.holds import BY_ID, Holds, named_by
 from bulkdelete.ids import Ids
 from bulkdelete.records import Defect, Filter
-from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, QUOTES, ROWS_LOOKED_AT, looks_wrong
+from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import is_of_a_cut, open_each, parts_of, passed_over, source_of
 from bulkdelete.spelling import form_of
+from bulkdelete.unclear import unclear_ids, unclear_value, with_signs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Sequence
 
     from bulkdelete.records import Item, Record, Rows
     from bulkdelete.settings import HoldsSettings, IdentifierSettings
@@ -28,18 +29,6 @@ _LONGEST_ID_CHARACTERS: Final = 4096
 _MOST_CLOCK_SKEW_SECONDS: Final = 60
 """A file server's clock may be so far ahead of ours."""
 _NOT_IN_A_LINE: Final = re.compile(r"""[,;|"']""")
-_OF_A_WRAPPING: Final = re.compile(rf"[={QUOTES}]")
-_WRAPPED: Final = re.compile(rf"^=|^[{QUOTES}]|[{QUOTES}]$", re.MULTILINE)
-_BETWEEN_IDS: Final = re.compile(r"[,;|]")
-_SEVERAL: Final = re.compile(r"^(?:\d+(?:[,;|]\d+)+|[^,;|\n]{6,}(?:[,;|][^,;|\n]{6,})+)$", re.MULTILINE)
-_OF_SIGNS: Final = re.compile(r"^(?:\d|_|[^\w\n])+[LlNn]?$", re.MULTILINE)
-_GROUPED_DIGITS: Final = 5
-"""A shorter number may be a code such as 12-34."""
-_SPELLED_DIGITS: Final = 15
-"""A number of so many is an id, whatever those of the source look like."""
-_UUID: Final = re.compile(r"\{?\d{8}-(?:\d{4}-){3}\d{12}\}?")
-_WRAPPERS: Final = re.compile(r"[(<\[]")
-_IN_WRAPPERS: Final = re.compile(r"^\w*[(<\[][^\n]*[)>\]]$", re.MULTILINE)
 _MEND_THE_LIST: Final = "Give the list whole, in one file, or, if no id was cut, end the last line of each file"
 _OPTIONS: Final = (
     (re.compile(r"--(column|filter-column|format)\b"), r"--holds-\1"),
@@ -163,16 +152,21 @@ class _Reading:
         else:
             self._holds.add([self._checked(item, rows, index) for index, item in enumerate(items)])
         if self._looks_closely and not isinstance(items, Ids):
-            self._note_groups("\n".join(item for item in items if isinstance(item, str)))
+            self._note_groups(items)
         if not self._fits:
             ids = [item for item in items if isinstance(item, str)]
             self._ids += len(ids)
             self._fits = any(self._of_the_table.fate(one) is None for one in ids)
 
-    def _note_groups(self, ids: str) -> None:
-        """Keep of *ids* what may be a number of another spelling: that depends on how the source's are written."""
-        for one in _with_signs(ids):
-            self._holds.grouped.setdefault(form_of(one), (self._name, one))
+    def _note_groups(self, items: Sequence[Item]) -> None:
+        """Keep of *items* what may be a number of another spelling: that depends on how the source's are written."""
+        ways = {BY_ID: [item for item in items if isinstance(item, str)]}
+        if len(ways[BY_ID]) < len(items):
+            for way, text in (named_by(item) for item in items if isinstance(item, Filter)):
+                ways.setdefault(way, []).append(text)
+        for way, texts in ways.items():
+            for one in with_signs("\n".join(texts)):
+                self._holds.grouped.setdefault((way, form_of(one)), (self._name, one))
 
     def judge(self, settings: HoldsSettings, most_rounded: float) -> None:
         """Return if the list, which was read to its end, is what it must be; *most_rounded* may end as rounded ids do.
@@ -196,30 +190,20 @@ class _Reading:
             raise self._unclear(_of_holds(item.reason), rows, index)
         if never := self._screen.fate(item):
             raise self._unclear(never[1], rows, index)
-        named = item.value if isinstance(item, Filter) else item
-        if isinstance(named, str) and (why := self._unlike_ids(named, are_ids=named is item)):
+        if isinstance(item, str):
+            why = self._unlike_ids(item)
+        else:
+            why = unclear_value(item.value) if self._looks_closely and isinstance(item.value, str) else ""
+        if why:
             raise self._unclear(why, rows, index)
         return item
 
-    def _unlike_ids(self, ids: str, *, are_ids: bool = True) -> str:
-        """Return why what *ids*, joined by line breaks, should hold back is not clear; an empty string where it is.
-
-        They are compared as they stand: what a spreadsheet wraps around an id, or several ids in one cell, hold back
-        nothing.
-        """
+    def _unlike_ids(self, ids: str) -> str:
+        """Return why what *ids*, joined by line breaks, should hold back is not clear; an empty string where it is."""
         if self._lines_are_ids and _NOT_IN_A_LINE.search(ids):
             cut = "it holds a quote, or what stands between fields, and a line of text is one id"
             return f"{cut}; if it is a csv, say so with --holds-format csv"
-        if self._looks_closely and _OF_A_WRAPPING.search(ids) and _WRAPPED.search(ids):
-            wrapped = "it stands in quotes, or begins with =, as spreadsheets write cells, and is held as it stands"
-            return f"{wrapped}; if that is what you mean, say so with --no-holds-sanity-check"
-        if self._looks_closely and are_ids and _BETWEEN_IDS.search(ids) and _SEVERAL.search(ids):
-            several = "it looks like several ids in one cell, and is held as one: give each a row of its own"
-            return f"{several}; if it is one id, say so with --no-holds-sanity-check"
-        if self._looks_closely and are_ids and _is_spelled(ids):
-            spelled = "it is a number with other characters between its digits or around it, and is held as it stands"
-            return f"{spelled}: write ids as the API does; if it is one, say so with --no-holds-sanity-check"
-        return ""
+        return unclear_ids(ids) if self._looks_closely else ""
 
     def _unclear(self, fault: str, rows: Rows, index: int) -> HoldsRefused:
         place = f"line {rows.lines[index]}" if rows.lines else f"row {rows.first_row + index}"
@@ -228,21 +212,6 @@ class _Reading:
             f"the hold list {rows.file or self._name}, {place}: {fault}. What it should hold back is not clear. "
             f"Nothing was sent. {mend}, and run the same command again"
         )
-
-
-def _is_spelled(ids: str) -> bool:
-    """Return whether one of *ids*, joined by line breaks, is a long number with other characters among its digits."""
-    if any(sum(map(str.isdigit, one)) >= _SPELLED_DIGITS for one in _with_signs(ids)):
-        return True
-    return bool(_WRAPPERS.search(ids) and _IN_WRAPPERS.search(ids))
-
-
-def _with_signs(ids: str) -> Iterator[str]:
-    """Yield those of *ids*, joined by line breaks, that are numbers with other characters among their digits."""
-    for found in _OF_SIGNS.finditer(ids):
-        one = found[0]
-        if not one.isdecimal() and sum(map(str.isdigit, one)) >= _GROUPED_DIGITS and not _UUID.fullmatch(one):
-            yield one
 
 
 def _refuse_if(wrong: str, name: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import HoldsRefused, SourceError, SourceRefused
 from bulkdelete.nothings import COLUMN_NAMES, NO_IDS
+from bulkdelete.records import Defect
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.sources import first_records
 from bulkdelete.sources.iterables import IterableSource
@@ -42,7 +43,7 @@ async def look(source: Source, settings: Settings) -> None:
 
 
 async def compare(held: Holds, source: Source, settings: Settings) -> None:
-    """Return if the ids *held* may be some of *source*, as far as its first ones can be looked at now.
+    """Return if what is *held* may be some of *source*, as far as its first ones can be looked at now.
 
     Raises:
         HoldsRefused: they are written in another way than those of the source, and would hold none of them back.
@@ -50,12 +51,13 @@ async def compare(held: Holds, source: Source, settings: Settings) -> None:
     """
     if not settings.holds.sanity_check or not len(held):
         return
-    first = [one for one in await _first(source) if isinstance(one, str) and one.lower() not in _NO_IDS]
+    records = [one for one in await _first(source) if not isinstance(one, Defect)]
+    first = [one for one in records if not isinstance(one, str) or one.lower() not in _NO_IDS]
     wrong = await in_thread(partial(unlike, held, first), "compare what is on hold", HoldsRefused, UNSENT)
     if wrong:
         raise HoldsRefused(
-            f"{wrong}. Nothing was sent. Write the ids on hold as those of the source are; if it is what you mean, say "
-            "so with --no-holds-sanity-check (holds.sanity_check = false)"
+            f"{wrong}. Nothing was sent. Write what is on hold as the source does; if it is what you mean, say so "
+            "with --no-holds-sanity-check (holds.sanity_check = false)"
         )
 
 

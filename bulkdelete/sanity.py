@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.nothings import COLUMN_NAMES, NO_IDS
 from bulkdelete.records import Filter
+from bulkdelete.unclear import QUOTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +42,6 @@ _FLOATS_LOOKED_AT: Final = 1000
 _ENOUGH_BITS: Final = 24
 _MORE_BITS: Final = 4
 _SHARE: Final = 0.5
-QUOTES: Final = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\uff02\uff07"
 _DELIMITERS: Final = ",;\t|"
 _OF_ANOTHER_FORMAT: Final = re.compile(rf"[\[{{{QUOTES}{_DELIMITERS}]")
 _QUOTED: Final = re.compile(rf"=?[{QUOTES}][^{QUOTES}]*[{QUOTES}]?[,;]?")

@@ -1,4 +1,4 @@
-"""Whether ids on hold are spelled as those of a source are: compared as they stand, others would hold nothing back."""
+"""Whether what is on hold is spelled as in a source: compared as it stands, all else would hold nothing back."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.holds import length_of
-from bulkdelete.records import Fate
+from bulkdelete.holds import BY_ID, length_of, named_by
+from bulkdelete.records import Fate, Filter
+from bulkdelete.unclear import address_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from bulkdelete.holds import Holds
+    from bulkdelete.records import Record
 
 _FEWEST_ALIKE: Final = 2
 _MOSTLY: Final = 0.9
@@ -25,39 +27,54 @@ _DIGITS: Final = re.compile(r"\d+")
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:([^\w-]|_)\d{3})(?:\1\d{3})*")
 
 
-def unlike(held: Holds, ids: Sequence[str]) -> str:
-    """Return why what is *held* would hold back nothing of a source that begins with *ids*; an empty string if it may.
+def unlike(held: Holds, records: Sequence[Record]) -> str:
+    """Return why what is *held* would hold back nothing of a source that begins with *records*; nothing if it may.
 
-    *ids* are none where nobody can look at them before they are sent.
+    Ids are compared with ids, and the values of filters with those of the same column. *records* are none where nobody
+    can look at them before they are sent.
     """
-    return _grouped(held, ids) or _in_another_spelling(held, ids) or _of_another_length(held, ids)
+    ways: dict[str, list[str]] = {BY_ID: [], **{way: [] for way, _ in held.grouped}}
+    for way, text in map(named_by, records):
+        ways.setdefault(way, []).append(text)
+    found = (
+        _grouped(held, way, texts) or _in_another_spelling(held, way, texts) or _of_another_length(held, way, texts)
+        for way, texts in ways.items()
+    )
+    return next(filter(None, found), "")
 
 
-def _grouped(held: Holds, ids: Sequence[str]) -> str:
-    """A number with other characters among its digits, where ids of the source are plain numbers or nobody knows."""
+def _grouped(held: Holds, way: str, texts: Sequence[str]) -> str:
+    """A number with other characters among its digits, where those of the source are plain or nobody knows."""
     if not held.grouped:
         return ""
-    forms = set(map(form_of, ids))
-    for form, (name, one) in held.grouped.items():
-        if form not in forms and (form_of("0") in forms or _THOUSANDS.fullmatch(one)):
+    forms = set(map(form_of, texts))
+    for (way_of_one, form), (name, one) in held.grouped.items():
+        is_odd = form not in forms and (form_of("0") in forms or _THOUSANDS.fullmatch(one))
+        if way_of_one == way and is_odd:
             what = "is a number with other characters between its digits or around it"
-            said = "no id of the source that could be looked at is written so" if ids else "it is held as it stands"
-            return f"the hold list {name}: {one!r} {what}, and {said}"
+            no = f"no {_what(way)} of the source that could be looked at is written so"
+            return f"the hold list {name}: {one!r} {what}, and {no if texts else 'it is held as it stands'}"
     return ""
 
 
-def _in_another_spelling(held: Holds, ids: Sequence[str]) -> str:
-    known, lengths = set(ids), {length for _, of_list in held.lengths for length in of_list}
-    for one in ids:
+def _in_another_spelling(held: Holds, way: str, texts: Sequence[str]) -> str:
+    known = set(texts)
+    lengths = {length for _, of_list in held.lengths for length in of_list.get(way, ())}
+    for one in texts if lengths else ():
         for other in _other_spellings(one, lengths):
-            if other not in known and _is_held(held, other) and not _is_held(held, one):
-                return f"{other!r} is on hold, and the source has {one!r}, which would not be held back"
+            if other not in known and _is_held(held, way, other) and not _is_held(held, way, one):
+                where = f" for {way!r}" if way else ""
+                return f"{other!r} is on hold, and the source has {one!r}{where}, which would not be held back"
     return ""
 
 
-def _is_held(held: Holds, record_id: str) -> bool:
-    fate = held.fate(record_id)
+def _is_held(held: Holds, way: str, text: str) -> bool:
+    fate = held.fate(Filter(way, text) if way else text)
     return fate is not None and fate[0] is Fate.HELD
+
+
+def _what(way: str) -> str:
+    return "value" if way else "id"
 
 
 def _other_spellings(one: str, lengths: Collection[int]) -> Iterator[str]:
@@ -70,25 +87,30 @@ def _other_spellings(one: str, lengths: Collection[int]) -> Iterator[str]:
         dashed = "-".join(parts.groups())
         for spelled in (dashed.lower(), dashed.upper()):
             yield from (spelled, spelled.replace("-", ""), f"{{{spelled}}}", f"({spelled})", f"urn:uuid:{spelled}")
+    if address := address_in(one):
+        yield address
 
 
-def _of_another_length(held: Holds, ids: Sequence[str]) -> str:
-    lengths = Counter(map(length_of, ids))
+def _of_another_length(held: Holds, way: str, texts: Sequence[str]) -> str:
+    lengths = Counter(map(length_of, texts))
     if not lengths:
         return ""
     [(length, count)] = lengths.most_common(1)
-    same = [one for one in ids if length_of(one) == length]
+    same = [one for one in texts if length_of(one) == length]
     is_fixed = all(map(_OF_ONE_LENGTH.fullmatch, same))
-    if count < _FEWEST_ALIKE or count < len(ids) * (_MOSTLY if is_fixed else 1):
+    if count < _FEWEST_ALIKE or count < len(texts) * (_MOSTLY if is_fixed else 1):
         return ""
-    lists = [(f"the hold list {name}: ", of_list) for name, of_list in held.lengths]
+    if way and not is_fixed:
+        return ""  # names and addresses are of any length
+    lists = [(f"the hold list {name}: ", of_list.get(way, set())) for name, of_list in held.lengths]
     if not is_fixed:
         lists = [("", {each for _, of_list in lists for each in of_list})] if len(held) >= _FEWEST_ALIKE else []
+    called = f"values of {way!r}" if way else "ids"
     for where, of_list in lists:
         if len(of_list) == 1 and not of_list & lengths.keys():
             return (
-                f"{where}all ids on hold have {max(of_list)} characters, and the first {count:,} ids of the source "
-                f"have {length}: none of them would be held back"
+                f"{where}all {called} on hold have {max(of_list)} characters, and the first {count:,} {_what(way)}s of "
+                f"the source have {length}: none of them would be held back"
             )
     return ""
 

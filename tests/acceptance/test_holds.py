@@ -80,6 +80,48 @@ async def test_a_number_calls_the_same_column_in_all_lists_or_none_is_taken(tmp_
     assert fates(done.report) == {"acknowledged": 18, "held": 2}, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("value", "held", "said"),
+    [
+        (
+            "user1@example.com",
+            "user1@example.com;user2@example.com",
+            "line 2: it looks like several values in one",
+        ),
+        ("user1@example.com", '"user1@example.com, user2@example.com"', "line 2: it looks like several values"),
+        ("user1@example.com", "<user1@example.com>", "line 2: it is an address with something around it"),
+        ("user1@example.com", "Ann <user1@example.com>", "line 2: it is an address with something around it"),
+        ("user1@example.com", "mailto:user1@example.com", "line 2: it is an address with something around it"),
+        (
+            "mailto:user1@example.com",
+            "user1@example.com",
+            "has 'mailto:user1@example.com' for 'email', which would not",
+        ),
+        ("0042", "42", "'42' is on hold, and the source has '0042' for 'email', which would not be held back"),
+        ("12345", '"12,345"', "line 2: it looks like several values"),
+        ("12345", "12.345", "'12.345' is a number with other characters"),
+        (
+            "0af3c1d2-aaaa-4bbb-8ccc-000000000005",
+            "0af3c1d2aaaa4bbb8ccc000000000005",
+            "'0af3c1d2aaaa4bbb8ccc000000000005' is on hold, and the source has",
+        ),
+    ],
+)
+async def test_a_value_of_a_filter_that_is_written_otherwise_than_in_the_source_stops_everything(
+    tmp_path, emulator, value, held, said
+):
+    emulator.create_table(TABLE_ID, ["email"])
+    (tmp_path / "ids.csv").write_text(f"email\n{value}\n")
+    (tmp_path / "held.csv").write_text(f"email\n{held}\n")
+    words = ("ids.csv", "--filter-column", "email", "--holds", "held.csv", "--holds-filter-column", "email")
+    refused = await purge(tmp_path, emulator, *words).run()
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert said in refused.stderr
+    assert "--no-holds-sanity-check" in refused.stderr
+    meant = await purge(tmp_path, emulator, *words, "--no-holds-sanity-check").run()
+    assert fates(meant.report) == {"acknowledged": 1}
+
+
 async def test_the_summary_names_the_hold_lists_and_the_text_report_says_how_to_see_them(tmp_path, emulator):
     emulator.load(TABLE_ID, ids(5))
     write(tmp_path / "ids.txt", ids(5))

@@ -20,7 +20,7 @@ FLOORS = [
         *("beside", "threads"),
     ],
     ["reports"],
-    ["holds", "waiting", "forecasting", "events"],
+    ["holds", "waiting", "forecasting", "events", "unclear"],
     ["hub"],
     [
         *(

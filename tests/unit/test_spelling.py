@@ -14,6 +14,7 @@ from bulkdelete.holding import hold_sources
 from bulkdelete.ledger import UnrecordedLedger
 from bulkdelete.orders import Order
 from bulkdelete.preparing import prepare
+from bulkdelete.records import Filter
 from bulkdelete.settings import HoldsSettings, Settings
 from bulkdelete.sources import from_iterable, open_source
 from tests.unit.scripted import TABLE
@@ -192,3 +193,31 @@ async def test_of_a_source_that_cannot_be_looked_at_only_thousands_are_not_clear
         assert await compared(open_source(tmp_path / "fifo"), from_iterable([held]))
     with pytest.raises(HoldsRefused, match=r"'12\.345\.678' is a number with other characters.*held as it stands"):
         await compared(from_iterable(iter(IDS)), from_iterable(["12.345.678"]))
+
+
+@pytest.mark.parametrize(
+    ("value", "held", "said"),
+    [
+        ("0042", 42, "'42' is on hold, and the source has '0042' for 'no'"),
+        (42, "0042", "'0042' is on hold, and the source has '42' for 'no'"),
+        ("<Ann@x.org>", "ann@x.org", "'ann@x.org' is on hold, and the source has '<ann@x.org>' for 'no'"),
+        (12345, "12-345", "'12-345' is a number with other characters"),
+        (UUIDS[0], f"{{{UUIDS[0]}}}", "is on hold, and the source has"),
+    ],
+)
+async def test_values_of_filters_are_compared_with_those_of_their_column(value, held, said):
+    source = from_iterable([Filter("other", "7"), "7", Filter("no", value)])
+    with pytest.raises(HoldsRefused, match=re.escape(said)):
+        await compared(source, from_iterable([Filter("no", held)]))
+    assert await compared(source, from_iterable([Filter("yes", held)]), source={"sanity_check": False})
+
+
+async def test_values_of_filters_of_one_length_and_those_of_a_source_of_another_are_refused_where_they_are_long():
+    source = from_iterable([Filter("no", one) for one in IDS])
+    said = "all values of 'no' on hold have 17 characters, and the first 40 values of the source have 18"
+    with pytest.raises(HoldsRefused, match=said):
+        await compared(source, from_iterable([Filter("no", one[:17]) for one in IDS[:3]]))
+    mails = [Filter("email", f"{letter}@x.org") for letter in "abc"]
+    assert await compared(from_iterable(mails), from_iterable([Filter("email", f"a{one}@x.org") for one in "ab"]))
+    phones = [Filter("no", f"+49-151-{IDS[n][-7:]}") for n in range(3)]
+    assert await compared(from_iterable(phones), from_iterable([Filter("no", "+49-151-1234567")]))

@@ -1,0 +1,92 @@
+"""Whether a cell of a hold list may be something else than the one record that it is held as.
+
+What is on hold is compared as it stands: what a spreadsheet wraps around an id, or several ids in one cell, hold back
+nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUOTES: Final = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\uff02\uff07"
+_OF_A_WRAPPING: Final = re.compile(rf"[={QUOTES}]")
+_WRAPPED: Final = re.compile(rf"^=|^[{QUOTES}]|[{QUOTES}]$", re.MULTILINE)
+_BETWEEN: Final = re.compile(r"[,;|]")
+_SEVERAL: Final = re.compile(r"^(?:\d+(?:[,;|]\d+)+|[^,;|\n]{6,}(?:[,;|][^,;|\n]{6,})+)$", re.MULTILINE)
+_OF_A_VALUE: Final = re.compile(r"[^\s\d@]*[\d@]\S*")
+"""What several values in one cell are taken to be: names and streets have spaces, or neither a digit nor this sign."""
+_ADDRESS: Final = re.compile(r"(?:mailto:|[^\n@<]*<)([^\s@<>]+@[^\s@<>]+)>?", re.IGNORECASE)
+_OF_SIGNS: Final = re.compile(r"^(?:\d|_|[^\w\n])+[LlNn]?$", re.MULTILINE)
+_GROUPED_DIGITS: Final = 5
+"""A shorter number may be a code such as 12-34."""
+_SPELLED_DIGITS: Final = 15
+"""A number of so many is an id, whatever those of the source look like."""
+_UUID: Final = re.compile(r"\{?\d{8}-(?:\d{4}-){3}\d{12}\}?")
+_WRAPPERS: Final = re.compile(r"[(<\[]")
+_IN_WRAPPERS: Final = re.compile(r"^\w*[(<\[][^\n]*[)>\]]$", re.MULTILINE)
+
+
+def unclear_ids(ids: str) -> str:
+    """Return why what *ids*, joined by line breaks, should hold back is not clear; an empty string where it is."""
+    if quoted := _in_quotes(ids):
+        return quoted
+    if _BETWEEN.search(ids) and _SEVERAL.search(ids):
+        return _several("id")
+    if _is_spelled(ids):
+        return (
+            "it is a number with other characters between its digits or around it, and is held as it stands: write "
+            "ids as the API does; if it is one, say so with --no-holds-sanity-check"
+        )
+    return ""
+
+
+def unclear_value(value: str) -> str:
+    """Return why what a filter by this *value* should hold back is not clear; an empty string where it is."""
+    if quoted := _in_quotes(value):
+        return quoted
+    pieces = [piece.strip() for piece in _BETWEEN.split(value)]
+    if len(pieces) > 1 and any(pieces) and all(_OF_A_VALUE.fullmatch(piece) for piece in pieces if piece):
+        return _several("value")
+    if address_in(value):
+        return (
+            "it is an address with something around it, and is held as it stands: write the address alone; if it is "
+            "what you mean, say so with --no-holds-sanity-check"
+        )
+    return ""
+
+
+def address_in(value: str) -> str:
+    """Return the e-mail address that *value* is with something around it; an empty string where it is none."""
+    found = _ADDRESS.fullmatch(value)
+    return found[1] if found else ""
+
+
+def with_signs(ids: str) -> Iterator[str]:
+    """Yield those of *ids*, joined by line breaks, that are numbers with other characters among their digits."""
+    for found in _OF_SIGNS.finditer(ids):
+        one = found[0]
+        if not one.isdecimal() and sum(map(str.isdigit, one)) >= _GROUPED_DIGITS and not _UUID.fullmatch(one):
+            yield one
+
+
+def _several(name: str) -> str:
+    several = f"it looks like several {name}s in one cell, and is held as one: give each a row of its own"
+    return f"{several}; if it is one {name}, say so with --no-holds-sanity-check"
+
+
+def _in_quotes(text: str) -> str:
+    if not (_OF_A_WRAPPING.search(text) and _WRAPPED.search(text)):
+        return ""
+    wrapped = "it stands in quotes, or begins with =, as spreadsheets write cells, and is held as it stands"
+    return f"{wrapped}; if that is what you mean, say so with --no-holds-sanity-check"
+
+
+def _is_spelled(ids: str) -> bool:
+    """Return whether one of *ids*, joined by line breaks, is a long number with other characters among its digits."""
+    if any(sum(map(str.isdigit, one)) >= _SPELLED_DIGITS for one in with_signs(ids)):
+        return True
+    return bool(_WRAPPERS.search(ids) and _IN_WRAPPERS.search(ids))
