@@ -15,11 +15,12 @@ from bulkdelete.records import Defect, Filter
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import is_of_a_cut, open_each, parts_of, passed_over, source_of
+from bulkdelete.sources.numbered import number_of
 from bulkdelete.spelling import form_of
 from bulkdelete.unclear import unclear_ids, unclear_value, with_signs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bulkdelete.records import Item, Record, Rows
     from bulkdelete.settings import HoldsSettings, IdentifierSettings
@@ -131,6 +132,7 @@ class _Reading:
     ) -> None:
         self._name = source.name
         self._looks_closely = looks_closely
+        self._read_as = source.identity
         self._lines_are_ids = source.identity.get("kind") == "text"
         self._holds = holds
         self._screen = Screen(_LONGEST_ID_CHARACTERS)
@@ -174,16 +176,24 @@ class _Reading:
         Of many small files some hold several such ids by chance: these are looked at all together, too.
         """
         if not self._rows and not settings.allow_empty:
-            raise HoldsRefused(
-                f"the hold list {self._name} is empty. Nothing was sent. If that is meant, say so with "
-                "--allow-empty-holds"
-            )
+            raise HoldsRefused(f"the hold list {self._name} is empty{self._but_for_a_header()}--allow-empty-holds")
         if not settings.sanity_check:
             return
         wrong = looks_wrong(self.first, most_rounded)
         if self._ids and not self._fits:
             wrong = "none of its ids looks like one of this table, as [identifiers] describes them"
         _refuse_if(wrong, self._name)
+
+    def _but_for_a_header(self) -> str:
+        read_as = self._read_as
+        number = next(filter(number_of, (read_as.get("column", ""), read_as.get("filter_column", ""))), "")
+        if read_as.get("header") != "yes" or not number:
+            return ". Nothing was sent. If that is meant, say so with "
+        return (
+            ": its first line is taken for the names of its columns. Nothing was sent. If that line is a record, say "
+            f"so with header = false in [holds] of the configuration and --holds-column {number}; if nothing is on "
+            "hold, say so with "
+        )
 
     def _checked(self, item: Item, rows: Rows, index: int) -> Record:
         if isinstance(item, Defect):

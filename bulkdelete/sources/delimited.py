@@ -78,7 +78,7 @@ class Delimited:
 
     def _check(self, called: list[Called], first: Sequence[str]) -> None:
         for column in called:
-            column.check_is_no_record(self.where, first)
+            column.check_is_no_record(self.where, first, alone=self.names.widths.are_of_one_file)
 
     def _header(self, rows: PlainLines | ParsedRows) -> list[str]:
         if isinstance(rows, PlainLines):

@@ -77,6 +77,11 @@ def is_unlike_a_name(at: int, header: Sequence[str], row: Sequence[str]) -> bool
     return not any(_names_what_is_below(name, value) for name, value in zip(header, row, strict=False))
 
 
+def is_made_of_words(cell: str) -> bool:
+    """Return whether there is no digit in *cell*, and its letters may make words."""
+    return not _DIGITS.search(cell) and not _is_jumbled(cell)
+
+
 def _are_long_ids(cell: str, below: str) -> bool:
     """Return whether they may be ids of one kind, of which some have no digit: equally long, without a space."""
     is_long = len(cell) == len(below) >= _LONG_AS_IDS and not below.isdecimal()
@@ -87,8 +92,11 @@ def _are_short_ids(cell: str, below: str) -> bool:
     """Return whether the one *below* is made of letters and digits, and *cell* as long, or of letters in no order."""
     if not (_DIGITS.search(below) and _LETTERS.search(below)) or len(f"{cell} {below}".split()) != len((cell, below)):
         return False
-    is_jumbled = cell not in (cell.lower(), cell.upper()) and len(_WORD.findall(cell)) * _LETTERS_OF_A_WORD > len(cell)
-    return is_jumbled or len(cell) == len(below) >= _SHORT
+    return _is_jumbled(cell) or len(cell) == len(below) >= _SHORT
+
+
+def _is_jumbled(cell: str) -> bool:
+    return cell not in (cell.lower(), cell.upper()) and len(_WORD.findall(cell)) * _LETTERS_OF_A_WORD > len(cell)
 
 
 def _is_long_number(cell: str) -> bool:

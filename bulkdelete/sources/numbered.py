@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bulkdelete.errors import SourceRefused
-from bulkdelete.sources.headings import is_a_record, is_unlike_a_name, shown
+from bulkdelete.sources.headings import is_a_record, is_made_of_words, is_unlike_a_name, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,16 +35,33 @@ class Called(NamedTuple):
         """Its name in the first line."""
         return self.header[self.at]
 
-    def check_is_no_record(self, where: str, row: Sequence[str]) -> None:
-        """Raise :class:`SourceRefused` where its name looks like a record; *row* is the first one below, if any."""
+    def check_is_no_record(self, where: str, row: Sequence[str], *, alone: bool) -> None:
+        """Raise :class:`SourceRefused` where its name looks like a record; *row* is the first one below, if any.
+
+        The only line of a file that is *alone* may be a record wherever it is not made of words.
+        """
         below = row[self.at] if row else ""
-        if is_a_record(self.name, below) or (self.number and is_unlike_a_name(self.at, self.header, row)):
-            after = f", and the row after it {shown(below)}" if row else ""
+        looks_so = is_a_record(self.name, below)
+        if looks_so or (self.number and self._is_unlike_a_name(row, alone=alone)):
+            after = f"and the row after it {shown(below)}" if row else "and no row comes after it"
             raise SourceRefused(
-                f"{where}: the first line holds {shown(self.name)} where a column's name would stand{after}: it looks "
-                f"like a record. Nothing was sent. If the file has no header, {self._without_a_header()}; if that is "
-                "the column's name, say so with --no-sanity-check"
+                f"{where}: the first line holds {shown(self.name)} where a column's name would stand, {after}: it "
+                f"looks like a record. Nothing was sent. If the file has no header, {self._without_a_header()}; if "
+                f"that is the column's name, {self._with_its_name(looks_so=looks_so)}"
             )
+
+    def _is_unlike_a_name(self, row: Sequence[str], *, alone: bool) -> bool:
+        return is_unlike_a_name(self.at, self.header, row) or (alone and not row and not is_made_of_words(self.name))
+
+    def _with_its_name(self, *, looks_so: bool) -> str:
+        """Return how to say that it is its name; what *looks_so* like a record is refused by its name, too."""
+        if not self.number:
+            return "say so with --no-sanity-check"
+        if looks_so:
+            return "give it instead of the number, with --no-sanity-check"
+        is_short = self.name.isprintable() and shown(self.name) == repr(self.name)
+        name = shlex.quote(self.name) if is_short else "NAME"
+        return f"give it instead of the number, as in --{'filter-' * self.is_filter}column {name}"
 
     def _without_a_header(self) -> str:
         if self.is_filter:
@@ -90,6 +108,11 @@ class Widths:
     def expect(self, where: str) -> None:
         """Note that the file *where* comes next."""
         self._fields.setdefault(where, 0)
+
+    @property
+    def are_of_one_file(self) -> bool:
+        """Whether the source is a single file."""
+        return len(self._fields) == 1
 
     def first(self, where: str, fields: int) -> tuple[str, int]:
         """Return the first file that has rows, and their fields; *where* has rows of that many *fields*."""

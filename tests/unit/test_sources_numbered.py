@@ -8,6 +8,7 @@ import pytest
 
 from bulkdelete import BulkDeleter, HoldsRefused, SourceRefused, open_source
 from bulkdelete.emulator import Emulator
+from bulkdelete.holding import read_holds
 from bulkdelete.records import Filter
 from bulkdelete.settings import HoldsSettings, Settings, SourceSettings
 
@@ -145,7 +146,7 @@ UNCLEAR = {
 async def test_a_first_line_that_may_be_a_record_is_no_header_unless_its_column_is_called_by_name(tmp_path, lines):
     path = tmp_path / "ids.csv"
     path.write_text("\n".join(lines))
-    with pytest.raises(SourceRefused, match=r"looks like a record. Nothing was sent.*--no-header.*--no-sanity-check"):
+    with pytest.raises(SourceRefused, match=r"looks like a record. Nothing was sent.*--no-header.*as in --column"):
         await items(path, column="2")
     below = [line.partition(",")[2] for line in lines[1:]]
     assert await items(path, column=lines[0].partition(",")[2]) == below
@@ -206,3 +207,58 @@ async def test_what_is_refused_is_told_in_short(tmp_path):
     path.write_text(f"1{'x' * 1000}\n1{'y' * 1000}\n")
     with pytest.raises(SourceRefused, match=r"holds '1x{59}\.\.\.' where .* '1y{59}\.\.\.': it looks like a record"):
         await items(path, column="1")
+
+
+ALONE = ["client-0042", "cus_NffrFeUfNVxHib", "k5Xw", "x9"]
+
+
+@pytest.mark.parametrize("line", ALONE)
+async def test_the_only_line_is_no_header_where_it_may_be_a_record_also_where_no_records_would_be_meant(
+    tmp_path, emulator, deleter, line
+):
+    path = tmp_path / "one.csv"
+    path.write_text(f"{line}\n")
+    said = f"one.csv: the first line holds '{line}' where a column's name would stand, and no row comes after it"
+    with pytest.raises(SourceRefused, match=rf"{said}.*--no-header and --column 1; if .* as in --column {line}"):
+        await items(path, column="1")
+    said += rf".*header = false in \[holds\].*--holds-column 1; if .* as in --holds-column {line}"
+    with pytest.raises(HoldsRefused, match=said):
+        await read_holds([open_source(path, HoldsSettings(column="1"))], HoldsSettings(allow_empty=True, column="1"))
+    assert await items(path, column=line) == []
+
+
+@pytest.mark.parametrize("line", ["id", "record_id", "userId", "Kundennummer", "UID", "KundenNr"])
+async def test_the_only_line_is_a_header_where_it_is_a_word_and_the_list_that_is_empty_is_told_to_have_one(
+    tmp_path, line
+):
+    path = tmp_path / "one.csv"
+    path.write_text(f"{line}\n")
+    assert await items(path, column="1") == []
+    settings = HoldsSettings(column="1")
+    said = r"one.csv is empty: its first line is taken for the names of its columns\..*header = false in \[holds\]"
+    with pytest.raises(HoldsRefused, match=f"{said}.*--allow-empty-holds"):
+        await read_holds([open_source(path, settings)], settings)
+
+
+async def test_a_file_of_several_may_have_a_header_alone(tmp_path):
+    for name, rows in (("a.csv", ""), ("b.csv", "54001\n")):
+        (tmp_path / name).write_text(f"id2\n{rows}")
+    rows = [rows async for rows in open_source(tmp_path, SourceSettings(column="1")).blocks()]
+    assert [item for block in rows for item in block.items] == ["54001"]
+
+
+@pytest.mark.parametrize(
+    ("first", "below", "advice"),
+    [
+        ("f0_", "00000001-AAAA", r"give it instead of the number, as in --column f0_$"),
+        ("Spalte1", "Spalte2x", r"give it instead of the number, with --no-sanity-check$"),
+        ("0", "54001", r"give it instead of the number, with --no-sanity-check$"),
+        ("my x7", "x1", r"give it instead of the number, as in --column 'my x7'$"),
+    ],
+)
+async def test_a_name_that_looks_like_a_record_may_be_given_instead_of_its_number(tmp_path, first, below, advice):
+    path = tmp_path / "ids.csv"
+    path.write_text(f"{first}\n{below}\n")
+    with pytest.raises(SourceRefused, match=advice):
+        await items(path, column="1")
+    assert await items(path, column=first, sanity_check="sanity" not in advice) == [below]
