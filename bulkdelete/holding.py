@@ -16,7 +16,7 @@ from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, 
 from bulkdelete.screening import Screen
 from bulkdelete.sources import is_of_a_cut, open_each, parts_of, passed_over, source_of
 from bulkdelete.sources.numbered import number_of
-from bulkdelete.spelling import form_of
+from bulkdelete.spelling import form_of, of_both_cases
 from bulkdelete.unclear import unclear_ids, unclear_value, with_signs
 
 if TYPE_CHECKING:
@@ -154,14 +154,14 @@ class _Reading:
         else:
             self._holds.add([self._checked(item, rows, index) for index, item in enumerate(items)])
         if self._looks_closely and not isinstance(items, Ids):
-            self._note_groups(items)
+            self._note_spellings(items)
         if not self._fits:
             ids = [item for item in items if isinstance(item, str)]
             self._ids += len(ids)
             self._fits = any(self._of_the_table.fate(one) is None for one in ids)
 
-    def _note_groups(self, items: Sequence[Item]) -> None:
-        """Keep of *items* what may be a number of another spelling: that depends on how the source's are written."""
+    def _note_spellings(self, items: Sequence[Item]) -> None:
+        """Keep of *items* what may be written in another way: that depends on how the source's are written."""
         ways = {BY_ID: [item for item in items if isinstance(item, str)]}
         if len(ways[BY_ID]) < len(items):
             for way, text in (named_by(item) for item in items if isinstance(item, Filter)):
@@ -169,6 +169,7 @@ class _Reading:
         for way, texts in ways.items():
             for one in with_signs("\n".join(texts)):
                 self._holds.grouped.setdefault((way, form_of(one)), (self._name, one))
+        self._holds.of_both_cases.update(of_both_cases("\n".join(ways[BY_ID])))
 
     def judge(self, settings: HoldsSettings, most_rounded: float) -> None:
         """Return if the list, which was read to its end, is what it must be; *most_rounded* may end as rounded ids do.

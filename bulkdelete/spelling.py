@@ -11,7 +11,7 @@ from bulkdelete.records import Fate, Filter
 from bulkdelete.unclear import address_in
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from bulkdelete.holds import Holds
     from bulkdelete.records import Record
@@ -23,6 +23,8 @@ _OF_ONE_LENGTH: Final = re.compile(r"[0-9a-fA-F-]{12,}")
 _UUID: Final = re.compile(
     r"(?:urn:uuid:)?[{(]?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})[)}]?", re.IGNORECASE
 )
+_HEX: Final = re.compile(r"[0-9a-f]{16,}", re.IGNORECASE)
+_OF_BOTH_CASES: Final = re.compile(r"^(?=[^\n]*[a-f])(?=[^\n]*[A-F])[^\n]{16,}$", re.MULTILINE)
 _DIGITS: Final = re.compile(r"\d+")
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:([^\w-]|_)\d{3})(?:\1\d{3})*")
 
@@ -61,7 +63,7 @@ def _in_another_spelling(held: Holds, way: str, texts: Sequence[str]) -> str:
     known = set(texts)
     lengths = {length for _, of_list in held.lengths for length in of_list.get(way, ())}
     for one in texts if lengths else ():
-        for other in _other_spellings(one, lengths):
+        for other in _other_spellings(one, lengths, held.of_both_cases):
             if other not in known and _is_held(held, way, other) and not _is_held(held, way, one):
                 where = f" for {way!r}" if way else ""
                 return f"{other!r} is on hold, and the source has {one!r}{where}, which would not be held back"
@@ -77,8 +79,27 @@ def _what(way: str) -> str:
     return "value" if way else "id"
 
 
-def _other_spellings(one: str, lengths: Collection[int]) -> Iterator[str]:
-    """Yield how else a number, with zeros before it up to one of *lengths*, or an UUID may be written."""
+def of_both_cases(ids: str) -> Iterator[tuple[str, str]]:
+    """Yield those of *ids*, joined by line breaks, that are hexadecimal with small and large letters, each folded."""
+    for found in _OF_BOTH_CASES.finditer(ids):
+        if form := _folded(found[0]):
+            yield form, found[0]
+
+
+def _folded(one: str) -> str:
+    """Return what hexadecimal ids share that differ in case alone, or UUIDs; an empty string for any other."""
+    if parts := _UUID.fullmatch(one):
+        return "".join(parts.groups()).lower()
+    return one.lower() if _HEX.fullmatch(one) else ""
+
+
+def _other_spellings(one: str, lengths: Collection[int], of_both_cases: Mapping[str, str]) -> Iterator[str]:
+    """Yield how else a number, with zeros before it up to one of *lengths*, a hexadecimal id or an UUID may be written.
+
+    Of the letters any may be large or small, as on hold in the ids *of_both_cases*.
+    """
+    if form := _folded(one):
+        yield from (one.lower(), one.upper(), of_both_cases.get(form, one))
     if one.isdecimal() and one.isascii():
         bare = one.lstrip("0") or "0"
         yield bare

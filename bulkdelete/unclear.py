@@ -16,7 +16,11 @@ QUOTES: Final = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u203
 _OF_A_WRAPPING: Final = re.compile(rf"[={QUOTES}]")
 _WRAPPED: Final = re.compile(rf"^=|^[{QUOTES}]|[{QUOTES}]$", re.MULTILINE)
 _BETWEEN: Final = re.compile(r"[,;|]")
-_SEVERAL: Final = re.compile(r"^(?:\d+(?:[,;|]\d+)+|[^,;|\n]{6,}(?:[,;|][^,;|\n]{6,})+)$", re.MULTILINE)
+_SHORT_ID: Final = r"(?=[^,;|\n]{6}|[^,;|\n]*\d)[^,;|\n]+"
+_SEVERAL: Final = re.compile(
+    rf"^(?:\d+(?:[,;|]\d+)+|[^,;|\n]{{6,}}(?:[,;|][^,;|\n]{{6,}})+|{_SHORT_ID}(?:[,;]{_SHORT_ID})+)$", re.MULTILINE
+)
+"""Short pieces are ids where each holds a digit; around | they may be what names where an id is from: auth0|5f7c."""
 _OF_A_VALUE: Final = re.compile(r"[^\s\d@]*[\d@]\S*")
 """What several values in one cell are taken to be: names and streets have spaces, or neither a digit nor this sign."""
 _ADDRESS: Final = re.compile(r"(?:mailto:|[^\n@<]*<)([^\s@<>]+@[^\s@<>]+)>?", re.IGNORECASE)

@@ -58,8 +58,8 @@ async def test_lists_of_every_kind_are_held_together(at, tmp_path):
 
 
 async def test_an_id_may_hold_a_quote_or_an_equals_sign_where_it_is_no_wrapping(at):
-    odd = ["o'neill", "a=b", "x;y"]
-    assert len(await read(at("h.csv", "record_id\n" + lines([*odd, *IDS])))) == 53
+    odd = ["o'neill", "a=b", "x;y", "x;7", "a1|b2", "auth0|5f7c0123456789abcdefabcd"]
+    assert len(await read(at("h.csv", "record_id\n" + lines([*odd, *IDS])))) == 56
 
 
 async def test_a_wrapping_that_is_meant_can_be_said_to_be(at):
@@ -146,6 +146,8 @@ async def test_filters_are_held_by_the_column_that_the_settings_name(at):
         ("h.csv", f"record_id\n{IDS[0]};{IDS[1]}\n", "line 2: it looks like several ids in one cell.*a row of its own"),
         ("h.csv", f'record_id\n{IDS[0]}\n"{IDS[1]},{IDS[2]},{IDS[3]}"\n', "line 3: it looks like several ids"),
         ("h.jsonl", '"12|7"', "line 1: it looks like several ids in one cell.*--no-holds-sanity-check"),
+        ("h.csv", 'record_id\n"K4712,K4713"\n', "line 2: it looks like several ids in one cell"),
+        ("h.csv", "record_id\nK471;x12;9\n", "line 2: it looks like several ids in one cell"),
         ("h.jsonl", '"ab-cd-ef;ab-cd-e0"', "line 1: it looks like several ids in one cell"),
         ("h.csv", "record_id\n541'278'230'707'963'208\n", "line 2: it is a number with other characters.*as the API"),
         ("h.txt", "541.278.230.707.963.208\n", "line 1: it is a number with other characters"),

@@ -114,6 +114,10 @@ async def test_each_list_is_judged_alone_and_named(tmp_path, source):
         (["10007"], IDS[:1]),
         (["0007", "7"], ["7", "8"]),
         (["0007"], ["7", "0007"]),
+        (["5F7C0123456789ab"], ["5f7c0123456789ac", "5f7C0123456789ad"]),
+        (["5F7c0123456789ab"], ["5f7c0123456789ab", "5F7c0123456789ab"]),
+        (["AbCdEfGhIjKlMnOp"], ["aBcDeFgHiJkLmNoP", "x"]),
+        (["Abc123"], ["abc123", "x"]),
     ],
 )
 async def test_ids_on_hold_that_may_be_of_the_source_are_taken(tmp_path, held, ids):
@@ -133,6 +137,14 @@ async def test_ids_on_hold_that_may_be_of_the_source_are_taken(tmp_path, held, i
         (UUIDS[0], UUIDS[0].upper()),
         (f"{{{UUIDS[0].upper()}}}", UUIDS[0]),
         (UUIDS[0].replace("-", ""), f"urn:uuid:{UUIDS[0]}"),
+        (UUIDS[0], UUIDS[0].upper().replace("A", "a").replace("E", "e")),
+        (f"Ab{UUIDS[0][2:]}", f"aB{UUIDS[0][2:]}"),
+        (f"Ab{UUIDS[0][2:]}", f"ab{UUIDS[0][2:]}".replace("-", "")),
+        ("5f7c0123456789abcdefabcd", "5F7C0123456789ABCDEFABCD"),
+        ("5F7C0123456789ABCDEFABCD", "5f7c0123456789abcdefabcd"),
+        ("5F7c0123456789abcdefabcd", "5f7C0123456789ABCDEFABCD"),
+        ("5f7c0123456789ab", "5F7c0123456789aB"),
+        (f"{2**159 + 0xABC:x}", f"{2**159 + 0xABC:X}"),
     ],
 )
 async def test_one_id_on_hold_in_another_spelling_is_enough_whatever_else_is_on_hold(tmp_path, one, held):
