@@ -211,10 +211,13 @@ class _Reading:
 
     def _unlike_ids(self, ids: str) -> str:
         """Return why what *ids*, joined by line breaks, should hold back is not clear; an empty string where it is."""
+        if not self._looks_closely:
+            return ""
         if self._lines_are_ids and _NOT_IN_A_LINE.search(ids):
             cut = "it holds a quote, or what stands between fields, and a line of text is one id"
-            return f"{cut}; if it is a csv, say so with --holds-format csv"
-        return unclear_ids(ids) if self._looks_closely else ""
+            csv = "if it is a csv, say so with --holds-format csv"
+            return f"{cut}; {csv}; if the whole line is one id, say so with --no-holds-sanity-check"
+        return unclear_ids(ids)
 
     def _unclear(self, fault: str, rows: Rows, index: int) -> HoldsRefused:
         place = f"line {rows.lines[index]}" if rows.lines else f"row {rows.first_row + index}"

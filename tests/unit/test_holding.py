@@ -91,6 +91,14 @@ async def test_ids_that_may_be_meant_are_not_taken_for_numbers_with_other_charac
     assert len(await read(at("h.csv", lines(["record_id", *ids])))) == len(ids)
 
 
+@pytest.mark.parametrize("one", ["auth0|5f7c0123456789abcdefabcd", "google-oauth2|1034567", "o'neill", "x;7"])
+async def test_a_line_of_text_with_what_stands_between_fields_can_be_said_to_be_one_id(at, one):
+    said = "line 1: .*--holds-format csv; if the whole line is one id, say so with --no-holds-sanity-check"
+    with pytest.raises(HoldsRefused, match=said):
+        await read(at("h.txt", f"{one}\n"))
+    assert (await read(at("h.txt", f"{one}\n"), sanity_check=False)).fate(one)[0] is Fate.HELD
+
+
 @pytest.mark.parametrize(
     "value", ["Anderson,Michael", "Main Street 5, 12345 Berlin", "a(b)", "x <y>", "+49-151-1000003"]
 )
