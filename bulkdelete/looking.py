@@ -17,7 +17,7 @@ from bulkdelete.threads import UNSENT, in_thread
 if TYPE_CHECKING:
     from bulkdelete.holds import Holds
     from bulkdelete.records import Item
-    from bulkdelete.settings import Settings
+    from bulkdelete.settings import IdentifierSettings, Settings
     from bulkdelete.sources import Source
 
 _FEWEST_OF_A_PART: Final = 3
@@ -42,8 +42,10 @@ async def look(source: Source, settings: Settings) -> None:
         _refuse_if(await _looks_wrong(first, MOST_ROUNDED_SHARE, source.parts[0]), source.name)
 
 
-async def compare(held: Holds, source: Source, settings: Settings) -> None:
+async def compare(held: Holds, source: Source, settings: Settings, rules: IdentifierSettings | None) -> None:
     """Return if what is *held* may be some of *source*, as far as its first ones can be looked at now.
+
+    *rules* say what ids of the table look like.
 
     Raises:
         HoldsRefused: they are written in another way than those of the source, and would hold none of them back.
@@ -53,7 +55,8 @@ async def compare(held: Holds, source: Source, settings: Settings) -> None:
         return
     records = [one for one in await _first(source) if not isinstance(one, Defect)]
     first = [one for one in records if not isinstance(one, str) or one.lower() not in _NO_IDS]
-    wrong = await in_thread(partial(unlike, held, first), "compare what is on hold", HoldsRefused, UNSENT)
+    lengths = () if rules is None else rules.lengths
+    wrong = await in_thread(partial(unlike, held, first, lengths), "compare what is on hold", HoldsRefused, UNSENT)
     if wrong:
         raise HoldsRefused(
             f"{wrong}. Nothing was sent. Write what is on hold as the source does; if it is what you mean, say so "

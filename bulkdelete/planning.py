@@ -122,7 +122,7 @@ async def make_plan(order: Order, settings: Settings) -> Plan:
     content = await order.source.fingerprint()
     screen, held = await screen_of(order, settings)
     await look(order.source, settings)
-    await compare(held, order.source, settings)
+    await compare(held, order.source, settings, settings.identifiers.get(order.table_id))
     found = await survey(order.table_id, order.source, settings.batch, screen)
     return Plan(
         made_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

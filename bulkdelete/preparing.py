@@ -115,7 +115,7 @@ async def prepare(order: Order, settings: Settings, ledger: Ledger, content: str
     if source.replayable and not ledger.totals.acknowledged:
         await look(source, settings)
     try:
-        await compare(held, source, settings)
+        await compare(held, source, settings, rules)
     except HoldsRefused:
         await ledger.remember(HELD_RECORDS, held_before)
         raise

@@ -29,17 +29,19 @@ _DIGITS: Final = re.compile(r"\d+")
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:([^\w-]|_)\d{3})(?:\1\d{3})*")
 
 
-def unlike(held: Holds, records: Sequence[Record]) -> str:
+def unlike(held: Holds, records: Sequence[Record], lengths: Collection[int] = ()) -> str:
     """Return why what is *held* would hold back nothing of a source that begins with *records*; nothing if it may.
 
     Ids are compared with ids, and the values of filters with those of the same column. *records* are none where nobody
-    can look at them before they are sent.
+    can look at them before they are sent. Ids of the table may have any of *lengths*, if there are some.
     """
     ways: dict[str, list[str]] = {BY_ID: [], **{way: [] for way, _ in held.grouped}}
     for way, text in map(named_by, records):
         ways.setdefault(way, []).append(text)
     found = (
-        _grouped(held, way, texts) or _in_another_spelling(held, way, texts) or _of_another_length(held, way, texts)
+        _grouped(held, way, texts)
+        or _in_another_spelling(held, way, texts)
+        or _of_another_length(held, way, texts, () if way else lengths)
         for way, texts in ways.items()
     )
     return next(filter(None, found), "")
@@ -112,7 +114,7 @@ def _other_spellings(one: str, lengths: Collection[int], of_both_cases: Mapping[
         yield address
 
 
-def _of_another_length(held: Holds, way: str, texts: Sequence[str]) -> str:
+def _of_another_length(held: Holds, way: str, texts: Sequence[str], allowed: Collection[int]) -> str:
     lengths = Counter(map(length_of, texts))
     if not lengths:
         return ""
@@ -128,10 +130,12 @@ def _of_another_length(held: Holds, way: str, texts: Sequence[str]) -> str:
         lists = [("", {each for _, of_list in lists for each in of_list})] if len(held) >= _FEWEST_ALIKE else []
     called = f"values of {way!r}" if way else "ids"
     for where, of_list in lists:
-        if len(of_list) == 1 and not of_list & lengths.keys():
+        if len(of_list) == 1 and not of_list & lengths.keys() and not {*of_list, length} <= {*allowed}:
+            both = f"lengths = {sorted({*of_list, length})} in its section of [identifiers]"
+            advice = "" if way else f"; if ids of the table have both lengths, say so with {both}"
             return (
                 f"{where}all {called} on hold have {max(of_list)} characters, and the first {count:,} {_what(way)}s of "
-                f"the source have {length}: none of them would be held back"
+                f"the source have {length}: none of these would be held back{advice}"
             )
     return ""
 

@@ -21,7 +21,7 @@ from tests.unit.scripted import TABLE
 
 IDS = [str(541_278_230_707_963_208 + 37 * number) for number in range(40)]
 UUIDS = [str(UUID(int=int(one) ** 2)) for one in IDS]
-UNLIKE = "all ids on hold have {} characters, and the first {} ids of the source have {}: none of them"
+UNLIKE = "all ids on hold have {} characters, and the first {} ids of the source have {}: none of these"
 
 
 def written(path, ids):
@@ -233,3 +233,21 @@ async def test_values_of_filters_of_one_length_and_those_of_a_source_of_another_
     assert await compared(from_iterable(mails), from_iterable([Filter("email", f"a{one}@x.org") for one in "ab"]))
     phones = [Filter("no", f"+49-151-{IDS[n][-7:]}") for n in range(3)]
     assert await compared(from_iterable(phones), from_iterable([Filter("no", "+49-151-1234567")]))
+
+
+async def test_ids_that_are_counted_up_to_more_digits_are_said_to_be_of_both_lengths(tmp_path):
+    source = written(tmp_path / "ids.txt", [str(number) for number in range(90_000, 102_000)])
+    held = ["101997", "101998", "101999"]
+    with pytest.raises(HoldsRefused) as refused:
+        await compared(source, from_iterable(held))
+    assert "the first 10,000 ids of the source have 5: none of these would be held back" in str(refused.value)
+    assert "if ids of the table have both lengths, say so with lengths = [5, 6] in its section" in str(refused.value)
+    assert "[identifiers]" in str(refused.value)
+    rules = {TABLE: {"lengths": [5, 6]}}
+    assert await compared(source, from_iterable(held), identifiers=rules)
+    rules[TABLE]["lengths"].append(7)
+    with pytest.raises(HoldsRefused, match="'0101997' is on hold, and the source has '101997'"):
+        await compared(from_iterable(["90000", "90001", "101997"]), from_iterable(["0101997"]), identifiers=rules)
+    for other in {"lengths": [6]}, {"prefixes": ["9", "1"]}:
+        with pytest.raises(HoldsRefused, match="none of these would be held back"):
+            await compared(source, from_iterable(held), identifiers={TABLE: other})
