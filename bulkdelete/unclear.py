@@ -23,6 +23,7 @@ _SEVERAL: Final = re.compile(
 """Short pieces are ids where each holds a digit; around | they may be what names where an id is from: auth0|5f7c."""
 _OF_A_VALUE: Final = re.compile(r"[^\s\d@]*[\d@]\S*")
 """What several values in one cell are taken to be: names and streets have spaces, or neither a digit nor this sign."""
+_NUMBER_OR_ADDRESS: Final = re.compile(r"\d+|[^\s@]+@\S+")
 _ADDRESS: Final = re.compile(r"(?:mailto:|[^\n@<]*<)([^\s@<>]+@[^\s@<>]+)>?", re.IGNORECASE)
 _OF_SIGNS: Final = re.compile(r"^(?:\d|_|[^\w\n])+[LlNn]?$", re.MULTILINE)
 _GROUPED_DIGITS: Final = 5
@@ -53,7 +54,8 @@ def unclear_value(value: str) -> str:
     if quoted := _in_quotes(value):
         return quoted
     pieces = [piece.strip() for piece in _BETWEEN.split(value)]
-    if len(pieces) > 1 and any(pieces) and all(_OF_A_VALUE.fullmatch(piece) for piece in pieces if piece):
+    alike = _NUMBER_OR_ADDRESS if "|" in value else _OF_A_VALUE
+    if any(pieces) and len(pieces) > 1 and all(not one or alike.fullmatch(one) or address_in(one) for one in pieces):
         return _several("value")
     if address_in(value):
         return (

@@ -92,7 +92,8 @@ class HoldsSettings(ReadingSettings, frozen=True):
     sanity_check: bool = True
     """Whether a hold list that looks like another column or format, or like what a spreadsheet has left of ids, stops
     the job before anything is sent: also ids in quotes, several in a cell, numbers with other characters between their
-    digits, and ids that are written in another way than those of the source, or are all of another length."""
+    digits, and ids that are written in another way than those of the source, or are all of another length; and so with
+    values of filters."""
 
 
 class IdentifierSettings(Section, frozen=True):

@@ -100,10 +100,16 @@ async def test_a_line_of_text_with_what_stands_between_fields_can_be_said_to_be_
 
 
 @pytest.mark.parametrize(
-    "value", ["Anderson,Michael", "Main Street 5, 12345 Berlin", "a(b)", "x <y>", "+49-151-1000003"]
+    "value", ["Anderson,Michael", "Main Street 5, 12345 Berlin", "a(b)", "x <y>", "+49-151-1000003", "auth0|5f7c"]
 )
 async def test_a_value_of_a_filter_may_hold_a_comma_and_other_characters(at, value):
     assert len(await read(at("h.csv", f'name\n"{value}"\n'), filter_column="name")) == 1
+
+
+@pytest.mark.parametrize("cell", ["a1@x;b@x", "a1@x; ", "Ann <a@x>; Bob <b@x>", "a@x|b@x", "12|7", "K4712;K4713"])
+async def test_several_values_in_one_cell_are_refused_as_ids_are(at, cell):
+    with pytest.raises(HoldsRefused, match="line 1: it looks like several values in one cell"):
+        await read(at("h.jsonl", json.dumps({"filter": {"code": cell.rstrip()}}) + "\n"))
 
 
 @pytest.mark.parametrize("cell", ['="0012"', "'0012", '"""0012"""'])
