@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.records import Filter, Rows
@@ -182,18 +183,22 @@ def _length_lacked(named: str, others: Sequence[str], lies_in: Callable[[str, st
 
     *lies_in* says whether the second text stands where a piece does in the first one: at the beginning or at the end.
     """
+    shapes = Counter(map(_shape, others))
     numbers = [len(one) for one in others if _is_decimal(one)]
-    if _is_decimal(named) and numbers:
+    length = 0
+    if (most := _shape_of_most(shapes)) and lies_in(most, _shape(named)) and _shape(named) not in shapes:
+        length = len(most)
+    elif _is_decimal(named) and numbers:
         length = min(numbers)
-    elif len(others) > len(numbers):
-        length = len(others[0]) if len(others) >= _ENOUGH_ALIKE and len({*map(len, others)}) == 1 else 0
-        shapes = Counter(map(_shape, others))
-        shape, count = shapes.most_common(1)[0]
-        if len(shape) >= _LONG and 2 * count > len(others) and lies_in(shape, _shape(named)):
-            length = len(shape) * (_shape(named) not in shapes)
-    else:
-        return 0
+    elif len(others) > len(numbers) and len(others) >= _ENOUGH_ALIKE and len({*map(len, others)}) == 1:
+        length = len(others[0])
     return length if len(named) < length else 0
+
+
+def _shape_of_most(shapes: Counter[str]) -> str:
+    """Return which of *shapes* is long, and that of more than half."""
+    shape, count = max(shapes.items(), key=itemgetter(1), default=("", 0))
+    return shape if len(shape) >= _LONG and 2 * count > shapes.total() else ""
 
 
 def _shape(named: str) -> str:

@@ -119,6 +119,8 @@ async def test_other_rows_between_ids_do_not_hide_how_long_they_are(folder, bloc
         ([UUIDS[0]], "no-uuid", False),
         ([*UUIDS[:2], "test-account", *UUIDS[2:4]], UUIDS[4][:20], True),
         ([*UUIDS[:4], "deadbeef"], "01234567", False),
+        ([*UUIDS[:2], "7", *UUIDS[2:4]], "00386", True),
+        (["541278230707963208", "7", "541278230707963245", "541278230707963282"], "5412", True),
         (["test-account", UUIDS[1]], UUIDS[4][:20], True),
         (["ann-marie@example.com"], "bob@example.com", False),
         ([str(number) for number in range(110, 99, -1)], "99", True),
