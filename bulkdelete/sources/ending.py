@@ -186,19 +186,20 @@ def _length_lacked(named: str, others: Sequence[str], lies_in: Callable[[str, st
     shapes = Counter(map(_shape, others))
     numbers = [len(one) for one in others if _is_decimal(one)]
     length = 0
-    if (most := _shape_of_most(shapes)) and lies_in(most, _shape(named)) and _shape(named) not in shapes:
-        length = len(most)
+    if (usual := _shape_of_nearly_all(shapes)) and lies_in(usual, _shape(named)) and _shape(named) not in shapes:
+        length = len(usual)
     elif _is_decimal(named) and numbers:
         length = min(numbers)
     elif len(others) > len(numbers) and len(others) >= _ENOUGH_ALIKE and len({*map(len, others)}) == 1:
-        length = len(others[0])
+        length = len(others[0]) * any(lies_in(shape, _shape(named)) for shape in shapes)
     return length if len(named) < length else 0
 
 
-def _shape_of_most(shapes: Counter[str]) -> str:
-    """Return which of *shapes* is long, and that of more than half."""
+def _shape_of_nearly_all(shapes: Counter[str]) -> str:
+    """Return which of *shapes* is long, and that of all but a tenth, or of all but one where there are more so."""
     shape, count = max(shapes.items(), key=itemgetter(1), default=("", 0))
-    return shape if len(shape) >= _LONG and 2 * count > shapes.total() else ""
+    odd = shapes.total() - count
+    return shape if len(shape) >= _LONG and odd < count and odd <= max(1, shapes.total() // 10) else ""
 
 
 def _shape(named: str) -> str:

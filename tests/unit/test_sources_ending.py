@@ -123,6 +123,8 @@ async def test_other_rows_between_ids_do_not_hide_how_long_they_are(folder, bloc
         (["541278230707963208", "7", "541278230707963245", "541278230707963282"], "5412", True),
         (["test-account", UUIDS[1]], UUIDS[4][:20], True),
         (["ann-marie@example.com"], "bob@example.com", False),
+        ([f"user{number}@example.com" for number in range(10, 15)], "user7@example.com", False),
+        (["a-bcd", "ab-cd", "abc-d"], "ab-", True),
         ([str(number) for number in range(110, 99, -1)], "99", True),
         (["541278230707963208", "54127823070796320"], "54", True),
         (["541278230707963208", "54127823070796320"], "54127823070796321", False),
