@@ -64,11 +64,11 @@ async def read_holds(
         first: list[Item] = []
         with _explaining():
             parts = await parts_of(source)
-        for part, rows_of in parts:
+        for part, blocks_of in parts:
             _check_age(part, settings.max_age_seconds, wall_clock())
             reading = _Reading(part, holds, identifiers, looks_closely=settings.sanity_check)
             with _explaining():
-                async with aclosing(rows_of) as blocks:
+                async with aclosing(blocks_of()) as blocks:
                     async for rows in blocks:
                         reading.take(rows)
             reading.judge(settings, MOST_ROUNDED_SHARE_OF_A_FILE if len(source.parts) > 1 else MOST_ROUNDED_SHARE)

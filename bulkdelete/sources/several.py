@@ -8,6 +8,7 @@ import json
 import os
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +19,7 @@ from bulkdelete.sources.ending import Ending
 from bulkdelete.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 
     from bulkdelete.sources.file import FileSource
     from bulkdelete.sources.source import Source
@@ -264,14 +265,14 @@ class SeveralFiles:
         return f"sha256:{digest.hexdigest()}"
 
 
-async def parts_of(source: Source) -> Iterator[tuple[Source, AsyncGenerator[Rows, None]]]:
-    """Return the parts of *source*, each with its rows; the next may be taken once one was read to its end.
+async def parts_of(source: Source) -> Iterator[tuple[Source, Callable[[], AsyncGenerator[Rows, None]]]]:
+    """Return the parts of *source*, each with what yields its rows; the next may be taken once one was read to its end.
 
     The rows are those of ``source.blocks()``: a file may begin with the rest of a line that the one before it lacks.
     """
     if isinstance(source, SeveralFiles):
-        return ((file, file.blocks_watched_by(ending)) for file, ending in await source.watched())
-    return ((part, part.blocks()) for part in source.parts)
+        return ((file, partial(file.blocks_watched_by, ending)) for file, ending in await source.watched())
+    return ((part, part.blocks) for part in source.parts)
 
 
 def _one_identity(files: Iterable[FileSource]) -> Mapping[str, str]:
