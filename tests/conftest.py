@@ -34,7 +34,8 @@ SAYING_THE_SAME = frozenset(
         *("test_deleter_maintenance.py", "test_deleter_partial.py", "test_emulator_faults.py", "test_engine.py"),
         *("test_engine_caps.py", "test_engine_holds.py", "test_flow.py", "test_hostile_sources.py"),
         *("test_job_canary.py", "test_ledger_sealing.py", "test_ledger_texts.py", "test_planning.py", "test_quotas.py"),
-        *("test_quotas_telling.py", "test_retry.py", "test_shared_quotas.py", "test_sources_packed.py"),
+        *("test_quotas_telling.py", "test_retry.py", "test_shared_quotas.py", "test_sources_ending.py"),
+        "test_sources_packed.py",
     }
 )
 """Of the unit and integration tests, those that take long and reach 150 of 21,600 branches that others do not."""

@@ -21,7 +21,7 @@ from tests.fuzzing.mutating import MOST_BYTES, Mutator
 from tests.fuzzing.targets import TARGETS, Target
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 0.4
+SECONDS = 0.2
 FOUND = Path(tempfile.gettempdir()) / "fuzzing-found"
 """Where inputs that fail are kept. One that ends this process itself is told by the campaign's own command."""
 pytestmark = pytest.mark.filterwarnings("ignore:Possible (nested set|set difference):FutureWarning")  # of a pattern

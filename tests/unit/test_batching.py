@@ -179,6 +179,7 @@ def test_a_batch_is_full_whatever_is_screened_away():
     assert set(fates(batches[0]).values()) == {Fate.INVALID, Fate.DUPLICATE}
 
 
+@pytest.mark.no_cover  # long, and reaches nothing that others do not
 def test_a_batch_spans_at_most_100_000_rows_and_ends_there_even_without_a_record():
     rows = MOST_ROWS * 2 + 5
     items = [Defect("too long", "", b"")] * rows
