@@ -94,6 +94,7 @@ class HeadStart:
         self._cancelled: asyncio.CancelledError | None = None
         self._ended: tuple[Ended, str] | None = None
         self._requests = 0
+        """Those of the attempt, once it has ended in a way that tells whether one of them left."""
         self._is_settled = False
         tally.rows = len(ids)
 

@@ -38,7 +38,7 @@ SAYING_THE_SAME = frozenset(
         "test_sources_packed.py",
     }
 )
-"""Of the unit and integration tests, those that take long and reach 150 of 21,600 branches that others do not."""
+"""Of the unit and integration tests, those that take long and reach few branches that others do not."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
