@@ -23,15 +23,19 @@ IDS = [f"{number + 10**17}" for number in range(4000)]
 
 
 class Shrinking:
-    """Takes 1000 records once, and then no more than 500; what holds row 3000 finds no connection, 3999 no answer."""
+    """Takes 1000 records once, and then no more than 500; what holds row 3000 finds no connection, 3999 no answer.
 
-    def __init__(self) -> None:
+    Nothing is answered before the batch of row 3000 is in the *ledger*, so that it is planned whole.
+    """
+
+    def __init__(self, ledger) -> None:
+        self.ledger = ledger
         self.most = 1000
         self.seen: set[str] = set()
         self.waits = asyncio.Event()
 
     async def post(self, body, api_key, request_id, path, leaves):
-        await asyncio.sleep(0.001)
+        await until(lambda: state_of(self.ledger, row=3000) == OPEN)
         ids = [entry["record_id"] for entry in orjson.loads(body)["delete_data"]]
         if IDS[3000] in ids:
             raise NotSent("no connection")
@@ -51,7 +55,8 @@ class Shrinking:
 
 async def test_a_part_that_never_left_does_not_make_another_one_pending_that_is_in_flight(tmp_path):
     (tmp_path / "ids.txt").write_text("\n".join(IDS))
-    api, ledger = Shrinking(), tmp_path / "purge.db"
+    ledger = tmp_path / "purge.db"
+    api = Shrinking(ledger)
     sections = {"flow": {"concurrency": 1, "cancel_grace_seconds": 0}, "retry": {"max_attempts": 1}}
     running = job(api, open_source(tmp_path / "ids.txt"), ledger, stop={"max_failures": 4000}, **sections)
     task = asyncio.create_task(running.run())
@@ -173,8 +178,10 @@ async def until(holds) -> None:
 
 
 def state_of(ledger, row):
+    """Return the state of the batch that begins at *row*; None where no batch does."""
     with closing(sqlite3.connect(ledger)) as connection:
-        return connection.execute("SELECT state FROM batch WHERE first_row = ?", (row,)).fetchone()[0]
+        found = connection.execute("SELECT state FROM batch WHERE first_row = ?", (row,)).fetchone()
+    return found and found[0]
 
 
 class ProbeTooLarge:
