@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from bulkdelete.credentials import Credentials
+    from bulkdelete.exchange import Reply
     from bulkdelete.limiter import Limiter
     from bulkdelete.protocol import Call
     from bulkdelete.stopping import Stop
     from bulkdelete.tally import Tally
     from bulkdelete.telling import JobEvents
-    from bulkdelete.transport import Reply, Transport
+    from bulkdelete.transport import Transport
 
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import orjson
 
 from bulkdelete import protocol
 from bulkdelete.errors import AnswerLost, NotSent
-from bulkdelete.transport import Reply
+from bulkdelete.exchange import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable

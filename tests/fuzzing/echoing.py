@@ -9,8 +9,8 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkdelete.errors import NotSent
+from bulkdelete.exchange import Reply
 from bulkdelete.protocol import MOST_MESSAGE_CHARACTERS
-from bulkdelete.transport import Reply
 from tests.acceptance.command import CANARY_KEY
 from tests.secrets import as_told, assert_nowhere, of_ours
 from tests.unit.scripted import Sending, batch_of, one_after_another

@@ -10,8 +10,9 @@ import pytest
 import trustme
 
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent, SettingsError
+from bulkdelete.exchange import MOST_ANSWER_BYTES
 from bulkdelete.settings import HttpSettings
-from bulkdelete.transport import MOST_ANSWER_BYTES, HttpTransport
+from bulkdelete.transport import HttpTransport
 from bulkdelete.version import VERSION
 from tests.wire.tls import certificates
 

@@ -23,7 +23,7 @@ from bulkdelete.errors import (
     SourceChanged,
     SourceError,
 )
-from bulkdelete.transport import Reply
+from bulkdelete.exchange import Reply
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, ids
 from tests.secrets import as_told, assert_nowhere, of_ours
 from tests.secrets.server import BEFORE_THE_CUT, echoing, saying

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
-from bulkdelete.transport import Reply
+from bulkdelete.exchange import Reply
 from tests.api_model import INTERNAL, INVALID, OK
 from tests.simulation.pauses import Pauses
 from tests.simulation.server_quota import BEYOND, ServerQuota

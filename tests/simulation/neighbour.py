@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from bulkdelete.attempts import Attempts
     from bulkdelete.calls import Calls
+    from bulkdelete.exchange import Reply
     from bulkdelete.limiter import Limiter
     from bulkdelete.reports import Report
     from bulkdelete.settings import Settings
-    from bulkdelete.transport import Reply, Transport
+    from bulkdelete.transport import Transport
     from tests.simulation.scenario import Blow, Scenario
 
 OTHER_TABLE = "673af861ed69656ac0895b08"

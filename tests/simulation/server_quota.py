@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from bulkdelete.transport import Reply
+from bulkdelete.exchange import Reply
 
 if TYPE_CHECKING:
     from tests.simulation.scenario import ToldQuota

@@ -38,6 +38,7 @@ FLOORS = [
         ),
         *("piping", "key_files", "proxying"),
     ],
+    ["exchange"],
     [
         "batching",
         "splitting",

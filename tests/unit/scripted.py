@@ -14,6 +14,7 @@ from bulkdelete.calls import Calls
 from bulkdelete.credentials import Credentials
 from bulkdelete.deleter import Deleter
 from bulkdelete.errors import CredentialsError, FatalAnswer, OutageTooLong, PauseTooLong
+from bulkdelete.exchange import Reply
 from bulkdelete.hub import Hub
 from bulkdelete.job import Job
 from bulkdelete.limiter import Limiter
@@ -26,7 +27,6 @@ from bulkdelete.splitting import Suspicion
 from bulkdelete.state import State
 from bulkdelete.stopping import Stop
 from bulkdelete.tally import Tally
-from bulkdelete.transport import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

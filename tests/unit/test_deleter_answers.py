@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, CredentialsError, FatalAnswer, NotSent, PauseTooLong
+from bulkdelete.exchange import Reply
 from bulkdelete.records import Fate, VerdictKind
-from bulkdelete.transport import Reply
 from tests.unit.scripted import (
     BAD_GATEWAY,
     FAILED,

@@ -8,8 +8,8 @@ import math
 import pytest
 
 from bulkdelete.errors import OutageTooLong, PauseTooLong
+from bulkdelete.exchange import Reply
 from bulkdelete.records import Fate
-from bulkdelete.transport import Reply
 from tests.unit.scripted import FAILED, OK, REFUSED, TOO_LARGE, Request, Sending, batch_of, rows_of
 
 pytestmark = pytest.mark.virtual_time

@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bulkdelete.errors import AnswerLost, ConnectionRefusedForGood, NotSent
+from bulkdelete.exchange import Reply
 from bulkdelete.records import Fate
-from bulkdelete.transport import Reply
 from tests.properties import often
 from tests.unit.scripted import (
     BAD_GATEWAY,

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from bulkdelete.attempts import Attempts
 from bulkdelete.credentials import Credentials
 from bulkdelete.errors import AnswerLost, FatalAnswer, LedgerStorageError, SourceError
+from bulkdelete.exchange import Reply
 from bulkdelete.job import Job
 from bulkdelete.ledger import read_ledger
 from bulkdelete.limiter import Limiter
@@ -23,7 +24,6 @@ from bulkdelete.orders import Order
 from bulkdelete.records import FATES, Ended, Fate
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable, is_source, open_source
-from bulkdelete.transport import Reply
 from tests.api_model import ApiModel
 from tests.properties import often
 

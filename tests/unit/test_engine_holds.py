@@ -25,7 +25,7 @@ from tests.api_model import ApiModel
 from tests.properties import often
 
 if TYPE_CHECKING:
-    from bulkdelete.transport import Reply
+    from bulkdelete.exchange import Reply
 
 TABLE_ID = "673af861ed69656ac0895b07"
 QUICK = {

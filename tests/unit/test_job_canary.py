@@ -14,6 +14,7 @@ from bulkdelete import BulkDeleter, SettingsError, SourceChanged
 from bulkdelete.attempts import Attempts
 from bulkdelete.canary import Approval, canary_of
 from bulkdelete.credentials import Credentials
+from bulkdelete.exchange import Reply
 from bulkdelete.job import Job
 from bulkdelete.ledger import open_ledger, read_ledger
 from bulkdelete.ledger.facts import CANARY, COUNT_AFTER
@@ -23,7 +24,6 @@ from bulkdelete.records import Ended
 from bulkdelete.reports import CanaryCounts
 from bulkdelete.settings import Settings
 from bulkdelete.sources import from_iterable
-from bulkdelete.transport import Reply
 from tests.api_model import INTERNAL, ApiModel
 from tests.properties import often
 from tests.unit.test_engine import QUICK, TABLE_ID, fates, rows

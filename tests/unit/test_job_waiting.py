@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
+from bulkdelete.exchange import Reply
 from bulkdelete.progress import Pace, why_it_waits
 from bulkdelete.records import Ended
 from bulkdelete.settings import ReadingSettings
 from bulkdelete.sources import open_source
-from bulkdelete.transport import Reply
 from tests.api_model import INTERNAL, OK
 from tests.unit.test_engine import job
 
