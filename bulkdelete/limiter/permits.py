@@ -27,7 +27,9 @@ class Permit:
 
 
 class Turns:
-    """Counts the permits given in this turn of the event loop; *go_on* is called in the next one after any were.
+    """Lets no more than so many permits be given in a turn of the event loop; *go_on* is called when more may be.
+
+    Those of earlier turns count until so many were given: who awaits one call after another waits for no turn.
 
     Answers that come at once free as many permits. Requests that began before the first of them has left would leave
     together, be answered together, and keep their permits waiting for each other, round after round. They would also
@@ -46,7 +48,7 @@ class Turns:
     def give(self) -> None:
         """Take note that one is given."""
         self._given += 1
-        if self._given == 1:
+        if self._given == MOST_IN_A_TURN:
             asyncio.get_running_loop().call_soon(self._begin)
 
     def _begin(self) -> None:
