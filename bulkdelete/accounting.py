@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import LedgerError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from bulkdelete.reports import CanaryCounts
     from bulkdelete.tally import Tally
 
-_COUNTS: Final = tuple(one.name for one in fields(Totals))
 _NEVER_SENT: Final = (Fate.INVALID, Fate.HELD, Fate.DUPLICATE)
 _MADE_BY_FAILURES: Final = frozenset({Ended.COMPLETE, Ended.MAX_FAILURES})
 _VERDICTS_ON_THE_REST: Final = frozenset({Ended.WHOLLY_WRONG, Ended.MAX_FAILURES})
@@ -175,7 +174,7 @@ class Account:
             reason = f"{reason}{'; ' if reason else ''}the last failure: {failure}"
         return Report(
             table_id=self._table_id,
-            **{name: getattr(totals, name) for name in _COUNTS},
+            **totals._asdict(),
             requests=self._tally.requests,
             retries=self._tally.retries,
             elapsed_seconds=self.elapsed_seconds,

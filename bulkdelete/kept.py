@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import string
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
@@ -27,7 +27,7 @@ SUFFIX: Final = ".db"
 _PLAIN: Final = frozenset(string.ascii_lowercase + string.digits + "-_")
 _MOST_NAME_BYTES: Final = 200
 """255 are a name's most on nearly every file system, and the longest name beside a ledger has 20 more than its own."""
-_COUNTS: Final = tuple(one.name for one in fields(Totals) if one.name != "batches")
+_COUNTS: Final = tuple(name for name in Totals._fields if name != "batches")
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 72
 _SQLITE_ID: Final = slice(68, 72)

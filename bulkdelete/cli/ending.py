@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulkdelete.cli import exits
@@ -56,7 +56,7 @@ def ending_of(
 def _from_ledger(snapshot: Snapshot, table_id: str, ledger: Path, ended: Ended, reason: str) -> Report | None:
     try:
         with read_ledger(ledger) as reader:
-            totals, digest = asdict(reader.totals()), reader.content_digest()
+            totals, digest = reader.totals()._asdict(), reader.content_digest()
             run = next((run.id for run in reader.runs()), None)
     except (LedgerError, OSError):
         return None

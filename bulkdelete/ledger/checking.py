@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import asdict, astuple
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.ledger import runs, sealing, texts, totals
@@ -114,11 +113,11 @@ class _Checking:
         walked = walk.go()
         self._look_at_end(walk.end_row)
         self.found.totals = counted = totals.count(self._connection)
-        for name, one in asdict(counted).items():
+        for name, one in counted._asdict().items():
             other = getattr(walked, name)
             if one != other:
                 self.say(f"{name}: {one:,} by the counts of batches and parts, and {other:,} gone through row by row")
-        rows, _, *fates = astuple(counted)
+        rows, _, *fates = counted
         if rows != sum(fates):
             self.say(f"the fates add up to {sum(fates):,} rows, and the ranges hold {rows:,}")
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 WINDOW_SECONDS: Final = 1.0
 LONGEST_WINDOW_SECONDS: Final = 30.0
@@ -46,8 +45,7 @@ class SampleKind(Enum):
     FAILED = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One attempt's end at *now*, sent at *sent_at* (seconds of one clock), *in_flight* with all others then."""
 
     now: float

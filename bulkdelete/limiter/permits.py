@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,8 +12,7 @@ MOST_IN_A_TURN: Final = 4
 """With two, answers to 256 permits at once are longer in coming to their turns than what it saves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(NamedTuple):
     """The right to one attempt, given at *sent_at* of the event loop's time; every one is given back.
 
     ``in_outage``: the server is taken to be down; ``alone``: nothing else is on the wire or waits to be.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,7 +134,7 @@ async def _reopened(path: Path, ledger: DurableLedger, model: Model, ended: Ende
 async def _compare(ledger: DurableLedger, model: Model) -> None:
     counted = await ledger.count()
     assert counted == model.totals()
-    rows, _, *fates = astuple(counted)
+    rows, _, *fates = counted
     assert rows == sum(fates)
 
 
