@@ -140,7 +140,7 @@ class Deleter:
                 part.take_in(post)
             self._tally.retries += part.attempts > 0
             if self._pathfinder.waiting:
-                attempted = replace(attempted, alone=False)
+                attempted = attempted._replace(alone=False)
             part.attempts += 1
             case.doubt |= part.ambiguous
             if attempted.verdict.kind is VerdictKind.ACKNOWLEDGED:

@@ -8,6 +8,7 @@ more than all that we do for a small call; ours differ by a few headers, and are
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiohttp
@@ -65,7 +66,13 @@ class Exchanges:
         self._base_url = base_url
         self._proxy = proxy
         self._connector = _Connector(connections, tls)
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout_seconds)
+        self._seconds = settings.answer_timeout_seconds
+        self._to_connect = aiohttp.ClientTimeout(
+            total=None,
+            connect=settings.answer_timeout_seconds,
+            sock_connect=settings.connect_timeout_seconds,
+            ceil_threshold=math.inf,
+        )
         self._there = self._described()
         self._cookies = aiohttp.CookieJar() if settings.keep_cookies else None
         self._beginnings: dict[str, str] = {}
@@ -77,15 +84,19 @@ class Exchanges:
 
         Raises:
             NotSent: something was on the connection before the request left: the next answer may be none to it.
-            AnswerLost: an acknowledgement came before the request had left as a whole.
+            AnswerLost: no answer came in time, or an acknowledgement before the request had left as a whole.
             aiohttp.ClientError, HttpProcessingError, OSError: no connection could be had, or no whole answer came.
 
         """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._seconds
         there = self._described() if self._proxy else self._there  # aiohttp writes into what goes by a proxy
         try:
-            connection = await self._connector.connect(there, [], self._timeout)
+            connection = await self._connector.connect(there, [], self._to_connect)
         except TimeoutError:
             raise aiohttp.ConnectionTimeoutError from None
+        late = _Late(connection)
+        timer = loop.call_at(until, late.end)
         try:
             protocol, transport = _ready(connection)
             head = self._head(path, api_key, request_id, len(body))
@@ -97,9 +108,13 @@ class Exchanges:
                     break
                 transport.write(body[at : at + _MOST_BYTES_IN_ONE_WRITE])
             reply = await self._reply(protocol, transport, path)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if late.is_ended and isinstance(error, aiohttp.ClientError | OSError):
+                raise AnswerLost(f"no answer within {self._seconds:g} s", timed_out=True) from None
             raise
+        finally:
+            timer.cancel()
         connection.release()
         return reply
 
@@ -153,6 +168,21 @@ class Exchanges:
                 protocol.force_close()
                 return Reply(message.code, message.headers, b"")
         return Reply(message.code, message.headers, body)
+
+
+class _Late:
+    """Ends a connection whose answer did not come in time: what asyncio's timeout does takes three times as long."""
+
+    __slots__ = ("_transport", "is_ended")
+
+    def __init__(self, connection: Connection) -> None:
+        self._transport = connection.transport
+        self.is_ended = False
+
+    def end(self) -> None:
+        self.is_ended = True
+        if self._transport is not None:
+            self._transport.abort()
 
 
 def _ready(connection: Connection) -> tuple[ResponseHandler, asyncio.Transport]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import random
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
@@ -29,8 +29,7 @@ TOO_SLOW_AFTER: Final = 2
 """A batch whose answer did not come in time so often is too slow: sent again as it is, it would only add load."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempted:
+class Attempted(NamedTuple):
     """One attempt: its verdict, its request id, how long it was on the wire, and the answer's body.
 
     ``in_outage``: the server was taken to be down; ``alone``: nothing else was on the wire or waited to be.
@@ -39,9 +38,12 @@ class Attempted:
     verdict: Verdict
     request_id: str
     seconds: float
-    answer: bytes = field(default=b"", repr=False)
+    answer: bytes = b""
     in_outage: bool = False
     alone: bool = True
+
+    def __repr__(self) -> str:  # some servers echo the key
+        return f"<Attempted {self.request_id}: {self.verdict}>"
 
     @property
     def counts(self) -> bool:

@@ -6,7 +6,6 @@ translated ``from None`` and never chained or logged.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
@@ -96,23 +95,20 @@ class HttpTransport:
             leaves()
 
         try:
-            async with asyncio.timeout(self._settings.answer_timeout_seconds):
-                return await exchanges.post(path, api_key, request_id, body, departs)
+            return await exchanges.post(path, api_key, request_id, body, departs)
         except aiohttp.ClientConnectorCertificateError as error:
             raise ConnectionRefusedForGood(_unverified(error.certificate_error, self._settings.ca_file)) from None
         except aiohttp.ClientConnectorSSLError as error:
             raise NotSent(
                 f"no connection to {self._base_url}: TLS failed, {_said(error)}; perhaps that port speaks http: only"
             ) from None
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        except aiohttp.ClientConnectorError as error:
             raise NotSent(f"no connection to {self._there}: {_said(error)}") from None
+        except aiohttp.ConnectionTimeoutError:
+            seconds = min(self._settings.connect_timeout_seconds, self._settings.answer_timeout_seconds)
+            raise NotSent(f"no connection to {self._there} within {seconds:g} s") from None
         except aiohttp.ClientHttpProxyError as error:
             raise self._refused_by_proxy(error.status) from None
-        except TimeoutError:
-            if not has_left:
-                seconds = self._settings.answer_timeout_seconds
-                raise NotSent(f"no connection to {self._there} within {seconds:g} s") from None
-            raise AnswerLost(f"no answer within {self._settings.answer_timeout_seconds:g} s", timed_out=True) from None
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             if not has_left:
                 raise NotSent(f"the connection broke before the request left: {_name(error)}") from None
