@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 import click
 
 from bulkdelete.cli import settings_file
+from bulkdelete.cli.once import follows_a_hold_list
 from bulkdelete.errors import SettingsError
 from bulkdelete.settings import Settings
 
@@ -97,6 +98,8 @@ def settings_from(
     if given.get(_parameter(_HOLDS)):
         overrides[_HOLDS] = [*_configured_holds(values), *given[_parameter(_HOLDS)]]
     if sources:
+        if values.get("source", {}).get("path") and (told := follows_a_hold_list()):
+            raise SettingsError(told)
         overrides["source.path"] = list(sources)
     if overrides.get("source.delimiter") == _TAB:
         overrides["source.delimiter"] = _A_TAB

@@ -165,3 +165,48 @@ async def test_nor_does_any_other_option_that_holds_one_value(tmp_path, emulator
     said = await refused(tmp_path, emulator, "run", "ids.csv", *options)
     assert f"{options[0].partition('=')[0]}" in said
     assert "is given twice or more: the last would take the place of those before it, and add nothing to them" in said
+
+
+@pytest.mark.parametrize("word", ["plan", "run"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ids.csv", "--holds", "holds/a.csv", "holds/b.csv"),
+        ("ids.csv", "--holds", "holds/a.csv", "holds/b.csv", "holds/c.csv", "--no-wait"),
+        ("--holds", "holds/a.csv", "holds/b.csv", "ids.csv"),
+        ("--holds", "holds/a.csv", "holds/b.csv", "-c", "purge.toml"),
+    ],
+)
+async def test_hold_lists_that_a_shell_made_of_one_word_are_no_sources(tmp_path, emulator, word, words):
+    write_csv(tmp_path / "ids.csv", ids(50))
+    (tmp_path / "holds").mkdir()
+    for number, name in enumerate("abc"):
+        write_csv(tmp_path / "holds" / f"{name}.csv", ids(50)[number : number + 1])
+    (tmp_path / "purge.toml").write_text('[source]\npath = "ids.csv"\n')
+    said = await refused(tmp_path, emulator, word, *words)
+    assert "--holds holds/a.csv is followed by holds/b.csv" in said
+    assert "give --holds before each hold list" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--holds", "holds/a.csv", "ids.csv"),
+        ("ids.csv", "more.csv", "--holds", "holds/a.csv"),
+        ("--holds", "holds/a.csv", "--", "ids.csv", "more.csv"),
+        ("ids.csv", "--holds", "holds/a.csv", "--holds", "holds/b.csv"),
+        ("ids.csv", "--holds=holds/*.csv"),
+        ("--holds", "holds/a.csv", "-c", "purge.toml"),
+        ("ids.csv", "--holds", "holds/a.csv", "-c", "purge.toml"),
+    ],
+)
+async def test_sources_and_hold_lists_that_are_told_apart_are_taken(tmp_path, emulator, words):
+    write_csv(tmp_path / "ids.csv", ids(50)[:25])
+    write_csv(tmp_path / "more.csv", ids(50)[25:])
+    (tmp_path / "holds").mkdir()
+    for number, name in enumerate("ab"):
+        write_csv(tmp_path / "holds" / f"{name}.csv", ids(50)[number : number + 1])
+    (tmp_path / "purge.toml").write_text('[source]\npath = "ids.csv"\n')
+    there = "--table-id", TABLE_ID, "--base-url", emulator.base_url
+    done = await Command(tmp_path, "plan", *there, *words).run()
+    assert done.code == 0, done.everything
