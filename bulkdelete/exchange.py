@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiohttp
+from aiohttp.http_writer import StreamWriter
 from yarl import URL
 
 from bulkdelete.breathing import Breath
@@ -32,11 +34,12 @@ if TYPE_CHECKING:
 MOST_ANSWER_BYTES: Final = 64 * 1024
 """A longer answer is not read to its end and counts as unreadable."""
 
+_USER_AGENT: Final = f"bulkdelete/{VERSION}"
 _HEADERS: Final = (
     "Accept: application/json",
     "Accept-Encoding: identity",
     "Content-Type: application/json",
-    f"User-Agent: bulkdelete/{VERSION}",
+    f"User-Agent: {_USER_AGENT}",
 )
 _OK_STATUSES: Final = range(200, 300)
 _INTERIM_STATUSES: Final = frozenset(range(100, 200)) - {101}
@@ -76,6 +79,7 @@ class Exchanges:
         self._there = self._described()
         self._cookies = aiohttp.CookieJar() if settings.keep_cookies else None
         self._beginnings: dict[str, str] = {}
+        self._sending: set[_Sending] = set()
 
     async def post(self, path: str, api_key: str, request_id: str, body: bytes, leaves: Callable[[], object]) -> Reply:
         """Send *body* to *path*, over a connection that is free, and return the answer.
@@ -95,31 +99,30 @@ class Exchanges:
             connection = await self._connector.connect(there, [], self._to_connect)
         except TimeoutError:
             raise aiohttp.ConnectionTimeoutError from None
-        late = _Late(connection)
-        timer = loop.call_at(until, late.end)
+        sending = _Sending(connection)
+        self._sending.add(sending)
+        timer = loop.call_at(until, sending.end_late)
         try:
-            protocol, transport = _ready(connection)
-            head = self._head(path, api_key, request_id, len(body))
-            leaves()
-            transport.write(head + body[:_MOST_BYTES_IN_ONE_WRITE])
-            for at in range(_MOST_BYTES_IN_ONE_WRITE, len(body), _MOST_BYTES_IN_ONE_WRITE):
-                await asyncio.sleep(0)
-                if transport.is_closing():
-                    break
-                transport.write(body[at : at + _MOST_BYTES_IN_ONE_WRITE])
-            reply = await self._reply(protocol, transport, path)
+            sending.check()
+            sending.begin(self._head(path, api_key, request_id, len(body)), body, leaves)
+            reply = await self._reply(sending, path)
         except BaseException as error:
+            sending.abort()
             connection.close()
-            if late.is_ended and isinstance(error, aiohttp.ClientError | OSError):
+            await sending.ended()
+            if sending.is_late and isinstance(error, aiohttp.ClientError | OSError):
                 raise AnswerLost(f"no answer within {self._seconds:g} s", timed_out=True) from None
             raise
         finally:
             timer.cancel()
+            self._sending.discard(sending)
         connection.release()
         return reply
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, those too on which something is being said."""
+        for sending in self._sending:
+            sending.abort()
         await self._connector.close()
 
     def _described(self) -> aiohttp.ClientRequest:
@@ -127,16 +130,17 @@ class Exchanges:
         way: dict[str, Any] = {}
         if self._proxy is not None:
             way["proxy"] = URL(f"http://{self._proxy.host_and_port}")
+            way["proxy_headers"] = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
             if self._proxy.authorization:
-                way["proxy_headers"] = {"Proxy-Authorization": self._proxy.authorization}
+                way["proxy_headers"]["Proxy-Authorization"] = self._proxy.authorization
         return aiohttp.ClientRequest("POST", URL(self._base_url), loop=asyncio.get_running_loop(), **way)
 
     def _head(self, path: str, api_key: str, request_id: str, length: int) -> bytes:
         if not (api_key.isprintable() and request_id.isprintable()):
             raise ValueError("what is sent in a header holds a line break or another control character")
         beginning = self._beginnings.get(path) or self._beginning(path)
-        own = f"Authorization: Bearer {api_key}\r\nX-Request-Id: {request_id}\r\nContent-Length: {length}\r\n"
-        return masked(f"{beginning}{masked(own)}{self._kept_cookies(path)}\r\n").encode()
+        own = masked(f"Authorization: Bearer {api_key}\r\nX-Request-Id: {request_id}\r\nContent-Length: {length}\r\n")
+        return masked(f"{beginning}{own}{self._kept_cookies(path)}\r\n").encode()
 
     def _beginning(self, path: str) -> str:
         """Return what the head of every request to *path* begins with."""
@@ -150,57 +154,86 @@ class Exchanges:
             return ""
         return f"Cookie: {'; '.join(f'{cookie.key}={cookie.coded_value}' for cookie in kept.values())}\r\n"
 
-    async def _reply(self, protocol: ResponseHandler, transport: asyncio.Transport, path: str) -> Reply:
+    async def _reply(self, sending: _Sending, path: str) -> Reply:
         while True:
-            message, content = await protocol.read()
+            message, content = await sending.protocol.read()
             if message.code not in _INTERIM_STATUSES:
                 break
-        if _is_leaving(transport):  # as when a refusal comes early
-            protocol.force_close()
-            if message.code in _OK_STATUSES:
-                raise AnswerLost("an answer came before the request had left as a whole: it is none to all of it")
+        is_whole = sending.is_whole
+        if not is_whole and message.code in _OK_STATUSES:
+            raise AnswerLost("an answer came before the request had left as a whole: it is none to all of it")
         if self._cookies is not None and (cookies := message.headers.getall("Set-Cookie", ())):
             self._cookies.update_cookies_from_headers(cookies, URL(self._base_url + path))
         body = b""
         while part := await content.readany():
             body += part
             if len(body) > MOST_ANSWER_BYTES:
-                protocol.force_close()
-                return Reply(message.code, message.headers, b"")
+                body, is_whole = b"", False
+                break
+        if not is_whole:
+            sending.abort()
+            await sending.ended()
         return Reply(message.code, message.headers, body)
 
 
-class _Late:
-    """Ends a connection whose answer did not come in time: what asyncio's timeout does takes three times as long."""
-
-    __slots__ = ("_transport", "is_ended")
+class _Sending:
+    """One request on its way over *connection*: whether all of it has left, and how it is given up."""
 
     def __init__(self, connection: Connection) -> None:
-        self._transport = connection.transport
-        self.is_ended = False
+        if connection.protocol is None or connection.transport is None:
+            connection.close()
+            raise aiohttp.ServerDisconnectedError
+        self.protocol: ResponseHandler = connection.protocol
+        self._transport: asyncio.Transport = connection.transport
+        self._rest: asyncio.Task[None] | None = None
+        self._is_written = True
+        self.is_late = False
+        """Whether it was given up because no answer came in time."""
 
-    def end(self) -> None:
-        self.is_ended = True
-        if self._transport is not None:
-            self._transport.abort()
+    @property
+    def is_whole(self) -> bool:
+        """Whether the last byte has left: a connection that broke before that stays paused for writing."""
+        return self._is_written and not self.protocol.writing_paused
 
+    def check(self) -> None:
+        """Return where a request may be sent, and its answer read; raise where the connection is of no use for that."""
+        if self._transport.is_closing():
+            raise aiohttp.ServerDisconnectedError
+        if self.protocol.should_close:
+            raise NotSent("something came on the connection before the request left: it is no answer to it")
+        self.protocol.set_response_params(read_until_eof=True, auto_decompress=False)
 
-def _ready(connection: Connection) -> tuple[ResponseHandler, asyncio.Transport]:
-    """Return what a request is written to and its answer read from; raise where *connection* is of no use for it."""
-    protocol, transport = connection.protocol, connection.transport
-    if protocol is None or transport is None or transport.is_closing():
-        raise aiohttp.ServerDisconnectedError
-    if protocol.should_close:
-        raise NotSent("something came on the connection before the request left: it is no answer to it")
-    protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-    return protocol, transport
+    def begin(self, head: bytes, body: bytes, leaves: Callable[[], object]) -> None:
+        """Call *leaves*, and write *head* and what fits into one write of *body*; the rest follows as it is taken."""
+        leaves()
+        self._transport.write(head + body[:_MOST_BYTES_IN_ONE_WRITE])
+        if len(body) > _MOST_BYTES_IN_ONE_WRITE:
+            self._is_written = False
+            self._rest = asyncio.create_task(self._write_rest(body), name="bulkdelete body")
 
+    async def _write_rest(self, body: bytes) -> None:
+        writer = StreamWriter(self.protocol, asyncio.get_running_loop())
+        with suppress(aiohttp.ClientError, OSError):  # whoever reads the answer meets it too
+            for at in range(_MOST_BYTES_IN_ONE_WRITE, len(body), _MOST_BYTES_IN_ONE_WRITE):
+                await writer.drain()
+                await writer.write(body[at : at + _MOST_BYTES_IN_ONE_WRITE])
+            self._is_written = True
 
-def _is_leaving(transport: asyncio.Transport) -> bool:
-    try:
-        return transport.get_write_buffer_size() > 0
-    except AttributeError:  # of a TLS connection that is closed already, asyncio knows nothing any more
-        return False
+    def end_late(self) -> None:
+        """Give it up: its time is over. asyncio's timeout would take three times as long as a timer."""
+        self.is_late = True
+        self.abort()
+
+    def abort(self) -> None:
+        """Let nothing more of it leave, not what is buffered either."""
+        if self._rest is not None:
+            self._rest.cancel()
+        self._transport.abort()
+
+    async def ended(self) -> None:
+        """Return when nothing is left of it here that would write."""
+        if self._rest is not None:
+            await asyncio.wait({self._rest})
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -208,8 +241,12 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, limit: int, tls: ssl.SSLContext | None) -> None:
         super().__init__(limit=limit, ssl=tls or True)
+        self._is_tls = tls is not None
         self._breath = Breath(_OPENED_IN_A_TURN)
 
     async def _create_connection(self, *request: Any) -> ResponseHandler:  # noqa: ANN401 - what aiohttp gives
         await self._breath.taken()
-        return await super()._create_connection(*request)
+        protocol = await super()._create_connection(*request)
+        if protocol.transport is not None:  # it is told of each byte that stays: of TLS, from the first one on
+            protocol.transport.set_write_buffer_limits(high=1 if self._is_tls else 0)
+        return protocol

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import traceback
 
 import aiohttp
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bulkdelete import protocol
+from bulkdelete import exchange, protocol
 from bulkdelete.errors import AnswerLost, NotSent
+from bulkdelete.masking import masked
 from tests.integration.test_transport import OK, answer, serving, transport
 from tests.properties import often
 from tests.wire.listening import listening
@@ -200,3 +202,99 @@ async def test_a_connection_that_is_not_taken_up_was_not_sent():
                 await http.post(b"{}", "key", "id")
         for one in waiting:
             one.close()
+
+
+@pytest.mark.both_loops
+@pytest.mark.parametrize("end", ["abort", "close", "go on"])
+@pytest.mark.parametrize("writes", [1, 4])
+async def test_an_answer_to_a_request_that_has_not_left_as_a_whole_acknowledges_nothing(monkeypatch, writes, end):
+    monkeypatch.setattr(exchange, "_MOST_BYTES_IN_ONE_WRITE", 4 * MIB // writes)
+
+    async def hasty(reader, writer):
+        await reader.read(1_000)
+        writer.transport.pause_reading()
+        writer.write(answer())
+        await writer.drain()
+        if end == "go on":
+            await asyncio.sleep(60)
+        writer.transport.abort() if end == "abort" else writer.close()
+
+    async with listening(hasty, most_bytes=2**12) as port, transport(f"http://127.0.0.1:{port}") as http:
+        for _ in range(5):
+            with pytest.raises(AnswerLost):
+                await http.post(b"x" * 4 * MIB, "key", "id")
+
+
+@pytest.mark.both_loops
+@pytest.mark.parametrize("writes", [1, 4])
+async def test_of_a_request_that_was_given_up_nothing_more_leaves(monkeypatch, writes):
+    monkeypatch.setattr(exchange, "_MOST_BYTES_IN_ONE_WRITE", 4 * MIB // writes)
+    may_read, read = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def slow(reader, writer):
+        writer.transport.pause_reading()
+        await may_read.wait()
+        writer.transport.resume_reading()
+        with contextlib.suppress(ConnectionError):
+            read.set_result(len(await reader.read()))
+        if not read.done():
+            read.set_result(0)
+
+    async with listening(slow, most_bytes=2**12) as port:
+        async with transport(f"http://127.0.0.1:{port}", answer_timeout_seconds=0.1) as http:
+            with pytest.raises(AnswerLost, match=r"no answer within 0\.1 s"):
+                await http.post(b"x" * 4 * MIB, "key", "id")
+        may_read.set()
+        assert await read < 4 * MIB
+
+
+@pytest.mark.both_loops
+@pytest.mark.parametrize("size", [2, 8 * MIB])
+async def test_closing_waits_for_no_server_that_does_not_read(size):
+    asked = asyncio.Event()
+
+    async def silent(reader, writer):
+        writer.transport.pause_reading()
+        asked.set()
+        await asyncio.sleep(60)
+
+    async with listening(silent, most_bytes=2**12) as port, transport(f"http://127.0.0.1:{port}") as http:
+        task = asyncio.create_task(http.post(b"x" * size, "key", "id"))
+        await asked.wait()
+        async with asyncio.timeout(10):
+            await http.close()
+            with pytest.raises((AnswerLost, NotSent), match="the connection broke"):
+                await task
+
+
+def shown(error: BaseException | None) -> str:
+    """Return what a traceback of *error*, and of what it came from, shows with the local variables of our frames."""
+    texts: list[str] = []
+    while error is not None:
+        told = traceback.TracebackException.from_exception(error, capture_locals=True, compact=False)
+        texts += [repr(frame.locals) for frame in told.stack if "/bulkdelete/" in frame.filename]
+        error = error.__context__
+    return "".join(texts)
+
+
+@pytest.mark.parametrize("size", [2, 4 * MIB])
+@pytest.mark.parametrize("then", ["silence", "a cancellation", "the end", "garbage"])
+async def test_no_traceback_with_local_variables_shows_the_key(size, then):
+    async def bad(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        if then == "garbage":
+            writer.write(b"garbage\r\n\r\n")
+        if then in {"silence", "a cancellation"}:
+            asked.set()
+            await asyncio.sleep(60)
+
+    asked = asyncio.Event()
+    async with listening(bad) as port, transport(f"http://127.0.0.1:{port}", answer_timeout_seconds=0.3) as http:
+        task = asyncio.create_task(http.post(b"x" * size, masked("the-secret-key"), "id"))
+        if then == "a cancellation":
+            await asked.wait()
+            task.cancel()
+        with pytest.raises((AnswerLost, asyncio.CancelledError)) as raised:
+            await task
+    assert "request_id" in shown(raised.value)
+    assert "the-secret-key" not in shown(raised.value)

@@ -86,6 +86,7 @@ async def test_it_sees_where_a_request_goes_and_neither_its_key_nor_its_records(
         await http.close()
     (head,) = proxy.heads
     assert head.startswith(b"CONNECT api.example:443 HTTP/1.1\r\n")
+    assert b"\r\nUser-Agent: bulkdelete/" in head
     assert b"the-key" not in head
     assert b"Authorization" not in head
     assert len(server.requests) == 2
