@@ -38,8 +38,9 @@ class Plan(BaseModel):
 
     ``what`` decides which records are deleted, and must be the same when the plan is applied; ``guards`` may not be
     weaker then; ``settings`` are all others too, without any key. ``rows_digest`` stands for every row as it was
-    screened. ``passes`` says which cap the source passes; where it is empty, none. ``forecast`` is a statement and
-    nothing that is compared; the digest covers it as it covers all that can be read in the file.
+    screened. ``held`` rows are on hold, by lists of ``on_hold`` records. ``passes`` says which cap the source passes;
+    where it is empty, none. ``forecast`` is a statement and nothing that is compared; the digest covers it as it covers
+    all that can be read in the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -55,6 +56,7 @@ class Plan(BaseModel):
     records: int
     invalid: int
     held: int
+    on_hold: int
     duplicate: int
     batches: int
     rows_digest: str
@@ -135,6 +137,7 @@ async def make_plan(order: Order, settings: Settings) -> Plan:
         records=found.records,
         invalid=found.invalid,
         held=found.held,
+        on_hold=len(held),
         duplicate=found.duplicate,
         batches=found.batches,
         rows_digest=found.digest,

@@ -126,7 +126,7 @@ def _text(plan: Plan, settings: Settings, source: Source) -> Iterator[str]:
     yield f"plan for table {harmless(settings.table_id)} at {settings.base_url}: nothing is sent"
     for name, text in said_of(source):
         yield _line(name, text)
-    yield _line("holds", ", ".join(settings.holds.path) or "none")
+    yield _line("holds", _holds(plan, settings))
     yield f"{'rows':<16}{plan.rows:>13,}"
     yield f"{'  records':<16}{plan.records:>13,}  would be sent"
     for fate, meaning in _FATES:
@@ -141,6 +141,17 @@ def _text(plan: Plan, settings: Settings, source: Source) -> Iterator[str]:
         yield _line("CAP PASSED", plan.passes)
     yield "what decides what is deleted:"
     yield from (f"  {harmless(name)}: {harmless(value, most=1000)}" for name, value in plan.what.items())
+
+
+def _holds(plan: Plan, settings: Settings) -> str:
+    """Return the hold lists, and how much they hold; if none of it is in the source, what that may mean."""
+    paths = ", ".join(settings.holds.path)
+    if not paths:
+        return "none"
+    lists = f"{paths}: {plan.on_hold:,} record{'' if plan.on_hold == 1 else 's'}"
+    if plan.held or not plan.on_hold:
+        return lists
+    return f"{lists}, none of it in the source; if some should be, see that both write ids alike"
 
 
 def _line(name: str, text: str) -> str:

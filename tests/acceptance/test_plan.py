@@ -43,6 +43,7 @@ async def test_a_plan_counts_everything_sends_nothing_and_needs_no_key(folder, e
     found = planned.report
     counts = {name: found[name] for name in ("rows", "records", "invalid", "held", "duplicate", "batches")}
     assert counts == {"rows": 2_502, "records": 2_499, "invalid": 1, "held": 2, "duplicate": 0, "batches": 3}
+    assert found["on_hold"] == 2
     assert [told["record"] for told in found["set_aside"]["held"]] == ids(2_500)[7:9]
     assert found["set_aside"]["invalid"][0]["record"] == "a b"
     assert found["set_aside"]["invalid"][0]["line"] == 2_502
@@ -59,6 +60,20 @@ async def test_a_plan_for_people_says_what_it_would_do_and_how_long_it_takes(fol
     for told in ("2,502", "2,499  would be sent", "ids.csv line 2502: a b:", "max_records 2,600", "plan digest"):
         assert told in planned.stdout
     assert "3 h 0 min at 1 requests an hour" in planned.stdout
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (ids(2_500)[7:9], "holds.txt: 2 records\n"),
+        (["541278230799999999"], "holds.txt: 1 record, none of it in the source; if some should be, see that both"),
+    ],
+)
+async def test_a_plan_says_how_much_is_on_hold_and_where_none_of_it_is_in_the_source(folder, held, said):
+    (folder / "holds.txt").write_text("\n".join(held))
+    planned = await plan(folder)
+    assert planned.code == 0, planned.stderr
+    assert said in planned.stdout
 
 
 async def test_the_forecast_is_in_the_plan_for_machines_too(folder):
