@@ -69,7 +69,7 @@ REFUSED_AND_FAILED = [
 ]
 
 
-@settings(max_examples=often(24))
+@settings(max_examples=often(12))
 @given(HISTORIES, st.sampled_from([0.05, 0.2, 1.0]), st.booleans())
 @example(REFUSED_AND_FAILED, 1.0, False)  # noqa: FBT003 - as the strategy gives it
 def test_no_history_makes_it_stick_at_its_floor_while_the_server_is_healthy(history, latency_seconds, is_after_outage):

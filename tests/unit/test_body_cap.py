@@ -79,6 +79,7 @@ async def test_the_next_run_knows_how_large_a_body_may_be(tmp_path, stored):
     assert not api.refused
 
 
+@pytest.mark.no_cover  # long, and reaches nothing that others do not
 @pytest.mark.parametrize("size", [1, 7, 1000])
 async def test_a_server_that_finds_single_records_too_large_ends_the_job_soon_and_rejects_none(tmp_path, size):
     api, records = Proxied(0), RECORDS[: max(2_000, 40 * size)]

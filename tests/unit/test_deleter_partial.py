@@ -96,6 +96,7 @@ def test_what_is_rejected_without_a_doubt_was_never_deleted_and_a_wrong_file_is_
 pytestmark = pytest.mark.virtual_time
 
 
+@pytest.mark.no_cover  # long, and reaches nothing that others do not
 @pytest.mark.parametrize("deletes", ["good", "before"])
 @pytest.mark.parametrize("bad", [(500, 1500, 2500), (0, 1000, 2000, 3000), (999, 1999), (0,), (4999,)])
 async def test_a_job_goes_on_where_a_server_that_deletes_what_it_refuses_refuses_batch_after_batch(deletes, bad):

@@ -107,7 +107,7 @@ LIMITS = st.dictionaries(st.sampled_from(list(SECONDS)), st.integers(1, 40), min
 KILLS = st.lists(st.sampled_from([0.004, 0.02, 0.5, 3.0, 16.0, 59.7, 61.0, 500.0]) | st.floats(0.001, 200), max_size=12)
 
 
-@settings(max_examples=often(60), deadline=None)
+@settings(max_examples=often(32), deadline=None)
 @given(LIMITS, KILLS, st.sampled_from([0.001, 0.03, 0.4, 2.0]), st.integers(1, 3))
 def test_no_window_is_overrun_whenever_processes_are_killed_and_however_slow_the_disks_are(
     limits, kills, disk_seconds, ledgers

@@ -370,6 +370,7 @@ def test_that_nobody_knows_what_was_spent_is_carried_on_too():
     assert restarted(known_to_hours, {"day": 10**9}, 20).wait_seconds(moment(20)) == pytest.approx(86_390, abs=0.02)
 
 
+@pytest.mark.no_cover  # long, and reaches nothing that others do not
 def test_what_a_process_without_limits_leaves_behind_is_small():
     snapshot: object = Quotas({}, 3).snapshot(clean=True)
     for run in range(500):
@@ -540,6 +541,7 @@ def test_a_snapshot_that_was_damaged_anywhere_counts_as_full_windows(data):
         assert again.wait_seconds(moment(400)) == pytest.approx(3600.01, abs=0.005)
 
 
+@pytest.mark.no_cover  # long, and reaches nothing that others do not
 def test_the_snapshot_of_a_day_of_many_requests_is_small_and_stays_so_over_restarts():
     limits = {"second": 100, "minute": 1000, "hour": 10_000, "day": 10**6}
     quotas = saved(limits)
