@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from subprocess import DEVNULL
 from typing import TYPE_CHECKING, TypeAlias
 
-from bulkdelete.errors import CredentialsError
+from bulkdelete.errors import CancelledElsewhere, CredentialsError
 from bulkdelete.key_files import MOST_KEY_BYTES, KeyFile, shown
 from bulkdelete.masking import masked
 from bulkdelete.piping import Pipe, Program, has_terminal
 from bulkdelete.settings import ApiKey
+from bulkdelete.stopping import of_a_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ReadKey: TypeAlias = Callable[[], str | Awaitable[str]]
 
+_FUNCTION = "the function that gives the key"
 _COMMAND_SECONDS = 30.0
 _IN_VAIN_SECONDS = 5.0
 """So long a key that was read again, and is still the refused one, is not read for each other refusal of a flight.
@@ -67,7 +69,13 @@ class Credentials:
         return None if self._reading else self._key
 
     async def key(self) -> str:
-        """Return the key in use, read before anything is sent. Raises :class:`CredentialsError` where it cannot be."""
+        """Return the key in use, read before anything is sent.
+
+        Raises:
+            CredentialsError: it cannot be read.
+            CancelledElsewhere: the function that gives it was cancelled.
+
+        """
         if self._key is None:
             with _nothing_sent_yet():
                 return await self._read_once()
@@ -80,6 +88,7 @@ class Credentials:
 
         Raises:
             CredentialsError: it can no longer be read.
+            CancelledElsewhere: the function that gives it was cancelled.
 
         """
         now = asyncio.get_running_loop().time
@@ -116,8 +125,8 @@ class Credentials:
         assert self._read is not None  # noqa: S101 - both callers have looked
         try:
             key = masked(self._read())
-            key = masked(key if isinstance(key, str) else await key)
-        except CredentialsError:
+            key = masked(key if isinstance(key, str) else await of_a_caller(key, _FUNCTION))
+        except (CredentialsError, CancelledElsewhere):
             raise
         except Exception as error:  # noqa: BLE001 - the caller's function may raise any, with the key in its text
             raise CredentialsError(f"the API key cannot be read: {type(error).__name__}") from None

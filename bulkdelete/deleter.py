@@ -10,7 +10,7 @@ from bulkdelete import protocol, splitting
 from bulkdelete.attempts import Post
 from bulkdelete.capping import Outgrown
 from bulkdelete.cases import Case
-from bulkdelete.errors import CredentialsError, FatalAnswer, OutageTooLong, PauseTooLong
+from bulkdelete.errors import CancelledElsewhere, CredentialsError, FatalAnswer, OutageTooLong, PauseTooLong
 from bulkdelete.events import RetryPlanned
 from bulkdelete.outcomes import outcome_of
 from bulkdelete.pathfinding import Pathfinder
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _REFUSED: Final = frozenset({VerdictKind.INVALID, VerdictKind.TOO_LARGE})
 _STOPPING: Final = frozenset({VerdictKind.FATAL, VerdictKind.UNAUTHORIZED})
+_ENDS: Final = (StopAsked, PauseTooLong, OutageTooLong, CredentialsError, CancelledElsewhere, FatalAnswer)
+"""What ends a batch before all of it is settled."""
 _ANSWER_LOST: Final = "may already be deleted: an earlier request that held it got no final answer"
 _REFUSED_IN_PART: Final = (
     "may already be deleted: an earlier request that held it and others was refused, and perhaps applied in part"
@@ -72,6 +74,7 @@ class Deleter:
             PauseTooLong: the API asks for a longer pause than ``max_pause_seconds``.
             OutageTooLong: nothing but failures came back for ``max_outage_seconds``.
             CredentialsError: the key cannot be read.
+            CancelledElsewhere: the function that gives the key was cancelled.
 
         """
         async with self._pathfinder.turn() as turn:
@@ -89,7 +92,7 @@ class Deleter:
                         yield outcome
                 for outcome in case.never_left:
                     yield outcome
-            except (StopAsked, PauseTooLong, OutageTooLong, CredentialsError, FatalAnswer) as reason:
+            except _ENDS as reason:
                 left = (*(_left(case.batch, part, str(reason)) for part in case.todo), *case.never_left)
                 for outcome in sorted(left, key=lambda one: one.fate is Fate.PENDING):
                     yield outcome

@@ -199,7 +199,7 @@ class Engine:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            problem = CancelledElsewhere("something that a worker awaited, such as the function that gives the key,")
+            problem = CancelledElsewhere("something that a worker awaited")
             self.halt(Ended.FAULT, str(problem), problem)
         except Exception as problem:  # noqa: BLE001 - the first problem ends the job, and is raised when it has ended
             self.halt(_ending_of(problem), _said(problem), problem)

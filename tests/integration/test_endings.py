@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import pickle
 import time
+from collections import Counter
 
 import pytest
 
@@ -15,6 +16,7 @@ from bulkdelete import (
     Ended,
     FatalAnswer,
     LedgerLocked,
+    Outcome,
     RecordsFailed,
     Settings,
     SettingsError,
@@ -239,6 +241,41 @@ async def test_a_key_that_is_cancelled_by_somebody_else_ends_the_call_with_words
 
     async with Emulator() as emulator, BulkDeleter(base_url=emulator.base_url, api_key=key) as purger:
         for count in 1, 2_000:
-            with pytest.raises(CancelledElsewhere, match=r"the function that gives the key, was cancelled.*call again"):
+            with pytest.raises(CancelledElsewhere, match=r"the function that gives the key was cancelled.*call again"):
                 await purger.delete(TABLE_ID, ids(count))
     assert emulator.requests == 0
+
+
+@pytest.mark.parametrize("ledger", [None, "purge.db"])
+async def test_of_a_key_that_is_cancelled_by_somebody_else_when_it_is_read_again_every_record_has_an_outcome(
+    tmp_path, ledger
+):
+    keys = iter(["key-1"])
+
+    async def key() -> str:
+        for known in keys:
+            return known
+        waiting = asyncio.get_running_loop().create_future()
+        waiting.cancel()
+        return await waiting
+
+    settings = Settings.from_mapping({"flow": {"concurrency": 2}})
+    outcomes: list[Outcome] = []
+
+    async def read(stream) -> None:
+        async with stream:
+            async for outcome in stream:
+                outcomes.append(outcome)  # noqa: PERF401 - what came before the error counts
+
+    async with Emulator(faults=Faults(script=["ok", "40127"])) as emulator:
+        emulator.load(TABLE_ID, ids(4_000))
+        async with BulkDeleter(base_url=emulator.base_url, api_key=key, settings=settings) as purger:
+            stream = purger.stream(TABLE_ID, ids(4_000), ledger=ledger and tmp_path / ledger)
+            with pytest.raises(CancelledElsewhere, match="the function that gives the key") as raised:
+                await read(stream)
+    report = raised.value.report
+    told = Counter()
+    for outcome in outcomes:
+        told[outcome.fate.value] += outcome.records
+    assert sum(told.values()) == 4_000, told
+    assert told == +Counter({fate: getattr(report, fate) for fate in ("acknowledged", "unresolved", "pending")})
