@@ -24,6 +24,8 @@ from bulkdelete.errors import (
     SourceError,
 )
 from bulkdelete.exchange import Reply
+from bulkdelete.records import Verdict, VerdictKind
+from bulkdelete.retry import Attempted
 from tests.acceptance.command import CANARY_KEY, TABLE_ID, ids
 from tests.secrets import as_told, assert_nowhere, of_ours
 from tests.secrets.server import BEFORE_THE_CUT, echoing, saying
@@ -284,6 +286,7 @@ async def test_no_repr_shows_the_key(emulator, tmp_path):
         insides += [shared.attempts._credentials.known, vars(shared.attempts._credentials), vars(shared), vars(deleter)]
         insides += [job, vars(job), report, job.snapshot(), emulator, shared.settings, Credentials(CANARY_KEY)]
         insides.append(Reply(200, {"X-Key": CANARY_KEY}, CANARY_KEY.encode()))  # some servers echo it
+        insides.append(Attempted(Verdict(VerdictKind.FATAL), "id", 0.1, CANARY_KEY.encode()))
         assert_nowhere(CANARY_KEY, [tmp_path], map(repr, insides))
     assert report.acknowledged == 10
 
