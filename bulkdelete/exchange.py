@@ -171,6 +171,7 @@ class Exchanges:
                 body, is_whole = b"", False
                 break
         if not is_whole:
+            sending.protocol.force_close()
             sending.abort()
             await sending.ended()
         return Reply(message.code, message.headers, body)
