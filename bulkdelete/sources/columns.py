@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import SourceRefused
@@ -12,8 +12,10 @@ from bulkdelete.nothings import is_no_id
 from bulkdelete.records import Filter
 from bulkdelete.sources.cells import PlainLines, unmarked
 from bulkdelete.sources.defects import defect_of_line
-from bulkdelete.sources.headings import NAMES, folded, is_surely_an_id, shown
+from bulkdelete.sources.headings import is_surely_an_id, shown
+from bulkdelete.sources.joined import Joints, as_name
 from bulkdelete.sources.numbered import number_of
+from bulkdelete.sources.quoting import QUOTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,8 +46,8 @@ class Columns:
     other row is a Defect, also where the surplus is empty: of ``1,234,`` under ``amount,record_id`` nobody can tell
     whether 234 is an id or the rest of an amount. Where cells may be *escaped*, one with a backslash is a Defect, too.
 
-    A row of *names*, folded, is a header that is repeated, as in files that were joined. From one on that has these
-    columns elsewhere, each row is a Defect: they were *lost*.
+    A header that is repeated, as in files that were joined, is a Defect. From one on that has these columns elsewhere,
+    which *joints* know, each row is one.
     """
 
     id_at: int | None
@@ -56,8 +58,7 @@ class Columns:
     id_column: str = ""
     measure: str = "the header"
     escaped: bool = False
-    names: frozenset[str] = frozenset()
-    lost: bool = False
+    joints: Joints = field(default_factory=Joints)
 
     def measured_by(self, rows: PlainLines | ParsedRows, where: str, widths: Widths) -> Columns:
         """Return these columns with as many fields as the first row has that can be read, of all files in *widths*.
@@ -84,7 +85,7 @@ class Columns:
         if isinstance(rows, PlainLines):
             return self._of_lines(rows)
         at = self.id_at
-        if self.filter_at is None and at is not None and at < self.fields and not self.lost:
+        if self.filter_at is None and at is not None and at < self.fields and not self.joints.lost:
             try:
                 if set(map(len, rows.rows)) == {self.fields}:  # type: ignore[arg-type]  # a Defect raises TypeError
                     ids = [fields[at] for fields in rows.rows]  # type: ignore[index]  # there is none
@@ -93,13 +94,13 @@ class Columns:
             except TypeError:
                 pass
         return [
-            self._of_fields(fields, raw) if isinstance(fields, list) else fields
+            self._of_fields(fields, raw) if isinstance(fields, list) else self._of_damaged(fields, raw)
             for fields, raw in zip(rows.rows, rows.raws, strict=True)
         ]
 
     def _of_lines(self, rows: PlainLines) -> Sequence[Item]:
         at, delimiter = self.id_at, self.delimiter
-        is_simple = self.filter_at is None and not self.lost
+        is_simple = self.filter_at is None and not self.joints.lost
         if is_simple and at is not None and at < self.fields and self._all_fit(rows):
             cuts = at + 1
             ids = rows.rows if self.fields == 1 else [line.split(delimiter, cuts)[at] for line in rows.rows]
@@ -118,11 +119,16 @@ class Columns:
         row = ends[:1] * (self.fields - 1)
         return left == (row + b"\n") * (len(rows.rows) - 1) + row
 
+    def _of_damaged(self, row: Defect, raw: str) -> Item:
+        self.joints.look_at_joint(raw.removesuffix("\n").replace(QUOTE, "").split(self.delimiter))
+        return row
+
     def _of_fields(self, fields: list[str], raw: str) -> Item:
         if len(fields) != self.fields:
+            self.joints.look_at_joint(fields)
             reason = f"has {_counted(len(fields))}; {self.measure} has {self.fields}"
             return defect_of_line(reason, unmarked(raw))
-        if self.lost:
+        if self.joints.lost:
             return defect_of_line(_LOST, unmarked(raw))
         at = self.id_at
         if self.filter_at is None or (at is not None and not is_no_id(fields[at])):
@@ -135,40 +141,26 @@ class Columns:
 
     def _odd(self, fields: list[str], at: int, column: str, raw: str) -> Defect | None:
         cell = fields[at]
-        if folded(cell) in self.names:
-            if self._are_elsewhere(fields):
-                self.lost = True
-                return defect_of_line(_LOST, unmarked(raw))
-            if folded(cell) == folded(column):
-                repeated = f"holds {cell!r}, the name of its column: a header that is repeated"
-                return defect_of_line(repeated, unmarked(raw))
+        if self.joints.begin_with(fields, at):
+            return defect_of_line(_LOST, unmarked(raw))
+        if column and as_name(cell) == as_name(column):
+            repeated = f"holds {cell!r}, the name of its column: a header that is repeated"
+            return defect_of_line(repeated, unmarked(raw))
         if self.escaped and _BACKSLASH in cell and not is_no_id(cell):
             return defect_of_line(_ESCAPED, unmarked(raw))
         return None
-
-    def _are_elsewhere(self, fields: list[str]) -> bool:
-        """Return whether *fields* are a header that has another column where one of these is expected."""
-        for at, column in ((self.id_at, self.id_column), (self.filter_at, self.filter_column)):
-            if at is None or column.isdecimal():
-                continue
-            cell, name = folded(fields[at]), folded(column)
-            if cell != name and cell in self.names and name in map(folded, fields):
-                return True
-            if cell != name and not is_no_id(fields[at]):
-                return False  # it is a value, by which the row goes
-        return False
 
     def _taken_at_once(self, cells: list[str]) -> Sequence[str] | None:
         """Return *cells* as ids, without an object for each where all are decimal and equally long.
 
         Nothing where each must be looked at: by :meth:`_odd`, or because one is called as columns are.
         """
-        ids = _as_ids(cells)
+        ids, at = _as_ids(cells), self.id_at or 0
         if isinstance(ids, Ids) and not self.id_column.isdecimal():
-            return ids
+            return ids if self.joints.are_none_in(cells, at, decimal=True) else None
         every = "".join(cells)
-        is_plain = " " not in every and not (self.escaped and _BACKSLASH in every)
-        return ids if is_plain and self.names.isdisjoint(map(str.casefold, map(str.strip, cells))) else None
+        is_plain = " " not in every and "\ufeff" not in every and not (self.escaped and _BACKSLASH in every)
+        return ids if is_plain and self.joints.are_none_in(cells, at, decimal=False) else None
 
 
 def _as_ids(items: list[str]) -> Sequence[str]:
@@ -220,8 +212,8 @@ def columns_of(where: str, header: list[str], settings: ReadingSettings, delimit
         id_at = None
     filter_column = "" if filter_at is None else header[filter_at]
     id_column = "" if id_at is None else header[id_at]
-    names = frozenset(map(folded, header)) | (NAMES if settings.sanity_check else frozenset())
-    return Columns(id_at, filter_at, filter_column, delimiter, len(header), id_column, names=names)
+    joints = Joints(header, (id_at, filter_at), looked_at=settings.sanity_check)
+    return Columns(id_at, filter_at, filter_column, delimiter, len(header), id_column, joints=joints)
 
 
 def _position(where: str, header: list[str], column: str) -> int:
