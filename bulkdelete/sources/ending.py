@@ -12,6 +12,7 @@ from collections import Counter, deque
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from bulkdelete.nothings import COLUMN_NAMES
 from bulkdelete.records import Filter, Rows
 from bulkdelete.sources.defects import defect_of_line
 from bulkdelete.sources.lines import Block, Lot
@@ -31,6 +32,8 @@ _LONG: Final = 16
 _ENDS_WITHIN: Final = "the file ends within this line: "
 _A_REST: Final = "the rest of a line, it seems: "
 _OF_A_WORD: Final = re.compile(r"[^\W_]")
+_OF_RANDOM_SIGNS: Final = re.compile(r"[\w+/=-]+")
+"""What base64, and ids made like it, are written with."""
 
 
 class Ending:
@@ -174,8 +177,9 @@ def _named(item: Item) -> str:
 
 
 def _like(item: Item, others: Sequence[Item]) -> list[str]:
-    """Return what those of *others* are called that name records as *item* does."""
-    return [named for one in others if type(one) is type(item) and (named := _named(one))]
+    """Return what those of *others* are called that name records as *item* does; the name of a column is no record."""
+    alike = [named for one in others if type(one) is type(item) and (named := _named(one))]
+    return [named for named in alike if named.lower() not in COLUMN_NAMES]
 
 
 def _length_lacked(named: str, others: Sequence[str], lies_in: Callable[[str, str], bool]) -> int:
@@ -191,7 +195,8 @@ def _length_lacked(named: str, others: Sequence[str], lies_in: Callable[[str, st
     elif _is_decimal(named) and numbers:
         length = min(numbers)
     elif len(others) > len(numbers) and len(others) >= _ENOUGH_ALIKE and len({*map(len, others)}) == 1:
-        length = len(others[0]) * any(lies_in(shape, _shape(named)) for shape in shapes)
+        is_a_piece = any(lies_in(shape, _shape(named)) for shape in shapes)
+        length = len(others[0]) * (is_a_piece or _have_signs_anywhere(named, others, shapes))
     return length if len(named) < length else 0
 
 
@@ -200,6 +205,12 @@ def _shape_of_nearly_all(shapes: Counter[str]) -> str:
     shape, count = max(shapes.items(), key=itemgetter(1), default=("", 0))
     odd = shapes.total() - count
     return shape if len(shape) >= _LONG and odd < count and odd <= max(1, shapes.total() // 10) else ""
+
+
+def _have_signs_anywhere(named: str, others: Sequence[str], shapes: Counter[str]) -> bool:
+    """Return whether *others* are long, and all have signs in any order: of these, length alone tells a piece."""
+    is_random = len(shapes) > 1 and len(others[0]) >= _LONG
+    return is_random and all(map(_OF_RANDOM_SIGNS.fullmatch, (named, *others)))
 
 
 def _shape(named: str) -> str:

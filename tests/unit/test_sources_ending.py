@@ -137,6 +137,54 @@ async def test_it_is_the_shortest_id_before_it_that_counts(folder, before, last,
     assert isinstance((await read(folder / "ids.txt"))[-1], Defect) == is_piece
 
 
+@pytest.mark.parametrize("header", ["record_id", "ID"])
+async def test_a_header_in_plain_text_does_not_say_how_long_ids_are(folder, header):
+    for before, last in (["x7k2qp", "b81mzt", "qq4r0c"], "cz1t"), ([], "cz1t"), (["1001", "1002"], "10"):
+        (folder / "ids.txt").write_text("\n".join([header, *before, last]))
+        found = await read(folder / "ids.txt")
+        assert found[:-1] == [header, *before]
+        assert isinstance(found[-1], Defect) == bool(before)
+
+
+NANOIDS = ["V1StGXR8_Z5jdHi6B-myT", "Uakgb_J5m9g-0JDMbcJqL", "kdnXD_Y_claBvdIgtpZAq", "f3rJ0aYw9sKqLz7XcVb2N"]
+BASE64 = [
+    "DRBSL2N/u7LjaW0wCO0skQ==",
+    "9k+Xb1zLrT4mQe8uVdPw2A==",
+    "mZ/7+QkYh0aBcDeFgHiJkL==",
+    "u1Vw2Xy3Za4Bc5De6Fg7Hi==",
+]
+
+
+@pytest.mark.parametrize("ids_", [NANOIDS, BASE64])
+@pytest.mark.parametrize("cut", range(1, 21))
+async def test_a_piece_of_an_id_whose_signs_stand_anywhere_is_none(folder, ids_, cut):
+    for last in ids_:
+        (folder / "ids.txt").write_text("\n".join([*(one for one in ids_ if one != last), last[:cut]]))
+        assert isinstance((await read(folder / "ids.txt"))[-1], Defect)
+        (folder / "a.txt").write_text("\n".join([*(one for one in ids_ if one != last), last[:cut]]))
+        (folder / "b.txt").write_text("\n".join([last[cut:], *ids_, ""]))
+        found = [
+            item async for rows in open_source([folder / "a.txt", folder / "b.txt"]).blocks() for item in rows.items
+        ]
+        assert {one for one in found if isinstance(one, str)} == {*ids_}
+
+
+@pytest.mark.parametrize(
+    ("before", "last"),
+    [
+        (NANOIDS, "kdnXD_Y_claBvdIgtpZAq"),
+        (NANOIDS, "kdnXD_Y_claBvdIgtpZAq-longer"),
+        (NANOIDS[:2], "no-nanoid"),
+        ([*NANOIDS, "K_1"], "K-2"),
+        (["anna.li@example.com", "john-doe@sample.com", "mary_lou@examp1.com"], "bo@example.com"),
+        (["orders:2024:K10:DE:x", "orders:2024:L1:DE:xy", "orders:2024:10:DE:xyz"], "orders:2024:9:DE:x"),
+    ],
+)
+async def test_an_id_that_is_whole_stays_one_also_where_signs_stand_anywhere(folder, before, last):
+    (folder / "ids.txt").write_text("\n".join([*before, last]))
+    assert await read(folder / "ids.txt") == [*before, last]
+
+
 @pytest.mark.parametrize("block_bytes", [1, 7, 256 * 1024])
 async def test_a_piece_of_a_filter_s_value_is_none(folder, block_bytes):
     (folder / "ids.csv").write_text("record_id,number\n7,10001\n,10002\n,10003\n,100")
