@@ -73,12 +73,20 @@ class Columns:
         return replace(self, fields=fields, measure=self.measure if first == where else f"{self.measure} of {first}")
 
     def first_fields(self, rows: PlainLines | ParsedRows) -> list[str]:
-        """Return the fields of the first of *rows* that has as many as it should; nothing where there is none."""
+        """Return the fields of the first of *rows* that has as many as it should; nothing where there is none.
+
+        A header that is repeated is none of them.
+        """
         if isinstance(rows, PlainLines):
             every: Iterable[object] = (line.split(self.delimiter) for line in rows.rows)
         else:
             every = rows.rows
-        return next((row for row in every if isinstance(row, list) and len(row) == self.fields), [])
+        fitting = (row for row in every if isinstance(row, list) and len(row) == self.fields)
+        return next((row for row in fitting if not self._is_repeated(row)), [])
+
+    def _is_repeated(self, fields: Sequence[str]) -> bool:
+        named = ((self.id_at, self.id_column), (self.filter_at, self.filter_column))
+        return all(as_name(fields[at]) == as_name(column) for at, column in named if at is not None)
 
     def items(self, rows: PlainLines | ParsedRows) -> Sequence[Item]:
         """Return one item for each row; a row that has not all fields, and no others, is a Defect."""

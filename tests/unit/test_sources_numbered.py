@@ -262,3 +262,20 @@ async def test_a_name_that_looks_like_a_record_may_be_given_instead_of_its_numbe
     with pytest.raises(SourceRefused, match=advice):
         await items(path, column="1")
     assert await items(path, column=first, sanity_check="sanity" not in advice) == [below]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 7, 256 * 1024])
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("times", [2, 3])
+@pytest.mark.parametrize("called", ["2", ""])
+async def test_a_header_that_is_repeated_at_once_is_no_record_and_the_row_after_it_is_looked_at(
+    tmp_path, times, quote, block_bytes, called
+):
+    path = tmp_path / "ids.csv"
+    path.write_text(f"name,{quote}legacy_id_2{quote}\n" * times + "Ann,a1x0\n")
+    *repeated, record = await items(path, block_bytes, column=called or "legacy_id_2")
+    reason = "holds 'legacy_id_2', the name of its column: a header that is repeated"
+    assert ([one.reason for one in repeated], record) == ([reason] * (times - 1), "a1x0")
+    path.write_text(f"x,{quote}AB-1001{quote}\n" * times + "y,AB-1002\n")
+    with pytest.raises(SourceRefused, match=r"'AB-1001' .* the row after it 'AB-1002': it looks like a record"):
+        await items(path, block_bytes, column=called or "AB-1001")
