@@ -24,6 +24,19 @@ _ID: Final = re.compile(
 )
 """A long number, a hex one, or what a spreadsheet has made of one."""
 _NUMBER_OR_ADDRESS: Final = re.compile(r"""\s*["'`]?(?:[+-]?[\d.,]*\d|[^\s@]+@[^\s@]+)["'`]?\s*""")
+_VALUES: Final = tuple(
+    map(
+        re.compile,
+        (
+            r"\s*\d{4}-\d\d-\d\d(?:[T ].*)?|\s*\d\d?([./])\d\d?\1\d{4}(?: .*)?",
+            r"\s*[^\s@]+@[^\s@]+\s*",
+            r"\s*(?:https?|ftps?|s3|gs)://\S+\s*",
+            r"\s*urn:\S+\s*",
+            r"\s*(?=.*\d)(?:\d{16,}|[0-9a-fA-F-]{32,})\s*",
+        ),
+    )
+)
+"""Dates, addresses and long ids: what no column is called, one beside another and above another."""
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _DIGITS: Final = re.compile(r"\d+")
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -67,10 +80,14 @@ def is_a_record(cell: str, below: str) -> bool:
 def is_unlike_a_name(at: int, header: Sequence[str], row: Sequence[str]) -> bool:
     """Return whether the cell *at* that place of *header* holds a digit, or may be a short id, and no name.
 
-    *row* is the first one below; it has no cells where there is none.
+    Or it begins as the one below it does, or stands in one line with a date or an address, as *row*, the first one
+    below, does. That has no cells where there is none.
     """
     cell, below = header[at], row[at] if row else ""
-    if _may_be_a_name(cell) or not (_DIGITS.search(cell) or _are_short_ids(cell, below)):
+    if not _may_be_a_name(cell) and any(map(_are_values, header, row or header)):
+        return True
+    may_be_one = not _may_be_a_name(cell) and (_DIGITS.search(cell) or _are_short_ids(cell, below))
+    if not (may_be_one or _begin_alike(cell, below)):
         return False
     if _is_long_number(below) and len(below) != len(cell) and _LETTERS.search(cell):
         return False
@@ -80,6 +97,20 @@ def is_unlike_a_name(at: int, header: Sequence[str], row: Sequence[str]) -> bool
 def is_made_of_words(cell: str) -> bool:
     """Return whether there is no digit in *cell*, and its letters may make words."""
     return not _DIGITS.search(cell) and not _is_jumbled(cell)
+
+
+def _begin_alike(cell: str, below: str) -> bool:
+    """Return whether they are equally long, and differ only behind some sign, such as the last one of ``urn:x:``."""
+    if len(cell) != len(below) or len(cell) > _MOST_CHARACTERS or _is_surely_a_name(cell) or len(cell.split()) != 1:
+        return False
+    differ = next((at for at, (one, other) in enumerate(zip(cell, below, strict=True)) if one != other), len(cell))
+    behind = max((at + 1 for at in range(differ) if not cell[at].isalnum()), default=0)
+    return behind >= _SAME_BEGINNING and _LETTERS.search(below, behind) is not None
+
+
+def _are_values(cell: str, below: str) -> bool:
+    """Return whether both are a date, or both an address or long id of one kind, as no column is called."""
+    return any(kind.fullmatch(cell) and kind.fullmatch(below) for kind in _VALUES)
 
 
 def _are_long_ids(cell: str, below: str) -> bool:

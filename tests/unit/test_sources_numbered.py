@@ -139,6 +139,17 @@ UNCLEAR = {
     "no row below": ("x,AB-1001",),
     "words beside it": ("legal,k5Xw", "court,jR3"),
     "no value beside it": ("NULL,k5Xw", "2024-01-01,jR3"),
+    "a beginning": ("x,user-mbnav", "y,user-tcayz"),
+    "a beginning, and no digit by chance": ("x,user-mbnav", "y,user-t4ayz"),
+    "a beginning with signs": ("x,urn:x:ibchweqb", "y,urn:x:hmnwrsgv"),
+    "a date beside it": ("2024-01-18,alice", "2024-01-09,bob"),
+    "a time beside it": ("2024-01-18T10:00:00Z,alice", "2024-01-09 17:00,bob"),
+    "a written date beside it": ("18.1.2024,alice", "09.01.2024,bob"),
+    "an address beside it": ("ann@x.example,fedecbbd", "bob@x.example,dffbdece"),
+    "a link beside it": ("https://x.example/a,alice", "http://x.example/b,bob"),
+    "a urn beside it": ("urn:isbn:0451450523,alice", "urn:isbn:0451450524,bob"),
+    "a uuid beside it": ("3f2504e0-4f89-11d3-9a0c-0305e82c3301,alice", "a8098c1a-f86e-11da-bd1a-00112444be1e,bob"),
+    "an address beside it, and no row below": ("ann@x.example,alice",),
 }
 
 
@@ -171,6 +182,13 @@ HEADERS = [
     ("sha256", "9f86d081884c7d659a2feaa0c55ad015"),
     ("s3_key", "s3://x"),
     ("google_analytics_client_id", "01BX5ZZKBKACTAV9WEVGEMMVRZ"),
+    ("user_name", "user_root"),
+    ("kunden_nummer", "kunden_4711"),
+    ("kunden_nummer", "kunden_meier"),
+    ("kunde", "kundin"),
+    ("nutzer", "alice"),
+    ("a-b", "a-c"),
+    ("Kunde alt", "Kunde neu"),
 ]
 
 
@@ -187,6 +205,36 @@ async def test_other_columns_show_that_the_first_line_is_a_header(tmp_path, besi
     path = tmp_path / "ids.csv"
     path.write_text(f"kunde2,{beside[0]}\nk5Xw,{beside[1]}\n")
     assert await items(path, column="1") == ["k5Xw"]
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("kunde,2024-01-01,2024-02-01", "alice,17,4"),
+        ("kunde,ann@x.org,bob@x.org", "alice,1,0"),
+        ("kunde,Mail", "alice,ann@x.org"),
+        ("kunde,seit", "alice,2024-01-01"),
+        ("id,2024-01-01", "alice,2024-02-01"),
+        ("kunde,541278230707963208", "alice,7"),
+        ("kunde,54127,54128", "alice,99999,77777"),
+    ],
+)
+async def test_values_beside_it_are_those_of_a_record_only_where_the_row_below_has_such_ones(tmp_path, header, row):
+    (tmp_path / "ids.csv").write_text(f"{header}\n{row}\n")
+    assert await items(tmp_path / "ids.csv", column="1") == ["alice"]
+
+
+async def test_the_first_record_without_a_digit_is_held_or_the_list_refused(tmp_path, emulator, deleter):
+    path = tmp_path / "hold.csv"
+    for text in "user-mbnav\nuser-tcayz\nuser-vdrvp\n", "user-mbnav,2024-01-18\nuser-tcayz,2024-01-09\n":
+        path.write_text(text)
+        said = "holds 'user-mbnav' where a column's name would stand.*'user-tcayz': it looks like a record.*was sent"
+        with pytest.raises(HoldsRefused, match=rf"{said}.*header = false in \[holds\].*--holds-column 1"):
+            await deleter.delete(TABLE_ID, ["user-mbnav"], holds=open_source(path, HoldsSettings(column="1")))
+    assert emulator.requests == 0
+    emulator.load(TABLE_ID, ["user-mbnav"])
+    holds = open_source(path, HoldsSettings(column="1", header=False))
+    assert (await deleter.delete(TABLE_ID, ["user-mbnav"], holds=holds)).held == 1
 
 
 async def test_the_first_record_of_a_hold_list_without_a_header_is_held_by_number_and_by_name(
