@@ -20,13 +20,23 @@ _FEWEST_CHARACTERS: Final = 6
 _MARK: Final = "\ufeff"
 """Begins a file that a spreadsheet has written, also where another file stands before it."""
 _DIGIT: Final = re.compile(r"\d")
+_NO_DIGITS: Final = bytes({*range(256)}.difference(b"\n0123456789"))
+_NO_LETTER: Final = re.compile(r"[\W_]+")
+_FIRST_NUMBERS: Final = ("0", "1")
+"""With one of them begins a column of row numbers, to which pandas and R give no name."""
 
 
 def as_name(cell: str) -> str:
     """Return *cell* as names of columns are compared, where a whole file may begin with it."""
-    if _MARK in cell:
-        cell = cell.removeprefix(_MARK).strip(QUOTE)
+    if _MARK in cell or QUOTE in cell:
+        cell = cell.removeprefix(_MARK).strip().strip(QUOTE)
     return folded(cell)
+
+
+def _is_called(fields: Sequence[str], name: str) -> bool:
+    """Return whether one of *fields* is the *name* of a column, also where it is written as another tool does."""
+    letters = _NO_LETTER.sub("", name)
+    return any(named == name or _NO_LETTER.sub("", named) == letters != "" for named in map(as_name, fields))
 
 
 class Joints:
@@ -78,7 +88,7 @@ class Joints:
             return False
         if before is None:
             return True
-        if before.suspect:
+        if before.suspect is not None or not all(cells):
             return False
         if decimal:
             before.note(cells)
@@ -89,26 +99,23 @@ class Joints:
             cell = fields[at]
             named = as_name(cell)
             is_unlike = at in self._before and self._before[at].are_unlike(cell)
-            if named != name and (named in self.names or is_unlike) and name in map(as_name, fields):
+            if named != name and (named in self.names or is_unlike) and _is_called(fields, name):
                 return True
             if named != name and not is_no_id(cell):
                 return False  # it is a value, by which the row goes
         return False
 
     def _note(self, before: _Before, fields: Sequence[str], at: int) -> None:
-        """Note the cell *at* that place; where the first row looks like a header, the next one says whether it is."""
-        cell = fields[at]
-        if is_no_id(cell) or as_name(cell) == self._wanted[at]:
+        """Note the cell *at* that place; where that may be a name, or none that columns have, the next one tells."""
+        cell, name = fields[at], self._wanted[at]
+        if as_name(cell) == name or (cell and is_no_id(cell)):
             return
-        if before.suspect:
-            is_of_ids = cell.isdecimal() or len(cell) >= _LONG
-            self.lost = is_of_ids and _Before([cell]).are_unlike(before.suspect)
-            before.note([before.suspect])
-            before.suspect = ""
-        elif not before.count and not cell.isdecimal() and self._wanted[at] in map(as_name, fields):
+        may_be_first = not (before.count or cell.isdecimal())
+        if before.suspect is None and (may_be_first or not cell) and _is_called(fields, name):
             before.suspect = cell
-            return
-        before.note([cell])
+        elif cell:
+            self.lost = before.are_shown_by(cell)
+            before.note([cell])
 
 
 class _Before:
@@ -116,7 +123,7 @@ class _Before:
 
     def __init__(self, cells: Sequence[str] = ()) -> None:
         self.count = 0
-        self.suspect = ""
+        self.suspect: str | None = None
         self._are_decimal = self._have_digits = self._are_addresses = True
         self._length = 0
         self.note(cells)
@@ -130,9 +137,19 @@ class _Before:
             self._are_addresses = self._are_addresses and "@" in cell
             self.count += 1
 
+    def are_shown_by(self, cell: str) -> bool:
+        """Return whether what was suspected of being a name is one, above *cell*; nothing is suspected any more."""
+        suspect, self.suspect = self.suspect, None
+        if suspect:
+            self.note([suspect])
+            return (cell.isdecimal() or len(cell) >= _LONG) and _Before([cell]).are_unlike(suspect)
+        return suspect == "" and cell in _FIRST_NUMBERS
+
     def are_unlike(self, cell: str) -> bool:
         """Return whether *cell* lacks what all of them have, and is no id in itself."""
         if not self.count or cell.isdecimal() or is_no_id(cell) or is_surely_an_id(cell):
+            return False
+        if self._length >= _LONG and len(cell) == self._length:
             return False
         return (
             self._are_decimal
@@ -147,8 +164,16 @@ class _Before:
             return False
         if self._are_decimal:
             return "".join(cells).isdecimal()
+        if self._length >= _LONG and {*map(len, cells)} == {self._length}:
+            return True
         return (
-            (not self._have_digits or all(map(_DIGIT.search, cells)))
+            (not self._have_digits or _have_all_digits(cells))
             and (not self._are_addresses or all("@" in cell for cell in cells))
             and (self._length < _LONG or min(map(len, cells)) >= _LONG)
         )
+
+
+def _have_all_digits(cells: Sequence[str]) -> bool:
+    """Return whether each of *cells* has a digit; false also where one has a line break, and should be looked at."""
+    lines = "\n".join(["", *cells, ""]).encode(errors="ignore").translate(None, _NO_DIGITS)
+    return b"\n\n" not in lines
