@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bulkdelete.sources import Records, Source
 
 _LONGEST_ID_CHARACTERS: Final = 4096
+_LONGEST_EXCERPT: Final = 80
 _MOST_CLOCK_SKEW_SECONDS: Final = 60
 """A file server's clock may be so far ahead of ours."""
 _NOT_IN_A_LINE: Final = re.compile(r"""[,;|"']""")
@@ -137,9 +138,10 @@ class _Reading:
         self._holds = holds
         self._screen = Screen(_LONGEST_ID_CHARACTERS)
         self._of_the_table = Screen(_LONGEST_ID_CHARACTERS, identifiers)
+        self._has_rules = identifiers is not None
         self._rows = 0
-        self._ids = 0
-        self._fits = identifiers is None
+        self._fits = False
+        self._misfit: HoldsRefused | None = None
         self.first: list[Item] = []
         holds.begin_list(source.name)
 
@@ -155,10 +157,22 @@ class _Reading:
             self._holds.add([self._checked(item, rows, index) for index, item in enumerate(items)])
         if self._looks_closely and not isinstance(items, Ids):
             self._note_spellings(items)
-        if not self._fits:
-            ids = [item for item in items if isinstance(item, str)]
-            self._ids += len(ids)
-            self._fits = any(self._of_the_table.fate(one) is None for one in ids)
+        if self._has_rules and self._looks_closely and items:
+            self._look_for_misfits(rows)
+
+    def _look_for_misfits(self, rows: Rows) -> None:
+        """Keep what is to say of the first id that cannot be one of the table: perhaps two, or one with more to it."""
+        if self._of_the_table.plain_joined(rows.items) is not None:
+            self._fits = True
+            return
+        for index, item in enumerate(rows.items):
+            if not isinstance(item, str):
+                continue
+            if not (found := self._of_the_table.fate(item)):
+                self._fits = True
+            elif self._misfit is None:
+                no = f"{item[:_LONGEST_EXCERPT]!r} is no id of this table, as [identifiers] describes them: {found[1]}"
+                self._misfit = self._unclear(f"{no}; if it is meant, say so with --no-holds-sanity-check", rows, index)
 
     def _note_spellings(self, items: Sequence[Item]) -> None:
         """Keep of *items* what may be written in another way: that depends on how the source's are written."""
@@ -181,9 +195,11 @@ class _Reading:
         if not settings.sanity_check:
             return
         wrong = looks_wrong(self.first, most_rounded)
-        if self._ids and not self._fits:
+        if self._misfit is not None and not self._fits:
             wrong = "none of its ids looks like one of this table, as [identifiers] describes them"
         _refuse_if(wrong, self._name)
+        if self._misfit is not None:
+            raise self._misfit
 
     def _but_for_a_header(self) -> str:
         read_as = self._read_as

@@ -274,9 +274,26 @@ async def test_a_list_without_a_single_id_of_the_table_is_refused(at):
     customers = lines(f"customer-{number}" for number in range(3))
     with pytest.raises(HoldsRefused, match="none of its ids looks like one of this table"):
         await read(at("h.txt", customers), identifiers=of_the_table)
-    assert len(await read(at("h.txt", customers + lines(IDS)), identifiers=of_the_table)) == 53
     assert len(await read(at("h.txt", customers), identifiers=of_the_table, sanity_check=False)) == 3
     assert len(await read(at("h.jsonl", '{"filter": {"a": "b"}}\n'), identifiers=of_the_table)) == 1
+
+
+async def test_an_id_that_cannot_be_one_of_the_table_is_refused_among_others_that_can(at):
+    of_the_table = IdentifierSettings(lengths=(18, 17), prefixes=("54",))
+    for odd, why in (
+        (IDS[5] + IDS[6], "36 characters; ids of this table have 18 or 17"),
+        ("x" + IDS[5][1:], "begin with"),
+    ):
+        path = at("h.txt", lines([*IDS[:5], odd, *IDS[7:]]))
+        with pytest.raises(HoldsRefused, match=f"h.txt, line 6: '{odd}' is no id of this table.*: .*{why}") as refused:
+            await read(path, identifiers=of_the_table)
+        assert "Nothing was sent" in str(refused.value)
+        assert "if it is meant, say so with --no-holds-sanity-check" in str(refused.value)
+        assert len(await read(path, identifiers=of_the_table, sanity_check=False)) == 49
+    sound = [*IDS, IDS[0], IDS[1][:17]]
+    assert len(await read(at("h.txt", lines(sound)), identifiers=of_the_table)) == 51
+    mixed = [f'"{IDS[0]}"', '{"filter": {"a": "b"}}']
+    assert len(await read(at("h.jsonl", lines(mixed)), identifiers=of_the_table)) == 2
 
 
 async def test_the_oldest_file_says_how_old_a_list_is(at, tmp_path):
