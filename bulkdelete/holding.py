@@ -9,18 +9,18 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import HoldsRefused, SourceError, SourceRefused
-from bulkdelete.holds import BY_ID, Holds, named_by
+from bulkdelete.holds import Holds
 from bulkdelete.ids import Ids
-from bulkdelete.records import Defect, Filter
+from bulkdelete.records import Defect
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import is_of_a_cut, open_each, parts_of, passed_over, source_of
 from bulkdelete.sources.numbered import number_of
-from bulkdelete.spelling import form_of, of_both_cases
-from bulkdelete.unclear import unclear_ids, unclear_value, with_signs
+from bulkdelete.spelling import note, place_of
+from bulkdelete.unclear import unclear_ids, unclear_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from bulkdelete.records import Item, Record, Rows
     from bulkdelete.settings import HoldsSettings, IdentifierSettings
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LONGEST_ID_CHARACTERS: Final = 4096
 _LONGEST_EXCERPT: Final = 80
+_NAME_OF_IDS: Final = "record_id"
 _MOST_CLOCK_SKEW_SECONDS: Final = 60
 """A file server's clock may be so far ahead of ours."""
 _NOT_IN_A_LINE: Final = re.compile(r"""[,;|"']""")
@@ -143,7 +144,9 @@ class _Reading:
         self._fits = False
         self._misfit: HoldsRefused | None = None
         self.first: list[Item] = []
-        holds.begin_list(source.name)
+        column = source.identity.get("column", "")
+        self._header = _NAME_OF_IDS if number_of(column) else column or _NAME_OF_IDS
+        holds.begin_list(source.name, self._header)
 
     def take(self, rows: Rows) -> None:
         """Hold back the records of *rows*; a row that is none may stand for a record that must not be deleted."""
@@ -155,8 +158,8 @@ class _Reading:
             self._holds.add_joined(joined)
         else:
             self._holds.add([self._checked(item, rows, index) for index, item in enumerate(items)])
-        if self._looks_closely and not isinstance(items, Ids):
-            self._note_spellings(items)
+        if self._looks_closely and items:
+            note(self._holds, rows)
         if self._has_rules and self._looks_closely and items:
             self._look_for_misfits(rows)
 
@@ -173,17 +176,6 @@ class _Reading:
             elif self._misfit is None:
                 no = f"{item[:_LONGEST_EXCERPT]!r} is no id of this table, as [identifiers] describes them: {found[1]}"
                 self._misfit = self._unclear(f"{no}; if it is meant, say so with --no-holds-sanity-check", rows, index)
-
-    def _note_spellings(self, items: Sequence[Item]) -> None:
-        """Keep of *items* what may be written in another way: that depends on how the source's are written."""
-        ways = {BY_ID: [item for item in items if isinstance(item, str)]}
-        if len(ways[BY_ID]) < len(items):
-            for way, text in (named_by(item) for item in items if isinstance(item, Filter)):
-                ways.setdefault(way, []).append(text)
-        for way, texts in ways.items():
-            for one in with_signs("\n".join(texts)):
-                self._holds.grouped.setdefault((way, form_of(one)), (self._name, one))
-        self._holds.of_both_cases.update(of_both_cases("\n".join(ways[BY_ID])))
 
     def judge(self, settings: HoldsSettings, most_rounded: float) -> None:
         """Return if the list, which was read to its end, is what it must be; *most_rounded* may end as rounded ids do.
@@ -233,14 +225,13 @@ class _Reading:
             cut = "it holds a quote, or what stands between fields, and a line of text is one id"
             csv = "if it is a csv, say so with --holds-format csv"
             return f"{cut}; {csv}; if the whole line is one id, say so with --no-holds-sanity-check"
-        return unclear_ids(ids)
+        return unclear_ids(ids, self._header)
 
     def _unclear(self, fault: str, rows: Rows, index: int) -> HoldsRefused:
-        place = f"line {rows.lines[index]}" if rows.lines else f"row {rows.first_row + index}"
         mend = _MEND_THE_LIST if is_of_a_cut(fault) else "Mend that row"
         return HoldsRefused(
-            f"the hold list {rows.file or self._name}, {place}: {fault}. What it should hold back is not clear. "
-            f"Nothing was sent. {mend}, and run the same command again"
+            f"the hold list {rows.file or self._name}, {place_of(rows, index)}: {fault}. What it should hold back is "
+            f"not clear. Nothing was sent. {mend}, and run the same command again"
         )
 
 

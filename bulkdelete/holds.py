@@ -6,6 +6,8 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.errors import HoldViolated
@@ -28,6 +30,19 @@ BY_ID: Final = ""
 """The way in which ids name records, where filters go by their column: as columns are never called."""
 
 
+@dataclass(slots=True)
+class Listed:
+    """How what one hold list names looks, for each way in which it names records."""
+
+    name: str = ""
+    header: str = ""
+    """What may stand above its ids."""
+    lengths: dict[str, Counter[int]] = field(default_factory=dict)
+    """How many ids, or values of a column's filters, have so many characters."""
+    first: dict[str, dict[int, tuple[str, str]]] = field(default_factory=dict)
+    """The first one of each length: where it stands, and what it is."""
+
+
 class Holds:
     """Hold lists, one after another: record ids and filters. Without any it holds nothing back.
 
@@ -36,8 +51,7 @@ class Holds:
     """
 
     def __init__(self) -> None:
-        self.lengths: list[tuple[str, dict[str, set[int]]]] = [("", {})]
-        """For each list, what it is called, and how long its ids are, or the values of each column's filters."""
+        self.lists = [Listed()]
         self.grouped: dict[tuple[str, str], tuple[str, str]] = {}
         """For each form in which ids, or values, may be numbers with other characters, the list and one such number."""
         self.of_both_cases: dict[str, str] = {}
@@ -62,9 +76,9 @@ class Holds:
         lists = [(one.hexdigest(), sorted(ways)) for one, ways in zip(self._digests, self._ways, strict=True)]
         return f"sha256:{hashlib.sha256(json.dumps(lists).encode()).hexdigest()}" if len(self) else ""
 
-    def begin_list(self, name: str = "") -> None:
+    def begin_list(self, name: str = "", header: str = "") -> None:
         """Let what is added from now on belong to another list."""
-        self.lengths.append((name, {}))
+        self.lists.append(Listed(name, header))
         self._ways.append(set())
         self._digests.append(hashlib.sha256())
 
@@ -73,7 +87,7 @@ class Holds:
         self._ways[-1].add(BY_ID)
         ids = joined.split(b"\n")
         self._ids.update(ids)
-        self.lengths[-1][1].setdefault(BY_ID, set()).update(map(len, ids))
+        self.lists[-1].lengths.setdefault(BY_ID, Counter()).update(map(len, ids))
         self._digests[-1].update(joined + b"\n")
 
     def add(self, records: Sequence[Record]) -> None:
@@ -82,18 +96,18 @@ class Holds:
             self.add_joined(records.joined)
             return
         for record in records:
-            lengths = self.lengths[-1][1].setdefault(record.column if isinstance(record, Filter) else BY_ID, set())
-            self._ways[-1].add(record.column if isinstance(record, Filter) else BY_ID)
+            way = record.column if isinstance(record, Filter) else BY_ID
+            lengths = self.lists[-1].lengths.setdefault(way, Counter())
+            self._ways[-1].add(way)
             if isinstance(record, Filter):
                 named = _named(record)
                 self._filters.add(named)
-                lengths.add(len(named[1].encode("utf-8", "surrogatepass")))
+                lengths[len(named[1])] += 1
                 plain = b"\0" + json.dumps([record.column, record.value]).encode()  # as no id begins
             else:
                 plain = record.encode("utf-8", "surrogatepass")
-                compared = _plain(record)
-                self._ids.add(compared)
-                lengths.add(len(compared))
+                self._ids.add(_plain(record))
+                lengths[length_of(record)] += 1
             self._digests[-1].update(plain + b"\n")
 
     def fate(self, record: Record) -> tuple[Fate, str] | None:
@@ -137,8 +151,8 @@ class Holds:
 
 
 def length_of(record_id: str) -> int:
-    """Return how long *record_id* is where ids are compared."""
-    return len(_plain(record_id))
+    """Return how many characters *record_id* has where ids are compared."""
+    return len(_form(record_id))
 
 
 def named_by(record: Record) -> tuple[str, str]:
@@ -148,8 +162,11 @@ def named_by(record: Record) -> tuple[str, str]:
 
 def _plain(record_id: str) -> bytes:
     """Return what ids share that Unicode calls compatible: whether the API tells them apart, nobody knows."""
-    form = record_id if record_id.isascii() else unicodedata.normalize("NFKC", record_id)
-    return form.encode("utf-8", "surrogatepass")
+    return _form(record_id).encode("utf-8", "surrogatepass")
+
+
+def _form(record_id: str) -> str:
+    return record_id if record_id.isascii() else unicodedata.normalize("NFKC", record_id)
 
 
 def _named(record: Filter) -> tuple[str, str]:

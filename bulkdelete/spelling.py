@@ -7,14 +7,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.holds import BY_ID, length_of, named_by
-from bulkdelete.records import Fate, Filter
-from bulkdelete.unclear import address_in
+from bulkdelete.ids import Ids
+from bulkdelete.records import Defect, Fate, Filter
+from bulkdelete.unclear import address_in, glued, with_signs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from bulkdelete.holds import Holds
-    from bulkdelete.records import Record
+    from bulkdelete.records import Record, Rows
 
 _FEWEST_ALIKE: Final = 2
 _MOSTLY: Final = 0.9
@@ -29,6 +30,37 @@ _DIGITS: Final = re.compile(r"\d+")
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:([^\w-]|_)\d{3})(?:\1\d{3})*")
 
 
+def note(held: Holds, rows: Rows) -> None:
+    """Keep of *rows*, which are *held*, what may be written in another way: the source tells, by how its own are."""
+    if isinstance(rows.items, Ids):
+        _note_lengths(held, BY_ID, rows, enumerate(rows.items[:1]))
+        return
+    ways: dict[str, list[tuple[int, str]]] = {}
+    for index, item in enumerate(rows.items):
+        if not isinstance(item, Defect):
+            way, text = named_by(item)
+            ways.setdefault(way, []).append((index, text))
+    for way, indexed in ways.items():
+        _note_lengths(held, way, rows, indexed)
+        joined = "\n".join([text for _, text in indexed])
+        for one in with_signs(joined):
+            held.grouped.setdefault((way, form_of(one)), (held.lists[-1].name, one))
+        if way == BY_ID:
+            held.of_both_cases.update(of_both_cases(joined))
+
+
+def _note_lengths(held: Holds, way: str, rows: Rows, indexed: Iterable[tuple[int, str]]) -> None:
+    first = held.lists[-1].first.setdefault(way, {})
+    for index, text in indexed:
+        if (length := length_of(text)) not in first:
+            first[length] = f"the hold list {rows.file or held.lists[-1].name}, {place_of(rows, index)}", text
+
+
+def place_of(rows: Rows, index: int) -> str:
+    """Return what the place of one of *rows* in its source is called."""
+    return f"line {rows.lines[index]}" if rows.lines else f"row {rows.first_row + index}"
+
+
 def unlike(held: Holds, records: Sequence[Record], lengths: Collection[int] = ()) -> str:
     """Return why what is *held* would hold back nothing of a source that begins with *records*; nothing if it may.
 
@@ -40,6 +72,7 @@ def unlike(held: Holds, records: Sequence[Record], lengths: Collection[int] = ()
         ways.setdefault(way, []).append(text)
     found = (
         _grouped(held, way, texts)
+        or _glued(held, way, texts, () if way else lengths)
         or _in_another_spelling(held, way, texts)
         or _of_another_length(held, way, texts, () if way else lengths)
         for way, texts in ways.items()
@@ -61,9 +94,25 @@ def _grouped(held: Holds, way: str, texts: Sequence[str]) -> str:
     return ""
 
 
+def _glued(held: Holds, way: str, texts: Sequence[str], allowed: Collection[int]) -> str:
+    """An id that is as long as several of its list, where the source has none of that length."""
+    known = {*map(length_of, texts), *allowed}
+    for listed in held.lists:
+        first = listed.first.get(way, {})
+        texts_of = {length: text for length, (_, text) in first.items()}
+        one = glued(texts_of, listed.lengths.get(way, {}), way or listed.header)
+        if one and length_of(one) not in known:
+            return (
+                f"{first[length_of(one)][0]}: {one!r} looks like two {_what(way)}s, or one and the name of a "
+                "column, without a line break between them, as where files were joined of which one does not end its "
+                "last line, and is held as one: give each a row of its own"
+            )
+    return ""
+
+
 def _in_another_spelling(held: Holds, way: str, texts: Sequence[str]) -> str:
     known = set(texts)
-    lengths = {length for _, of_list in held.lengths for length in of_list.get(way, ())}
+    lengths = {length for listed in held.lists for length in listed.lengths.get(way, ())}
     for one in texts if lengths else ():
         for other in _other_spellings(one, lengths, held.of_both_cases):
             if other not in known and _is_held(held, way, other) and not _is_held(held, way, one):
@@ -125,7 +174,7 @@ def _of_another_length(held: Holds, way: str, texts: Sequence[str], allowed: Col
         return ""
     if way and not is_fixed:
         return ""  # names and addresses are of any length
-    lists = [(f"the hold list {name}: ", of_list.get(way, set())) for name, of_list in held.lengths]
+    lists = [(f"the hold list {listed.name}: ", {*listed.lengths.get(way, ())}) for listed in held.lists]
     if not is_fixed:
         lists = [("", {each for _, of_list in lists for each in of_list})] if len(held) >= _FEWEST_ALIKE else []
     called = f"values of {way!r}" if way else "ids"

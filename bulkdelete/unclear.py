@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 QUOTES: Final = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\uff02\uff07"
 _OF_A_WRAPPING: Final = re.compile(rf"[={QUOTES}]")
@@ -31,16 +31,28 @@ _GROUPED_DIGITS: Final = 5
 _SPELLED_DIGITS: Final = 15
 """A number of so many is an id, whatever those of the source look like."""
 _UUID: Final = re.compile(r"\{?\d{8}-(?:\d{4}-){3}\d{12}\}?")
+_NAMES_OF_IDS: Final = ("_id", "recordid")
+_LONG_CHARACTERS: Final = 12
+_MOSTLY: Final = 0.9
+_ALPHANUMERIC: Final = re.compile(r"[^\W_]")
 _WRAPPERS: Final = re.compile(r"[(<\[]")
 _IN_WRAPPERS: Final = re.compile(r"^\w*[(<\[][^\n]*[)>\]]$", re.MULTILINE)
 
 
-def unclear_ids(ids: str) -> str:
-    """Return why what *ids*, joined by line breaks, should hold back is not clear; an empty string where it is."""
+def unclear_ids(ids: str, header: str = "") -> str:
+    """Return why what *ids*, joined by line breaks, should hold back is not clear; an empty string where it is.
+
+    *header* is what their column is called.
+    """
     if quoted := _in_quotes(ids):
         return quoted
     if _BETWEEN.search(ids) and _SEVERAL.search(ids):
         return _several("id")
+    if _is_glued_to(header, ids):
+        return (
+            f"it begins or ends with the name of its column, {header}, and is held as it stands: end the last line of "
+            "each file before they are joined; if it is an id, say so with --no-holds-sanity-check"
+        )
     if _is_spelled(ids):
         return (
             "it is a number with other characters between its digits or around it, and is held as it stands: write "
@@ -77,6 +89,40 @@ def with_signs(ids: str) -> Iterator[str]:
         one = found[0]
         if not one.isdecimal() and sum(map(str.isdigit, one)) >= _GROUPED_DIGITS and not _UUID.fullmatch(one):
             yield one
+
+
+def glued(first: Mapping[int, str], counts: Mapping[int, int], header: str) -> str:
+    """Return what of a list may be two of it, as where a line break is missing; an empty string where nothing is.
+
+    The list is one of long ids, or values, that are alike; *counts* tells how many have each length, and *first* which
+    is the first of these. *header* may stand above them, and be what follows one without a line break.
+    """
+    length = max(counts, key=lambda each: (counts[each], -each), default=0)
+    if length < _LONG_CHARACTERS or length not in first:
+        return ""
+    several = [each for each in first if each > length and _is_made_of(first[each], first[length], header)]
+    doubtful = sum(counts[each] for each in several)
+    is_of_one_length = counts[length] + doubtful >= _MOSTLY * sum(counts.values())
+    return first[min(several)] if several and is_of_one_length and doubtful <= counts[length] else ""
+
+
+def _is_glued_to(header: str, ids: str) -> bool:
+    """Return whether one of *ids* has a *header* before or behind it that is no word as an id may hold."""
+    if header not in ids or not header.lower().endswith(_NAMES_OF_IDS):
+        return False
+    name = re.escape(header)
+    return re.search(rf"^(?:[^\n]+{name}|{name}[^\n]+)$", ids, re.MULTILINE) is not None
+
+
+def _is_made_of(one: str, other: str, header: str) -> bool:
+    """Return whether *one* is several pieces that look like *other*, or such a piece and a *header* behind it."""
+    bare = one.removesuffix(header)
+    pieces = [bare[start : start + len(other)] for start in range(0, len(bare), len(other))]
+    return one != other and all(_shape(piece) == _shape(other) for piece in pieces)
+
+
+def _shape(one: str) -> str:
+    return _ALPHANUMERIC.sub("x", one) if not one.isdecimal() else "0" * len(one)
 
 
 def _several(name: str) -> str:

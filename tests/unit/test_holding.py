@@ -106,6 +106,12 @@ async def test_a_value_of_a_filter_may_hold_a_comma_and_other_characters(at, val
     assert len(await read(at("h.csv", f'name\n"{value}"\n'), filter_column="name")) == 1
 
 
+@pytest.mark.parametrize("column", ["customer", "tenant", "id", "sku"])
+async def test_an_id_may_hold_the_name_of_its_column(at, column):
+    ids = [f"{column}-1", f"{column}7", f"main-{column}", f"x{column}"]
+    assert len(await read(at("h.csv", lines([column, *ids])), column=column)) == 4
+
+
 @pytest.mark.parametrize("cell", ["a1@x;b@x", "a1@x; ", "Ann <a@x>; Bob <b@x>", "a@x|b@x", "12|7", "K4712;K4713"])
 async def test_several_values_in_one_cell_are_refused_as_ids_are(at, cell):
     with pytest.raises(HoldsRefused, match="line 1: it looks like several values in one cell"):
@@ -173,6 +179,9 @@ async def test_filters_are_held_by_the_column_that_the_settings_name(at):
         ("h.txt", "541278230707963208n\n", "line 1: it is a number with other characters"),
         ("h.txt", "(541278230707963208)\n", "line 1: it is a number with other characters"),
         ("h.jsonl", '"ObjectId(541278230707963208)"', "line 1: it is a number with other characters"),
+        ("h.csv", f"record_id\n{IDS[0]}record_id\n{IDS[1]}\n", "line 2: it begins or ends with the name of its column"),
+        ("h.txt", f"{IDS[0]}record_id\n", "line 1: it begins or ends with .*, record_id.*--no-holds-sanity-check"),
+        ("h.jsonl", f'"record_id={IDS[0]}"', "line 1: it begins or ends with the name of its column"),
         ("h.txt", "<TD>ab</TD>\n", "line 1: it is a number with other characters.*--no-holds-sanity-check"),
         ("h.tsv", "record_id\n5412782307079632\\\n", r"line 2: .*delimiter = '.t' in .holds. of the configuration"),
         ("h.jsonl", "541278230707963208\n", "a JSON number; quote it"),

@@ -79,7 +79,7 @@ async def test_a_few_rows_that_are_no_ids_do_not_hide_it(tmp_path):
 )
 async def test_ids_of_any_kind_and_few_of_them_are_enough(tmp_path, ids, held, length):
     source = written(tmp_path / "ids.txt", ids)
-    with pytest.raises(HoldsRefused, match=UNLIKE.format(length, len(ids), len(ids[0].encode()))):
+    with pytest.raises(HoldsRefused, match=UNLIKE.format(length, len(ids), len(ids[0]))):
         await compared(source, from_iterable(held))
 
 
@@ -153,6 +153,54 @@ async def test_one_id_on_hold_in_another_spelling_is_enough_whatever_else_is_on_
     with pytest.raises(HoldsRefused, match=said + ".*Nothing was sent.*--no-holds-sanity-check"):
         await compared(source, from_iterable(["x", "customer-7", held]), from_iterable(IDS[30:]))
     assert await compared(source, from_iterable([held]), holds={"sanity_check": False})
+
+
+HEX = [f"{int(one) ** 3 % 2**96:024x}" for one in IDS]
+GLUED = {
+    "two files of text": (IDS, f"{IDS[0]}\n{IDS[1]}{IDS[2]}\n{IDS[3]}\n", 2, IDS[1] + IDS[2]),
+    "two of one id": (IDS, f"{IDS[1]}{IDS[2]}\n{IDS[3]}\n", 1, IDS[1] + IDS[2]),
+    "three": (IDS, f"{IDS[0]}\n{IDS[1]}{IDS[2]}{IDS[3]}\n{IDS[4]}\n", 2, IDS[1] + IDS[2] + IDS[3]),
+    "UUIDs": (UUIDS, "\n".join([*UUIDS[:9], UUIDS[9] + UUIDS[10], *UUIDS[11:]]), 10, UUIDS[9] + UUIDS[10]),
+    "hexadecimal": (HEX, "\n".join([*HEX[:9], HEX[9] + HEX[10], *HEX[11:]]), 10, HEX[9] + HEX[10]),
+    "a column": (IDS, f"id\n{IDS[0]}\n{IDS[1]}id\n{IDS[2]}\n", 3, f"{IDS[1]}id"),
+}
+
+
+@pytest.mark.parametrize(("ids", "content", "line", "one"), GLUED.values(), ids=GLUED)
+async def test_two_ids_without_a_line_break_between_them_are_refused(tmp_path, ids, content, line, one):
+    path = tmp_path / ("held.csv" if content.startswith("id") else "held.txt")
+    path.write_text(content)
+    (tmp_path / "other.txt").write_text("7\n")
+    column = {"column": "id"} if path.suffix == ".csv" else {}
+    lists = hold_sources(HoldsSettings(path=(str(path),), **column))
+    said = rf"{path.name}, line {line}: '{one}' looks like two ids, or .*Nothing was sent.*--no-holds-sanity-check"
+    for source in written(tmp_path / "ids.txt", ids), from_iterable(iter(ids)):
+        with pytest.raises(HoldsRefused, match=said):
+            await compared(source, *lists, from_iterable(["7"]))
+    assert await compared(written(tmp_path / "ids.txt", [*ids, one]), *lists)
+    assert await compared(written(tmp_path / "ids.txt", ids), *lists, holds={"sanity_check": False})
+    rules = {TABLE: {"lengths": [2, len(ids[0]), len(one)]}}
+    assert await compared(written(tmp_path / "ids.txt", ids), *lists, identifiers=rules)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        [*IDS[:4], *UUIDS[:2]],
+        [*UUIDS[:4], *IDS[:2]],
+        [*IDS[:4], f"{int(IDS[0]) ** 8:036x}"[:36]],
+        [*IDS[:2], "7", "541278", "12345678901234567890123456789012345"],
+        ["12", "1234", "123456"],
+        ["12345678901", "1234567890112345678901"],
+        ["Ann Elisabeth", "Ann Elisabeth Smith-Baker"],
+        [IDS[0]],
+        [*HEX[:2], f"{HEX[3]}{HEX[4]}", f"{HEX[5]}{HEX[6]}", f"{HEX[7]}{HEX[8]}"],
+    ],
+)
+async def test_ids_of_several_lengths_in_one_list_are_taken(tmp_path, held):
+    source = written(tmp_path / "ids.txt", [*IDS[:9], "x", "Ab-1"])
+    lists = from_iterable([Filter("name", one) for one in held]) if " " in held[0] else from_iterable(held)
+    assert await compared(source, lists)
 
 
 SPELLED = {
