@@ -152,7 +152,7 @@ class Holds:
 
 def length_of(record_id: str) -> int:
     """Return how many characters *record_id* has where ids are compared."""
-    return len(_form(record_id))
+    return len(form_to_compare(record_id))
 
 
 def named_by(record: Record) -> tuple[str, str]:
@@ -162,10 +162,11 @@ def named_by(record: Record) -> tuple[str, str]:
 
 def _plain(record_id: str) -> bytes:
     """Return what ids share that Unicode calls compatible: whether the API tells them apart, nobody knows."""
-    return _form(record_id).encode("utf-8", "surrogatepass")
+    return form_to_compare(record_id).encode("utf-8", "surrogatepass")
 
 
-def _form(record_id: str) -> str:
+def form_to_compare(record_id: str) -> str:
+    """Return *record_id*, or several of them, in the form of Unicode in which they are compared."""
     return record_id if record_id.isascii() else unicodedata.normalize("NFKC", record_id)
 
 

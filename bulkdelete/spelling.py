@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.holds import BY_ID, length_of, named_by
+from bulkdelete.holds import BY_ID, form_to_compare, length_of, named_by
 from bulkdelete.ids import Ids
 from bulkdelete.records import Defect, Fate, Filter
-from bulkdelete.unclear import address_in, glued, with_signs
+from bulkdelete.unclear import address_in, glued, is_long_number, with_signs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,8 @@ _UUID: Final = re.compile(
 )
 _HEX: Final = re.compile(r"[0-9a-f]{16,}", re.IGNORECASE)
 _OF_BOTH_CASES: Final = re.compile(r"^(?=[^\n]*[a-f])(?=[^\n]*[A-F])[^\n]{16,}$", re.MULTILINE)
-_DIGITS: Final = re.compile(r"\d+")
+_DIGITS: Final = re.compile(r"[0-9]+")
+_OTHER_DIGITS: Final = re.compile(r"[^\D0-9]+")
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:([^\w-]|_)\d{3})(?:\1\d{3})*")
 
 
@@ -42,7 +43,7 @@ def note(held: Holds, rows: Rows) -> None:
             ways.setdefault(way, []).append((index, text))
     for way, indexed in ways.items():
         _note_lengths(held, way, rows, indexed)
-        joined = "\n".join([text for _, text in indexed])
+        joined = form_to_compare("\n".join([text for _, text in indexed]))
         for one in with_signs(joined):
             held.grouped.setdefault((way, form_of(one)), (held.lists[-1].name, one))
         if way == BY_ID:
@@ -86,9 +87,9 @@ def _grouped(held: Holds, way: str, texts: Sequence[str]) -> str:
         return ""
     forms = set(map(form_of, texts))
     for (way_of_one, form), (name, one) in held.grouped.items():
-        is_odd = form not in forms and (form_of("0") in forms or _THOUSANDS.fullmatch(one))
-        if way_of_one == way and is_odd:
-            what = "is a number with other characters between its digits or around it"
+        is_number = form_of("0") in forms or _THOUSANDS.fullmatch(one) or (way == BY_ID and is_long_number(one))
+        if way_of_one == way and is_number and form not in forms:
+            what = "is a number with other characters than 0 to 9 between its digits, around it or in their place"
             no = f"no {_what(way)} of the source that could be looked at is written so"
             return f"the hold list {name}: {one!r} {what}, and {no if texts else 'it is held as it stands'}"
     return ""
@@ -191,4 +192,5 @@ def _of_another_length(held: Holds, way: str, texts: Sequence[str], allowed: Col
 
 def form_of(record_id: str) -> str:
     """Return *record_id* with one digit in place of each number in it: ids that are written alike share that."""
-    return _DIGITS.sub("0", record_id)
+    form = _DIGITS.sub("0", record_id)
+    return form if form.isascii() else _OTHER_DIGITS.sub("\u0660", form)

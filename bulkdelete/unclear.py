@@ -29,7 +29,6 @@ _OF_SIGNS: Final = re.compile(r"^(?:\d|_|[^\w\n])+[LlNn]?$", re.MULTILINE)
 _GROUPED_DIGITS: Final = 5
 """A shorter number may be a code such as 12-34."""
 _SPELLED_DIGITS: Final = 15
-"""A number of so many is an id, whatever those of the source look like."""
 _UUID: Final = re.compile(r"\{?\d{8}-(?:\d{4}-){3}\d{12}\}?")
 _NAMES_OF_IDS: Final = ("_id", "recordid")
 _LONG_CHARACTERS: Final = 12
@@ -53,7 +52,7 @@ def unclear_ids(ids: str, header: str = "") -> str:
             f"it begins or ends with the name of its column, {header}, and is held as it stands: end the last line of "
             "each file before they are joined; if it is an id, say so with --no-holds-sanity-check"
         )
-    if _is_spelled(ids):
+    if _WRAPPERS.search(ids) and _IN_WRAPPERS.search(ids):
         return (
             "it is a number with other characters between its digits or around it, and is held as it stands: write "
             "ids as the API does; if it is one, say so with --no-holds-sanity-check"
@@ -84,11 +83,21 @@ def address_in(value: str) -> str:
 
 
 def with_signs(ids: str) -> Iterator[str]:
-    """Yield those of *ids*, joined by line breaks, that are numbers with other characters among their digits."""
+    """Yield those of *ids*, joined by line breaks, that are numbers with other characters than 0 to 9 in them."""
     for found in _OF_SIGNS.finditer(ids):
         one = found[0]
-        if not one.isdecimal() and sum(map(str.isdigit, one)) >= _GROUPED_DIGITS and not _UUID.fullmatch(one):
+        is_plain = one.isdecimal() and one.isascii()
+        if not is_plain and _digits_in(one) >= _GROUPED_DIGITS and not _UUID.fullmatch(one):
             yield one
+
+
+def is_long_number(one: str) -> bool:
+    """Return whether *one*, a number with other characters, is an id, whatever those of the source look like."""
+    return _digits_in(one) >= _SPELLED_DIGITS
+
+
+def _digits_in(one: str) -> int:
+    return sum(map(str.isdigit, one))
 
 
 def glued(first: Mapping[int, str], counts: Mapping[int, int], header: str) -> str:
@@ -135,10 +144,3 @@ def _in_quotes(text: str) -> str:
         return ""
     wrapped = "it stands in quotes, or begins with =, as spreadsheets write cells, and is held as it stands"
     return f"{wrapped}; if that is what you mean, say so with --no-holds-sanity-check"
-
-
-def _is_spelled(ids: str) -> bool:
-    """Return whether one of *ids*, joined by line breaks, is a long number with other characters among its digits."""
-    if any(sum(map(str.isdigit, one)) >= _SPELLED_DIGITS for one in with_signs(ids)):
-        return True
-    return bool(_WRAPPERS.search(ids) and _IN_WRAPPERS.search(ids))

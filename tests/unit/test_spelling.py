@@ -217,6 +217,23 @@ SPELLED = {
     "12_345": ["12345", "12346"],
     "2024-11-26": ["20241126", "20241127"],
     "22.345.678": ["a", "b"],
+    **{
+        one: ids
+        for ids in (IDS, ["a", "b"])
+        for one in (
+            "541'278'230'707'963'208",
+            "541.278.230.707.963.208",
+            "541_278_230_707_963_208",
+            "541\u2019278\u2019230\u2019707\u2019963\u2019208",
+            "+541278230707963208",
+            "#541278230707963208",
+            "541278230707963208L",
+            "541278230707963208n",
+            "541278230-707963208",
+        )
+    },
+    "".join(chr(0x660 + int(digit)) for digit in IDS[0]): IDS,
+    "\u0661\u0662\u0663\u0664\u0665": ["12345", "12346"],
 }
 
 
@@ -240,6 +257,12 @@ async def test_a_number_on_hold_in_groups_is_refused_where_the_source_s_are_plai
         (["a", "b"], "10.20.30.40"),
         (["12345678", "22345678"], "a-12345"),
         (["12345678", "22345678"], "12-34"),
+        (["237-9549656-1058756", "7"], "238-1549656-9058756"),
+        (["1363839118-356814", "7"], "1363839119-000001"),
+        (["+541278230707963208", "7"], "+541278230707963209"),
+        (["4111 1111 1111 1111".replace(" ", "."), "x"], "4111.1111.1111.1112"),
+        (["\u0661\u0662\u0663\u0664\u0665", "\u0661"], "\u0661\u0662\u0663\u0664\u0666"),
+        (["12345", "12346"], "\uff11\uff12\uff13\uff14\uff15"),
     ],
 )
 async def test_ids_that_are_written_in_groups_in_the_source_too_are_taken(tmp_path, ids, held):
@@ -253,6 +276,9 @@ async def test_of_a_source_that_cannot_be_looked_at_only_thousands_are_not_clear
         assert await compared(open_source(tmp_path / "fifo"), from_iterable([held]))
     with pytest.raises(HoldsRefused, match=r"'12\.345\.678' is a number with other characters.*held as it stands"):
         await compared(from_iterable(iter(IDS)), from_iterable(["12.345.678"]))
+    for held in "541'278'230'707'963'208", "541278230707963208L":
+        with pytest.raises(HoldsRefused, match=r"is a number with other characters.*held as it stands"):
+            await compared(from_iterable(iter(IDS)), from_iterable([held]))
 
 
 @pytest.mark.parametrize(
