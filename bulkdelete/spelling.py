@@ -12,7 +12,7 @@ from bulkdelete.records import Defect, Fate, Filter
 from bulkdelete.unclear import address_in, glued, is_long_number, with_signs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from bulkdelete.holds import Holds
     from bulkdelete.records import Record, Rows
@@ -25,6 +25,8 @@ _UUID: Final = re.compile(
     r"(?:urn:uuid:)?[{(]?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})[)}]?", re.IGNORECASE
 )
 _HEX: Final = re.compile(r"[0-9a-f]{16,}", re.IGNORECASE)
+_ENDS_IN_HEX: Final = re.compile(r"(|0[xX]|.*[^0-9a-zA-Z](?:0[xX])?)([0-9a-fA-F]{8,})")
+"""A hexadecimal number, and what may stand before it."""
 _OF_BOTH_CASES: Final = re.compile(r"^(?=[^\n]*[a-f])(?=[^\n]*[A-F])[^\n]{16,}$", re.MULTILINE)
 _DIGITS: Final = re.compile(r"[0-9]+")
 _OTHER_DIGITS: Final = re.compile(r"[^\D0-9]+")
@@ -113,13 +115,22 @@ def _glued(held: Holds, way: str, texts: Sequence[str], allowed: Collection[int]
 
 def _in_another_spelling(held: Holds, way: str, texts: Sequence[str]) -> str:
     known = set(texts)
+    case_of_others = _other_case(texts)
     lengths = {length for listed in held.lists for length in listed.lengths.get(way, ())}
     for one in texts if lengths else ():
-        for other in _other_spellings(one, lengths, held.of_both_cases):
+        for other in (case_of_others(one), *_other_spellings(one, lengths, held.of_both_cases)):
             if other not in known and _is_held(held, way, other) and not _is_held(held, way, one):
                 where = f" for {way!r}" if way else ""
                 return f"{other!r} is on hold, and the source has {one!r}{where}, which would not be held back"
     return ""
+
+
+def _other_case(texts: Sequence[str]) -> Callable[[str], str]:
+    """Return what puts an id in the other case, where the letters of all *texts* are of one; and else leaves it."""
+    joined = "\n".join(texts)
+    if joined == joined.lower():
+        return str.upper
+    return str.lower if joined == joined.upper() else str
 
 
 def _is_held(held: Holds, way: str, text: str) -> bool:
@@ -152,6 +163,8 @@ def _other_spellings(one: str, lengths: Collection[int], of_both_cases: Mapping[
     """
     if form := _folded(one):
         yield from (one.lower(), one.upper(), of_both_cases.get(form, one))
+    if parts := _ENDS_IN_HEX.fullmatch(one):
+        yield from (parts[1] + parts[2].lower(), parts[1] + parts[2].upper())
     if one.isdecimal() and one.isascii():
         bare = one.lstrip("0") or "0"
         yield bare

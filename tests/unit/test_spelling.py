@@ -118,6 +118,14 @@ async def test_each_list_is_judged_alone_and_named(tmp_path, source):
         (["5F7c0123456789ab"], ["5f7c0123456789ab", "5F7c0123456789ab"]),
         (["AbCdEfGhIjKlMnOp"], ["aBcDeFgHiJkLmNoP", "x"]),
         (["Abc123"], ["abc123", "x"]),
+        (["ABC123"], ["abc123", "X1"]),
+        (["abc123"], ["ABC123", "x1"]),
+        (["A1", "a1"], ["a1", "b1"]),
+        (["ABC123", "1234"], ["abd123", "x1"]),
+        (["5F7C01AB"], ["5f7c01ab", "5F7C01AB"]),
+        (["x:5F7C01AB"], ["y:5f7c01ab", "Y"]),
+        (["G5F7C01AB"], ["g5f7c01ab", "Y"]),
+        (["0x5F7C01A"], ["0x5f7c01a", "Y"]),
     ],
 )
 async def test_ids_on_hold_that_may_be_of_the_source_are_taken(tmp_path, held, ids):
@@ -145,6 +153,13 @@ async def test_ids_on_hold_that_may_be_of_the_source_are_taken(tmp_path, held, i
         ("5F7c0123456789abcdefabcd", "5f7C0123456789ABCDEFABCD"),
         ("5f7c0123456789ab", "5F7c0123456789aB"),
         (f"{2**159 + 0xABC:x}", f"{2**159 + 0xABC:X}"),
+        ("5f7c01ab", "5F7C01AB"),
+        ("5F7C0123456A", "5f7c0123456a"),
+        ("07:8f:7f:89:38:5e", "07:8F:7F:89:38:5E"),
+        ("0x5f7c0123456789ab", "0x5F7C0123456789AB"),
+        ("auth0:5f7c0123456789abcdefabcd", "auth0:5F7C0123456789ABCDEFABCD"),
+        ("user_41", "USER_41"),
+        ("01hbdr307m7xghg1mjpawdr0ja", "01HBDR307M7XGHG1MJPAWDR0JA"),
     ],
 )
 async def test_one_id_on_hold_in_another_spelling_is_enough_whatever_else_is_on_hold(tmp_path, one, held):
