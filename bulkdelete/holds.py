@@ -41,6 +41,8 @@ class Listed:
     """How many ids, or values of a column's filters, have so many characters."""
     first: dict[str, dict[int, tuple[str, str]]] = field(default_factory=dict)
     """The first one of each length: where it stands, and what it is."""
+    cases: dict[str, set[str]] = field(default_factory=dict)
+    """Of which case letters are, where there are any: small, large or both."""
 
 
 class Holds:

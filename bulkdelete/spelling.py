@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.holds import BY_ID, form_to_compare, length_of, named_by
 from bulkdelete.ids import Ids
 from bulkdelete.records import Defect, Fate, Filter
-from bulkdelete.unclear import address_in, glued, is_long_number, with_signs
+from bulkdelete.unclear import address_in, case_of, glued, is_long_number, shape_of, with_signs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _FEWEST_ALIKE: Final = 2
 _MOSTLY: Final = 0.9
+_FEWEST_OF_A_STYLE: Final = 10
+_LONG: Final = 8
+_LETTER_AND_DIGIT: Final = re.compile(r"[^\W\d_][^\n]*\d|\d[^\n]*[^\W\d_]")
 _OF_ONE_LENGTH: Final = re.compile(r"[0-9a-fA-F-]{12,}")
 """Ids that are not counted up from 1: of those that are, later ones are longer."""
 _UUID: Final = re.compile(
@@ -48,6 +51,7 @@ def note(held: Holds, rows: Rows) -> None:
         joined = form_to_compare("\n".join([text for _, text in indexed]))
         for one in with_signs(joined):
             held.grouped.setdefault((way, form_of(one)), (held.lists[-1].name, one))
+        held.lists[-1].cases.setdefault(way, set()).update(filter(None, [case_of(joined)]))
         if way == BY_ID:
             held.of_both_cases.update(of_both_cases(joined))
 
@@ -70,13 +74,14 @@ def unlike(held: Holds, records: Sequence[Record], lengths: Collection[int] = ()
     Ids are compared with ids, and the values of filters with those of the same column. *records* are none where nobody
     can look at them before they are sent. Ids of the table may have any of *lengths*, if there are some.
     """
-    ways: dict[str, list[str]] = {BY_ID: [], **{way: [] for way, _ in held.grouped}}
+    ways: dict[str, list[str]] = {BY_ID: [], **{way: [] for listed in held.lists for way in listed.lengths}}
     for way, text in map(named_by, records):
         ways.setdefault(way, []).append(text)
     found = (
         _grouped(held, way, texts)
         or _glued(held, way, texts, () if way else lengths)
         or _in_another_spelling(held, way, texts)
+        or _in_another_style(held, way, texts)
         or _of_another_length(held, way, texts, () if way else lengths)
         for way, texts in ways.items()
     )
@@ -127,10 +132,41 @@ def _in_another_spelling(held: Holds, way: str, texts: Sequence[str]) -> str:
 
 def _other_case(texts: Sequence[str]) -> Callable[[str], str]:
     """Return what puts an id in the other case, where the letters of all *texts* are of one; and else leaves it."""
-    joined = "\n".join(texts)
-    if joined == joined.lower():
-        return str.upper
-    return str.lower if joined == joined.upper() else str
+    case = case_of("\n".join(texts))
+    return {"small": str.upper, "large": str.lower}.get(case, str)
+
+
+def _in_another_style(held: Holds, way: str, texts: Sequence[str]) -> str:
+    """A whole list that is written as no id of the source is, also where those that it holds were not looked at."""
+    if len(texts) < _FEWEST_OF_A_STYLE:
+        return ""
+    case = case_of("\n".join(texts))
+    shapes = Counter(map(shape_of, filter(_LETTER_AND_DIGIT.search, texts)))
+    for listed in held.lists:
+        first = listed.first.get(way, {}).values()
+        alike = [place for place, one in first if len(one) >= _LONG and shapes[shape_of(one)] >= _FEWEST_OF_A_STYLE]
+        how = ""
+        if alike and {case, *listed.cases.get(way, ())} == {"small", "large"}:
+            how = f"the letters of its {_what(way)}s are {'large' if case == 'small' else 'small'}"
+        elif zeros := _other_zeros([one for _, one in first], texts):
+            how = f"its {_what(way)}s have {zeros} before them"
+        if how:
+            return f"the hold list {listed.name}: {how}, and of the first {len(texts):,} of the source no one is so"
+    return ""
+
+
+def _other_zeros(first: Sequence[str], texts: Sequence[str]) -> str:
+    """Return which zeros stand before numbers of a list, and before none of *texts*: numbers filled up to one length.
+
+    *first* is the first one of each length.
+    """
+    if not first or not all(one.isdecimal() for one in (*first, *texts)):
+        return ""
+    lengths = {*map(len, texts)}
+    if not any(one.startswith("0") for one in texts):
+        return "zeros" if len(lengths) > 1 and len(first) == 1 and first[0].startswith("0") else ""
+    is_bare = len(lengths) == 1 and all(len(one) < len(texts[0]) and not one.startswith("0") for one in first)
+    return "no zeros" if is_bare else ""
 
 
 def _is_held(held: Holds, way: str, text: str) -> bool:

@@ -127,10 +127,18 @@ def _is_made_of(one: str, other: str, header: str) -> bool:
     """Return whether *one* is several pieces that look like *other*, or such a piece and a *header* behind it."""
     bare = one.removesuffix(header)
     pieces = [bare[start : start + len(other)] for start in range(0, len(bare), len(other))]
-    return one != other and all(_shape(piece) == _shape(other) for piece in pieces)
+    return one != other and all(shape_of(piece) == shape_of(other) for piece in pieces)
 
 
-def _shape(one: str) -> str:
+def case_of(text: str) -> str:
+    """Return whether the letters of *text* are small, large or both; an empty string where there are none."""
+    if text.islower() or text.isupper():
+        return "small" if text.islower() else "large"
+    return "both" if text.lower() != text.upper() else ""
+
+
+def shape_of(one: str) -> str:
+    """Return *one* with the same character in place of each letter and digit; numbers have a shape of their own."""
     return _ALPHANUMERIC.sub("x", one) if not one.isdecimal() else "0" * len(one)
 
 

@@ -218,6 +218,50 @@ async def test_ids_of_several_lengths_in_one_list_are_taken(tmp_path, held):
     assert await compared(source, lists)
 
 
+PADDED = [f"{number:010}" for number in range(3_000, 3_050)]
+BARE = [str(number) for number in range(95, 145)]
+STYLES = [
+    (UUIDS[:20], [one.upper() for one in UUIDS[30:]], "the letters of its ids are large"),
+    ([one.upper() for one in UUIDS[:20]], UUIDS[30:], "the letters of its ids are small"),
+    (HEX[:20], [one.upper() for one in HEX[30:]], "the letters of its ids are large"),
+    (PADDED, ["98001", "101501", "133001"], "its ids have no zeros before them"),
+    (PADDED, ["98001"], "its ids have no zeros before them"),
+    (BARE, ["0000000145", "0000007145"], "its ids have zeros before them"),
+]
+
+
+@pytest.mark.parametrize(("ids", "held", "said"), STYLES)
+async def test_a_whole_list_in_another_style_is_refused_also_where_its_ids_were_not_looked_at(
+    tmp_path, ids, held, said
+):
+    source = written(tmp_path / "ids.txt", ids)
+    whole = written(tmp_path / "held.txt", held)
+    with pytest.raises(HoldsRefused, match=rf"held\.txt: {said}, and of the first {len(ids)} of the source no one is"):
+        await compared(source, whole, from_iterable([ids[0]]))
+    assert await compared(source, whole, holds={"sanity_check": False})
+    assert await compared(source, from_iterable([*held, ids[0]]))
+    assert await compared(written(tmp_path / "few.txt", ids[:9]), from_iterable([*held, IDS[0], "1", "x"]))
+
+
+@pytest.mark.parametrize(
+    ("ids", "held"),
+    [
+        (UUIDS[:20], [UUIDS[30].upper(), UUIDS[31]]),
+        ([*UUIDS[:20], "A"], [UUIDS[30].upper()]),
+        ([f"{one[:3]}" for one in UUIDS[:20]], ["ABC", "X12"]),
+        (IDS[:20], ["A541278230707963", "B"]),
+        (PADDED, ["0000098001", "0000098002"]),
+        (PADDED, ["98001", "ab"]),
+        ([*PADDED, "7"], ["98001"]),
+        (BARE, ["145", "7145"]),
+        (BARE, ["00145", "7145"]),
+        ([*BARE, "007"], ["00145"]),
+    ],
+)
+async def test_a_list_in_a_style_that_the_source_may_have_is_taken(tmp_path, ids, held):
+    assert await compared(written(tmp_path / "ids.txt", ids), from_iterable(held), from_iterable([ids[0]]))
+
+
 SPELLED = {
     "12.345.678": ["12345678", "22345678"],
     "12'345'678": ["12345678", "22345678"],
