@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _FEWEST_ALIKE: Final = 2
 _MOSTLY: Final = 0.9
 _FEWEST_OF_A_STYLE: Final = 10
+_FEWEST_TO_JUDGE: Final = 3
+_LONG_AND_MADE_BY_CHANCE: Final = 12
 _LONG: Final = 8
 _LETTER_AND_DIGIT: Final = re.compile(r"[^\W\d_][^\n]*\d|\d[^\n]*[^\W\d_]")
 _OF_ONE_LENGTH: Final = re.compile(r"[0-9a-fA-F-]{12,}")
@@ -220,16 +222,19 @@ def _of_another_length(held: Holds, way: str, texts: Sequence[str], allowed: Col
     [(length, count)] = lengths.most_common(1)
     same = [one for one in texts if length_of(one) == length]
     is_fixed = all(map(_OF_ONE_LENGTH.fullmatch, same))
-    if count < _FEWEST_ALIKE or count < len(texts) * (_MOSTLY if is_fixed else 1):
+    is_long = is_fixed or _are_made_by_chance(same)
+    if count < _FEWEST_ALIKE or count < len(texts) * (_MOSTLY if is_long else 1):
         return ""
     if way and not is_fixed:
         return ""  # names and addresses are of any length
-    lists = [(f"the hold list {listed.name}: ", {*listed.lengths.get(way, ())}) for listed in held.lists]
+    lists = [(f"the hold list {listed.name}: ", listed.lengths.get(way, Counter[int]())) for listed in held.lists]
     if not is_fixed:
-        lists = [("", {each for _, of_list in lists for each in of_list})] if len(held) >= _FEWEST_ALIKE else []
+        whole = sum((of_list for _, of_list in lists), Counter[int]())
+        lists = [one for one in lists if is_long and one[1].total() >= _FEWEST_TO_JUDGE]
+        lists += [("", whole)] * (len(held) >= _FEWEST_ALIKE)
     called = f"values of {way!r}" if way else "ids"
     for where, of_list in lists:
-        if len(of_list) == 1 and not of_list & lengths.keys() and not {*of_list, length} <= {*allowed}:
+        if len(of_list) == 1 and not of_list.keys() & lengths.keys() and not {*of_list, length} <= {*allowed}:
             both = f"lengths = {sorted({*of_list, length})} in its section of [identifiers]"
             advice = "" if way else f"; if ids of the table have both lengths, say so with {both}"
             return (
@@ -237,6 +242,12 @@ def _of_another_length(held: Holds, way: str, texts: Sequence[str], allowed: Col
                 f"the source have {length}: none of these would be held back{advice}"
             )
     return ""
+
+
+def _are_made_by_chance(ids: Sequence[str]) -> bool:
+    """Return whether *ids* of one length differ in more than numbers that are counted up, of which later are longer."""
+    forms = {*map(form_of, ids)} if len(ids[0]) >= _LONG_AND_MADE_BY_CHANCE else set()
+    return len(ids) >= _FEWEST_OF_A_STYLE and 2 * len(forms) >= len(ids)
 
 
 def form_of(record_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections import deque
@@ -366,6 +367,23 @@ async def test_values_of_filters_of_one_length_and_those_of_a_source_of_another_
     assert await compared(from_iterable(mails), from_iterable([Filter("email", f"a{one}@x.org") for one in "ab"]))
     phones = [Filter("no", f"+49-151-{IDS[n][-7:]}") for n in range(3)]
     assert await compared(from_iterable(phones), from_iterable([Filter("no", "+49-151-1234567")]))
+
+
+OF_CHANCE = [f"001{base64.b32encode(bytes.fromhex(one))[:15].decode()}" for one in HEX]
+
+
+async def test_a_list_of_long_ids_made_by_chance_is_judged_alone_where_it_has_some(tmp_path):
+    source = written(tmp_path / "ids.txt", [*OF_CHANCE, "x1", "X22"])
+    cut = written(tmp_path / "cut.txt", [one[:15] for one in OF_CHANCE[:3]])
+    sound = written(tmp_path / "sound.txt", OF_CHANCE[4:7])
+    with pytest.raises(HoldsRefused, match=r"the hold list .*cut\.txt: " + UNLIKE.format(15, 40, 18)):
+        await compared(source, sound, cut)
+    assert await compared(source, sound, cut, identifiers={TABLE: {"lengths": [15, 18]}})
+    for few in [one[:15] for one in OF_CHANCE[:2]], [*OF_CHANCE[:2], "001ABCD", "002ABCD"], ["X21", "X23", "X24"]:
+        assert await compared(source, sound, from_iterable(few))
+    counted = written(tmp_path / "counted.txt", [f"customer-{number}" for number in range(900, 1_000)])
+    held = [f"customer-{number}" for number in range(1_000, 1_003)]
+    assert await compared(counted, from_iterable(held), from_iterable(["customer-907", "customer-908"]))
 
 
 async def test_ids_that_are_counted_up_to_more_digits_are_said_to_be_of_both_lengths(tmp_path):
