@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 from bulkdelete.errors import HoldsRefused, SourceError, SourceRefused
 from bulkdelete.holds import Holds
 from bulkdelete.ids import Ids
+from bulkdelete.noting import note, place_of
 from bulkdelete.records import Defect
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
 from bulkdelete.sources import is_of_a_cut, open_each, parts_of, passed_over, source_of
 from bulkdelete.sources.numbered import number_of
-from bulkdelete.spelling import note, place_of
 from bulkdelete.unclear import unclear_ids, unclear_value
 
 if TYPE_CHECKING:

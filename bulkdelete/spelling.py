@@ -6,16 +6,15 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from bulkdelete.holds import BY_ID, form_to_compare, length_of, named_by
-from bulkdelete.ids import Ids
-from bulkdelete.records import Defect, Fate, Filter
-from bulkdelete.unclear import address_in, case_of, glued, is_long_number, shape_of, with_signs
+from bulkdelete.holds import BY_ID, length_of, named_by
+from bulkdelete.records import Fate, Filter
+from bulkdelete.unclear import UUID, address_in, case_of, folded, form_of, glued, is_long_number, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from bulkdelete.holds import Holds
-    from bulkdelete.records import Record, Rows
+    from bulkdelete.records import Record
 
 _FEWEST_ALIKE: Final = 2
 _MOSTLY: Final = 0.9
@@ -26,48 +25,9 @@ _LONG: Final = 8
 _LETTER_AND_DIGIT: Final = re.compile(r"[^\W\d_][^\n]*\d|\d[^\n]*[^\W\d_]")
 _OF_ONE_LENGTH: Final = re.compile(r"[0-9a-fA-F-]{12,}")
 """Ids that are not counted up from 1: of those that are, later ones are longer."""
-_UUID: Final = re.compile(
-    r"(?:urn:uuid:)?[{(]?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})[)}]?", re.IGNORECASE
-)
-_HEX: Final = re.compile(r"[0-9a-f]{16,}", re.IGNORECASE)
 _ENDS_IN_HEX: Final = re.compile(r"(|0[xX]|.*[^0-9a-zA-Z](?:0[xX])?)([0-9a-fA-F]{8,})")
 """A hexadecimal number, and what may stand before it."""
-_OF_BOTH_CASES: Final = re.compile(r"^(?=[^\n]*[a-f])(?=[^\n]*[A-F])[^\n]{16,}$", re.MULTILINE)
-_DIGITS: Final = re.compile(r"[0-9]+")
-_OTHER_DIGITS: Final = re.compile(r"[^\D0-9]+")
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:([^\w-]|_)\d{3})(?:\1\d{3})*")
-
-
-def note(held: Holds, rows: Rows) -> None:
-    """Keep of *rows*, which are *held*, what may be written in another way: the source tells, by how its own are."""
-    if isinstance(rows.items, Ids):
-        _note_lengths(held, BY_ID, rows, enumerate(rows.items[:1]))
-        return
-    ways: dict[str, list[tuple[int, str]]] = {}
-    for index, item in enumerate(rows.items):
-        if not isinstance(item, Defect):
-            way, text = named_by(item)
-            ways.setdefault(way, []).append((index, text))
-    for way, indexed in ways.items():
-        _note_lengths(held, way, rows, indexed)
-        joined = form_to_compare("\n".join([text for _, text in indexed]))
-        for one in with_signs(joined):
-            held.grouped.setdefault((way, form_of(one)), (held.lists[-1].name, one))
-        held.lists[-1].cases.setdefault(way, set()).update(filter(None, [case_of(joined)]))
-        if way == BY_ID:
-            held.of_both_cases.update(of_both_cases(joined))
-
-
-def _note_lengths(held: Holds, way: str, rows: Rows, indexed: Iterable[tuple[int, str]]) -> None:
-    first = held.lists[-1].first.setdefault(way, {})
-    for index, text in indexed:
-        if (length := length_of(text)) not in first:
-            first[length] = f"the hold list {rows.file or held.lists[-1].name}, {place_of(rows, index)}", text
-
-
-def place_of(rows: Rows, index: int) -> str:
-    """Return what the place of one of *rows* in its source is called."""
-    return f"line {rows.lines[index]}" if rows.lines else f"row {rows.first_row + index}"
 
 
 def unlike(held: Holds, records: Sequence[Record], lengths: Collection[int] = ()) -> str:
@@ -180,26 +140,12 @@ def _what(way: str) -> str:
     return "value" if way else "id"
 
 
-def of_both_cases(ids: str) -> Iterator[tuple[str, str]]:
-    """Yield those of *ids*, joined by line breaks, that are hexadecimal with small and large letters, each folded."""
-    for found in _OF_BOTH_CASES.finditer(ids):
-        if form := _folded(found[0]):
-            yield form, found[0]
-
-
-def _folded(one: str) -> str:
-    """Return what hexadecimal ids share that differ in case alone, or UUIDs; an empty string for any other."""
-    if parts := _UUID.fullmatch(one):
-        return "".join(parts.groups()).lower()
-    return one.lower() if _HEX.fullmatch(one) else ""
-
-
 def _other_spellings(one: str, lengths: Collection[int], of_both_cases: Mapping[str, str]) -> Iterator[str]:
     """Yield how else a number, with zeros before it up to one of *lengths*, a hexadecimal id or an UUID may be written.
 
     Of the letters any may be large or small, as on hold in the ids *of_both_cases*.
     """
-    if form := _folded(one):
+    if form := folded(one):
         yield from (one.lower(), one.upper(), of_both_cases.get(form, one))
     if parts := _ENDS_IN_HEX.fullmatch(one):
         yield from (parts[1] + parts[2].lower(), parts[1] + parts[2].upper())
@@ -207,7 +153,7 @@ def _other_spellings(one: str, lengths: Collection[int], of_both_cases: Mapping[
         bare = one.lstrip("0") or "0"
         yield bare
         yield from (bare.zfill(length) for length in lengths if length > len(bare))
-    if parts := _UUID.fullmatch(one):
+    if parts := UUID.fullmatch(one):
         dashed = "-".join(parts.groups())
         for spelled in (dashed.lower(), dashed.upper()):
             yield from (spelled, spelled.replace("-", ""), f"{{{spelled}}}", f"({spelled})", f"urn:uuid:{spelled}")
@@ -248,9 +194,3 @@ def _are_made_by_chance(ids: Sequence[str]) -> bool:
     """Return whether *ids* of one length differ in more than numbers that are counted up, of which later are longer."""
     forms = {*map(form_of, ids)} if len(ids[0]) >= _LONG_AND_MADE_BY_CHANCE else set()
     return len(ids) >= _FEWEST_OF_A_STYLE and 2 * len(forms) >= len(ids)
-
-
-def form_of(record_id: str) -> str:
-    """Return *record_id* with one digit in place of each number in it: ids that are written alike share that."""
-    form = _DIGITS.sub("0", record_id)
-    return form if form.isascii() else _OTHER_DIGITS.sub("\u0660", form)

@@ -29,10 +29,17 @@ _OF_SIGNS: Final = re.compile(r"^(?:\d|_|[^\w\n])+[LlNn]?$", re.MULTILINE)
 _GROUPED_DIGITS: Final = 5
 """A shorter number may be a code such as 12-34."""
 _SPELLED_DIGITS: Final = 15
-_UUID: Final = re.compile(r"\{?\d{8}-(?:\d{4}-){3}\d{12}\}?")
+_UUID_OF_DIGITS: Final = re.compile(r"\{?\d{8}-(?:\d{4}-){3}\d{12}\}?")
 _NAMES_OF_IDS: Final = ("_id", "recordid")
 _LONG_CHARACTERS: Final = 12
 _MOSTLY: Final = 0.9
+UUID: Final = re.compile(
+    r"(?:urn:uuid:)?[{(]?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})[)}]?", re.IGNORECASE
+)
+_HEX: Final = re.compile(r"[0-9a-f]{16,}", re.IGNORECASE)
+_OF_BOTH_CASES: Final = re.compile(r"^(?=[^\n]*[a-f])(?=[^\n]*[A-F])[^\n]{16,}$", re.MULTILINE)
+_DIGITS: Final = re.compile(r"[0-9]+")
+_OTHER_DIGITS: Final = re.compile(r"[^\D0-9]+")
 _ALPHANUMERIC: Final = re.compile(r"[^\W_]")
 _WRAPPERS: Final = re.compile(r"[(<\[]")
 _IN_WRAPPERS: Final = re.compile(r"^\w*[(<\[][^\n]*[)>\]]$", re.MULTILINE)
@@ -87,7 +94,7 @@ def with_signs(ids: str) -> Iterator[str]:
     for found in _OF_SIGNS.finditer(ids):
         one = found[0]
         is_plain = one.isdecimal() and one.isascii()
-        if not is_plain and _digits_in(one) >= _GROUPED_DIGITS and not _UUID.fullmatch(one):
+        if not is_plain and _digits_in(one) >= _GROUPED_DIGITS and not _UUID_OF_DIGITS.fullmatch(one):
             yield one
 
 
@@ -140,6 +147,26 @@ def case_of(text: str) -> str:
 def shape_of(one: str) -> str:
     """Return *one* with the same character in place of each letter and digit; numbers have a shape of their own."""
     return _ALPHANUMERIC.sub("x", one) if not one.isdecimal() else "0" * len(one)
+
+
+def of_both_cases(ids: str) -> Iterator[tuple[str, str]]:
+    """Yield those of *ids*, joined by line breaks, that are hexadecimal with small and large letters, each folded."""
+    for found in _OF_BOTH_CASES.finditer(ids):
+        if form := folded(found[0]):
+            yield form, found[0]
+
+
+def folded(one: str) -> str:
+    """Return what hexadecimal ids share that differ in case alone, or UUIDs; an empty string for any other."""
+    if parts := UUID.fullmatch(one):
+        return "".join(parts.groups()).lower()
+    return one.lower() if _HEX.fullmatch(one) else ""
+
+
+def form_of(record_id: str) -> str:
+    """Return *record_id* with one digit in place of each number in it: ids that are written alike share that."""
+    form = _DIGITS.sub("0", record_id)
+    return form if form.isascii() else _OTHER_DIGITS.sub("\u0660", form)
 
 
 def _several(name: str) -> str:

@@ -28,6 +28,7 @@ FLOORS = [
             "screening",
             "sanity",
             "spelling",
+            "noting",
             "digest",
             "channel",
             "breathing",
