@@ -43,6 +43,8 @@ class Listed:
     """The first one of each length: where it stands, and what it is."""
     cases: dict[str, set[str]] = field(default_factory=dict)
     """Of which case letters are, where there are any: small, large or both."""
+    odd: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Some that hold other characters than letters and digits, and are no bare addresses, and where each stands."""
 
 
 class Holds:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bulkdelete.holds import BY_ID, form_to_compare, length_of, named_by
 from bulkdelete.ids import Ids
 from bulkdelete.records import Defect
-from bulkdelete.unclear import case_of, form_of, of_both_cases, with_signs
+from bulkdelete.unclear import case_of, form_of, is_around_an_address, is_bare_address, of_both_cases, with_signs
+
+_MOST_ODD: Final = 5000
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +30,7 @@ def note(held: Holds, rows: Rows) -> None:
             ways.setdefault(way, []).append((index, text))
     for way, indexed in ways.items():
         _note_lengths(held, way, rows, indexed)
+        _note_odd(held, way, rows, indexed)
         joined = form_to_compare("\n".join([text for _, text in indexed]))
         for one in with_signs(joined):
             held.grouped.setdefault((way, form_of(one)), (held.lists[-1].name, one))
@@ -40,7 +43,20 @@ def _note_lengths(held: Holds, way: str, rows: Rows, indexed: Iterable[tuple[int
     first = held.lists[-1].first.setdefault(way, {})
     for index, text in indexed:
         if (length := length_of(text)) not in first:
-            first[length] = f"the hold list {rows.file or held.lists[-1].name}, {place_of(rows, index)}", text
+            first[length] = _where(held, rows, index), text
+
+
+def _note_odd(held: Holds, way: str, rows: Rows, indexed: Iterable[tuple[int, str]]) -> None:
+    odd = held.lists[-1].odd.setdefault(way, {})
+    for index, text in indexed:
+        if len(odd) >= _MOST_ODD:
+            return
+        if not text.isalnum() and (way == BY_ID or not is_bare_address(text) or is_around_an_address(text, way)):
+            odd.setdefault(text, _where(held, rows, index))
+
+
+def _where(held: Holds, rows: Rows, index: int) -> str:
+    return f"the hold list {rows.file or held.lists[-1].name}, {place_of(rows, index)}"
 
 
 def place_of(rows: Rows, index: int) -> str:

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Final
 
 from bulkdelete.holds import BY_ID, length_of, named_by
 from bulkdelete.records import Fate, Filter
-from bulkdelete.unclear import UUID, address_in, case_of, folded, form_of, glued, is_long_number, shape_of
+from bulkdelete.unclear import (
+    UUID,
+    address_in,
+    case_of,
+    folded,
+    form_of,
+    glued,
+    is_around_an_address,
+    is_bare_address,
+    is_long_number,
+    shape_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -42,6 +53,7 @@ def unlike(held: Holds, records: Sequence[Record], lengths: Collection[int] = ()
     found = (
         _grouped(held, way, texts)
         or _glued(held, way, texts, () if way else lengths)
+        or _around_an_address(held, way, texts)
         or _in_another_spelling(held, way, texts)
         or _in_another_style(held, way, texts)
         or _of_another_length(held, way, texts, () if way else lengths)
@@ -76,6 +88,20 @@ def _glued(held: Holds, way: str, texts: Sequence[str], allowed: Collection[int]
                 f"{first[length_of(one)][0]}: {one!r} looks like two {_what(way)}s, or one and the name of a "
                 "column, without a line break between them, as where files were joined of which one does not end its "
                 "last line, and is held as one: give each a row of its own"
+            )
+    return ""
+
+
+def _around_an_address(held: Holds, way: str, texts: Sequence[str]) -> str:
+    """A value that holds an address and more, where those of the source are addresses, or nobody knows."""
+    if not way or sum(map(is_bare_address, texts)) < _MOSTLY * len(texts):
+        return ""
+    known = set(texts)
+    for one, where in [odd for listed in held.lists for odd in listed.odd.get(way, {}).items()]:
+        if one not in known and is_around_an_address(one, way):
+            return (
+                f"{where}: {one!r} is an address with something around it, or several, and is held as it stands: give "
+                "each address alone, in a row of its own"
             )
     return ""
 

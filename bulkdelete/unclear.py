@@ -23,6 +23,7 @@ _SEVERAL: Final = re.compile(
 """Short pieces are ids where each holds a digit; around | they may be what names where an id is from: auth0|5f7c."""
 _OF_A_VALUE: Final = re.compile(r"[^\s\d@]*[\d@]\S*")
 """What several values in one cell are taken to be: names and streets have spaces, or neither a digit nor this sign."""
+_BARE_ADDRESS: Final = re.compile(r"""[^\s@<>()\[\]{},;:|"]+@[^\s@<>()\[\]{},;:|"/]*[^\s@<>()\[\]{},;:|"/.]""")
 _NUMBER_OR_ADDRESS: Final = re.compile(r"\d+|[^\s@]+@\S+")
 _ADDRESS: Final = re.compile(r"(?:mailto:|[^\n@<]*<)([^\s@<>]+@[^\s@<>]+)>?", re.IGNORECASE)
 _OF_SIGNS: Final = re.compile(r"^(?:\d|_|[^\w\n])+[LlNn]?$", re.MULTILINE)
@@ -87,6 +88,19 @@ def address_in(value: str) -> str:
     """Return the e-mail address that *value* is with something around it; an empty string where it is none."""
     found = _ADDRESS.fullmatch(value)
     return found[1] if found else ""
+
+
+def is_bare_address(value: str) -> bool:
+    """Return whether *value* is an e-mail address and nothing else."""
+    return _BARE_ADDRESS.fullmatch(value) is not None
+
+
+def is_around_an_address(value: str, header: str) -> bool:
+    """Return whether *value* holds an e-mail address and something else, such as a *header* without a line break."""
+    if is_bare_address(value):
+        before = value.removesuffix(header)
+        return "." in value and before != value and not before.endswith((".", "@", "-"))
+    return _BARE_ADDRESS.search(value) is not None
 
 
 def with_signs(ids: str) -> Iterator[str]:

@@ -358,6 +358,61 @@ async def test_values_of_filters_are_compared_with_those_of_their_column(value, 
     assert await compared(source, from_iterable([Filter("yes", held)]), source={"sanity_check": False})
 
 
+MAILS = [Filter("email", f"ann{number}@x.example") for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ann1@x.example ann2@x.example",
+        "ann1@x.example / ann2@x.example",
+        "ann1@x.exampleann2@x.example",
+        "ann1@x.exampleemail",
+        "Ann ann1@x.example",
+        "E-Mail: ann1@x.example",
+        "ann1@x.example (legal hold)",
+        "[ann1@x.example]",
+        "(ann1@x.example)",
+        "ann1@x.example.",
+    ],
+)
+async def test_an_address_with_something_around_it_is_refused_where_those_of_the_source_are_bare(value):
+    def lists():
+        return from_iterable(["7"]), from_iterable([Filter("email", "ann5@x.example"), Filter("email", value)])
+
+    said = f"row 1: '{re.escape(value.lower())}' (is an address with something|looks like two values)"
+    for source in from_iterable(MAILS), from_iterable([*MAILS, Filter("email", "-")]), from_iterable(iter(MAILS)):
+        with pytest.raises(HoldsRefused, match=said):
+            await compared(source, *lists())
+    assert await compared(from_iterable([*MAILS, Filter("email", value)]), *lists())
+    assert await compared(from_iterable(MAILS), *lists(), holds={"sanity_check": False})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ann99@x.example",
+        "o'neill+x/y=1@mail.x-y.example",
+        "ann@gmail.email",
+        "\xe4nn@m\xfcller.example",
+        "ann_x.com#EXT#@tenant.example",
+        "root@email",
+        "ann",
+        "@ann",
+        "ann at x.example",
+    ],
+)
+async def test_a_bare_address_and_what_is_none_are_taken(value):
+    for source in MAILS, iter(MAILS):
+        held = from_iterable([Filter("email", "ann5@x.example"), Filter("email", value)])
+        assert await compared(from_iterable(source), held)
+
+
+async def test_an_address_with_something_around_it_is_taken_where_the_source_has_such_values():
+    source = from_iterable([Filter("email", f"Mr {one.value}") for one in MAILS])
+    assert await compared(source, from_iterable([Filter("email", "Mr ann99@x.example"), Filter("email", "[a@x]")]))
+
+
 async def test_values_of_filters_of_one_length_and_those_of_a_source_of_another_are_refused_where_they_are_long():
     source = from_iterable([Filter("no", one) for one in IDS])
     said = "all values of 'no' on hold have 17 characters, and the first 40 values of the source have 18"
