@@ -18,6 +18,7 @@ from bulkdelete.unclear import (
     is_around_an_address,
     is_bare_address,
     is_long_number,
+    pieces_of,
     shape_of,
 )
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _FEWEST_ALIKE: Final = 2
 _MOSTLY: Final = 0.9
+_WORD: Final = re.compile(r"[^\W_]+")
 _FEWEST_OF_A_STYLE: Final = 10
 _FEWEST_TO_JUDGE: Final = 3
 _LONG_AND_MADE_BY_CHANCE: Final = 12
@@ -55,6 +57,7 @@ def unlike(held: Holds, records: Sequence[Record], lengths: Collection[int] = ()
         or _glued(held, way, texts, () if way else lengths)
         or _around_an_address(held, way, texts)
         or _in_another_spelling(held, way, texts)
+        or _with_something_around(held, way, texts)
         or _in_another_style(held, way, texts)
         or _of_another_length(held, way, texts, () if way else lengths)
         for way, texts in ways.items()
@@ -103,6 +106,20 @@ def _around_an_address(held: Holds, way: str, texts: Sequence[str]) -> str:
                 f"{where}: {one!r} is an address with something around it, or several, and is held as it stands: give "
                 "each address alone, in a row of its own"
             )
+    return ""
+
+
+def _with_something_around(held: Holds, way: str, texts: Sequence[str]) -> str:
+    """An id that is one of the source and something else, as none of the source's is."""
+    odd = {} if way else {one: where for listed in held.lists for one, where in listed.odd.get(way, {}).items()}
+    known = set(texts) if odd else set()
+    shapes = {_WORD.sub("x", one) for one in known}
+    for one, where in odd.items():
+        if known and _WORD.sub("x", one) not in shapes:
+            for piece in known.intersection(pieces_of(one)):
+                if not _is_held(held, way, piece):
+                    missed = f"the source has {piece!r}, which would not be held back"
+                    return f"{where}: {one!r} is on hold, and {missed}: give the id alone"
     return ""
 
 

@@ -41,6 +41,10 @@ _HEX: Final = re.compile(r"[0-9a-f]{16,}", re.IGNORECASE)
 _OF_BOTH_CASES: Final = re.compile(r"^(?=[^\n]*[a-f])(?=[^\n]*[A-F])[^\n]{16,}$", re.MULTILINE)
 _DIGITS: Final = re.compile(r"[0-9]+")
 _OTHER_DIGITS: Final = re.compile(r"[^\D0-9]+")
+_SIGN: Final = re.compile(r"[\W_]")
+_MOST_CUTS: Final = 30
+_FEWEST_OF_A_PIECE: Final = 6
+"""A shorter one may be a number by chance: a year, or what is counted."""
 _ALPHANUMERIC: Final = re.compile(r"[^\W_]")
 _WRAPPERS: Final = re.compile(r"[(<\[]")
 _IN_WRAPPERS: Final = re.compile(r"^\w*[(<\[][^\n]*[)>\]]$", re.MULTILINE)
@@ -175,6 +179,18 @@ def folded(one: str) -> str:
     if parts := UUID.fullmatch(one):
         return "".join(parts.groups()).lower()
     return one.lower() if _HEX.fullmatch(one) else ""
+
+
+def pieces_of(one: str) -> Iterator[str]:
+    """Yield what stands between other characters than letters and digits in *one*, and may be an id itself."""
+    cuts = [0, *(cut for found in _SIGN.finditer(one) for cut in found.span()), len(one)]
+    if len(cuts) > _MOST_CUTS:
+        return
+    for at, start in enumerate(cuts):
+        for end in cuts[at + 1 :]:
+            piece = one[start:end]
+            if _FEWEST_OF_A_PIECE <= len(piece) < len(one) and _DIGITS.search(piece):
+                yield piece
 
 
 def form_of(record_id: str) -> str:

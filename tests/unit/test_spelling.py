@@ -358,6 +358,48 @@ async def test_values_of_filters_are_compared_with_those_of_their_column(value, 
     assert await compared(source, from_iterable([Filter("yes", held)]), source={"sanity_check": False})
 
 
+USERS = [f"user_{number}" for number in range(41, 99)]
+AROUND = [
+    *(
+        (USERS, form.format("user_43"), "user_43")
+        for form in ("#{}", "-{}", "/records/{}", "record:{}", "{{{}}}", "{}:x")
+    ),
+    (USERS, "user_43/user_44", "user_4[34]"),
+    (USERS, "user_43|Ann", "user_43"),
+    *((IDS, form.format(IDS[3]), IDS[3]) for form in ("id={}", "/records/{}", "{};Ann", "{}|Ann", "{}:Ann", "x_{}")),
+    (UUIDS, f"record:{UUIDS[3]}", UUIDS[3]),
+]
+
+
+@pytest.mark.parametrize(("ids", "held", "piece"), AROUND)
+async def test_an_id_of_the_source_with_something_around_it_is_refused(tmp_path, ids, held, piece):
+    (tmp_path / "held.csv").write_text(f"record_id\n{ids[7]}\n{held}\n")
+    lists = hold_sources(HoldsSettings(path=str(tmp_path / "held.csv")))
+    source = written(tmp_path / "ids.txt", ids)
+    said = rf"held\.csv, line 3: {re.escape(repr(held))} is on hold, and the source has '{piece}', which"
+    with pytest.raises(HoldsRefused, match=said):
+        await compared(source, *lists)
+    assert await compared(source, *lists, holds={"sanity_check": False})
+    assert await compared(written(tmp_path / "ids.txt", [*ids, held]), *lists)
+
+
+@pytest.mark.parametrize(
+    ("ids", "held"),
+    [
+        (["12345", "12346"], ["INV-12345"]),
+        (["2024", "2025"], ["case/2024"]),
+        (["doc12345", "doc12345-1"], ["doc12345-2"]),
+        (["legal", "hold"], ["legal-hold", "legal:hold"]),
+        (USERS, ["customer-user_1", "user:41"]),
+        (USERS, ["user_43", "#user_43"]),
+        (UUIDS[:9], [UUIDS[30], f"x:{UUIDS[31]}"]),
+    ],
+)
+async def test_an_id_that_holds_no_id_of_the_source_in_a_strange_place_is_taken(tmp_path, ids, held):
+    lists = written(tmp_path / "a.jsonl", [f'"{one}"' for one in held]), from_iterable([ids[0]])
+    assert await compared(written(tmp_path / "ids.txt", ids), *lists)
+
+
 MAILS = [Filter("email", f"ann{number}@x.example") for number in range(20)]
 
 
