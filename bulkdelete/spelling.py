@@ -19,6 +19,7 @@ from bulkdelete.unclear import (
     is_bare_address,
     is_long_number,
     pieces_of,
+    roundings_of,
     shape_of,
 )
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _FEWEST_ALIKE: Final = 2
 _MOSTLY: Final = 0.9
+_MOST_TO_ROUND: Final = 20
 _WORD: Final = re.compile(r"[^\W_]+")
 _FEWEST_OF_A_STYLE: Final = 10
 _FEWEST_TO_JUDGE: Final = 3
@@ -58,6 +60,7 @@ def unlike(held: Holds, records: Sequence[Record], lengths: Collection[int] = ()
         or _around_an_address(held, way, texts)
         or _in_another_spelling(held, way, texts)
         or _with_something_around(held, way, texts)
+        or _rounded(held, way, texts)
         or _in_another_style(held, way, texts)
         or _of_another_length(held, way, texts, () if way else lengths)
         for way, texts in ways.items()
@@ -121,6 +124,20 @@ def _with_something_around(held: Holds, way: str, texts: Sequence[str]) -> str:
                     missed = f"the source has {piece!r}, which would not be held back"
                     return f"{where}: {one!r} is on hold, and {missed}: give the id alone"
     return ""
+
+
+def _rounded(held: Holds, way: str, texts: Sequence[str]) -> str:
+    """A few ids, of which each that is none of the source's is what a spreadsheet, or a float, makes of one of them."""
+    if way or len(held) > _MOST_TO_ROUND:
+        return ""
+    known = set(texts)
+    lost = {other: one for one in known for other in roundings_of(one) if other not in known}
+    lost = {other: one for other, one in lost.items() if _is_held(held, way, other)}
+    if len(lost) < _FEWEST_ALIKE or len(lost) < len(held) - sum(_is_held(held, way, one) for one in known):
+        return ""
+    other = min(lost)
+    made = "what a spreadsheet, or a floating-point number, makes of one"
+    return f"{other!r} is on hold, which is {made}: the source has {lost[other]!r}, which would not be held back"
 
 
 def _in_another_spelling(held: Holds, way: str, texts: Sequence[str]) -> str:

@@ -41,6 +41,10 @@ _HEX: Final = re.compile(r"[0-9a-f]{16,}", re.IGNORECASE)
 _OF_BOTH_CASES: Final = re.compile(r"^(?=[^\n]*[a-f])(?=[^\n]*[A-F])[^\n]{16,}$", re.MULTILINE)
 _DIGITS: Final = re.compile(r"[0-9]+")
 _OTHER_DIGITS: Final = re.compile(r"[^\D0-9]+")
+_LONG_NUMBER: Final = re.compile(r"[1-9][0-9]{16,19}")
+_DIGITS_KEPT: Final = 15
+_SEQUENCES: Final = 4096
+"""Ids that end in a sequence of so many may be exact where that is 0."""
 _SIGN: Final = re.compile(r"[\W_]")
 _MOST_CUTS: Final = 30
 _FEWEST_OF_A_PIECE: Final = 6
@@ -191,6 +195,17 @@ def pieces_of(one: str) -> Iterator[str]:
             piece = one[start:end]
             if _FEWEST_OF_A_PIECE <= len(piece) < len(one) and _DIGITS.search(piece):
                 yield piece
+
+
+def roundings_of(one: str) -> Iterator[str]:
+    """Yield what a spreadsheet, which keeps 15 digits, and floating-point numbers make of a long number *one*."""
+    if not _LONG_NUMBER.fullmatch(one):
+        return
+    exact = int(float(one))
+    shortest = repr(float(one)).partition("e")[0].replace(".", "")
+    yield from (one[:_DIGITS_KEPT].ljust(len(one), "0"), shortest.ljust(len(one), "0"))
+    if exact % _SEQUENCES:
+        yield str(exact)
 
 
 def form_of(record_id: str) -> str:

@@ -400,6 +400,34 @@ async def test_an_id_that_holds_no_id_of_the_source_in_a_strange_place_is_taken(
     assert await compared(written(tmp_path / "ids.txt", ids), *lists)
 
 
+LONG = [str(478_123_690_831_426_037 + 7_919_191_919 * number) for number in range(40)]
+ROUNDED = [
+    lambda one: f"{one[:15]}000",
+    lambda one: str(int(float(one))),
+    lambda one: repr(float(one)).partition("e")[0].replace(".", "").ljust(18, "0"),
+]
+
+
+@pytest.mark.parametrize("rounded", ROUNDED)
+async def test_a_few_ids_that_are_roundings_of_those_of_the_source_are_refused(tmp_path, rounded):
+    source = written(tmp_path / "ids.txt", LONG)
+    for held in [rounded(LONG[3]), rounded(LONG[5])], [LONG[1], *map(rounded, LONG[3:6])]:
+        with pytest.raises(HoldsRefused, match=r"a spreadsheet.*Nothing was sent.*--no-holds-sanity-check"):
+            await compared(source, from_iterable(held))
+        assert await compared(source, from_iterable(held), holds={"sanity_check": False})
+    for held in [rounded(LONG[3])], [rounded(LONG[3]), rounded(LONG[5]), str(int(LONG[7]) + 40_001)]:
+        assert await compared(source, from_iterable(held))
+
+
+async def test_ids_of_a_dense_table_are_not_taken_for_roundings_of_their_neighbours(tmp_path):
+    numbers = [str(541_278_230_707_963_208 + number) for number in range(3_000)]
+    source = written(tmp_path / "ids.txt", [one for one in numbers if int(one) % 64])
+    assert await compared(source, from_iterable([numbers[7], str(int(numbers[-1]) + 900), "541278230707963264"]))
+    of_a_sequence = [str((129_051_000_000 + 7 * number << 22) + 1) for number in range(30)]
+    held = [str(int(one) - 1) for one in of_a_sequence[:3]]
+    assert await compared(written(tmp_path / "ids.txt", of_a_sequence), from_iterable(held))
+
+
 MAILS = [Filter("email", f"ann{number}@x.example") for number in range(20)]
 
 
