@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from bulkdelete.holds import BY_ID, length_of, named_by
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _FEWEST_ALIKE: Final = 2
 _MOSTLY: Final = 0.9
 _MOST_TO_ROUND: Final = 20
+_FAR_APART: Final = 10_000
 _WORD: Final = re.compile(r"[^\W_]+")
 _FEWEST_OF_A_STYLE: Final = 10
 _FEWEST_TO_JUDGE: Final = 3
@@ -55,8 +57,8 @@ def unlike(held: Holds, records: Sequence[Record], lengths: Collection[int] = ()
     for way, text in map(named_by, records):
         ways.setdefault(way, []).append(text)
     found = (
-        _grouped(held, way, texts)
-        or _glued(held, way, texts, () if way else lengths)
+        _glued(held, way, texts, () if way else lengths)
+        or _grouped(held, way, texts)
         or _around_an_address(held, way, texts)
         or _in_another_spelling(held, way, texts)
         or _with_something_around(held, way, texts)
@@ -128,9 +130,9 @@ def _with_something_around(held: Holds, way: str, texts: Sequence[str]) -> str:
 
 def _rounded(held: Holds, way: str, texts: Sequence[str]) -> str:
     """A few ids, of which each that is none of the source's is what a spreadsheet, or a float, makes of one of them."""
-    if way or len(held) > _MOST_TO_ROUND:
-        return ""
     known = set(texts)
+    if way or len(held) > _MOST_TO_ROUND or _are_dense(known):
+        return ""
     lost = {other: one for one in known for other in roundings_of(one) if other not in known}
     lost = {other: one for other, one in lost.items() if _is_held(held, way, other)}
     if len(lost) < _FEWEST_ALIKE or len(lost) < len(held) - sum(_is_held(held, way, one) for one in known):
@@ -138,6 +140,13 @@ def _rounded(held: Holds, way: str, texts: Sequence[str]) -> str:
     other = min(lost)
     made = "what a spreadsheet, or a floating-point number, makes of one"
     return f"{other!r} is on hold, which is {made}: the source has {lost[other]!r}, which would not be held back"
+
+
+def _are_dense(ids: Collection[str]) -> bool:
+    """Return whether numbers among *ids* lie so close together that one may be taken for another one's rounding."""
+    numbers = sorted(int(one) for one in ids if one.isdecimal())
+    close = sum(later - one < _FAR_APART for one, later in pairwise(numbers))
+    return close > (1 - _MOSTLY) * len(numbers)
 
 
 def _in_another_spelling(held: Holds, way: str, texts: Sequence[str]) -> str:

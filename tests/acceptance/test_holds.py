@@ -432,3 +432,16 @@ async def test_lists_of_which_each_is_whole_are_none_in_pieces(tmp_path, emulato
         (tmp_path / "holds" / name).write_text("\n".join(held) + ending)
     done = await purge(tmp_path, emulator, "ids.txt", "--holds", "holds/*").run()
     assert fates(done.report) == {"acknowledged": 31, "held": 9}, done.stderr
+
+
+async def test_lists_joined_without_a_line_break_delete_nothing_and_sound_ones_of_the_same_ids_hold(tmp_path, emulator):
+    rows = [f"{237 + number}-{9_549_656 + number}-{1_058_756 + number}" for number in range(30)]
+    emulator.load(TABLE_ID, rows)
+    write(tmp_path / "ids.txt", rows)
+    (tmp_path / "held.txt").write_text("\n".join(rows[:3]) + "\n".join(rows[3:6]) + "\n")
+    refused = await purge(tmp_path, emulator, "ids.txt", "--holds", "held.txt").run()
+    assert (refused.code, emulator.requests) == (2, 0)
+    assert f"held.txt, line 3: '{rows[2]}{rows[3]}' looks like two ids" in refused.stderr
+    write(tmp_path / "held.txt", rows[:6])
+    done = await purge(tmp_path, emulator, "ids.txt", "--holds", "held.txt").run()
+    assert (done.code, fates(done.report)) == (0, {"acknowledged": 24, "held": 6}), done.stderr

@@ -423,6 +423,9 @@ async def test_ids_of_a_dense_table_are_not_taken_for_roundings_of_their_neighbo
     numbers = [str(541_278_230_707_963_208 + number) for number in range(3_000)]
     source = written(tmp_path / "ids.txt", [one for one in numbers if int(one) % 64])
     assert await compared(source, from_iterable([numbers[7], str(int(numbers[-1]) + 900), "541278230707963264"]))
+    both = [numbers[12], numbers[312]]  # they end in 0, as shortest forms of floats do
+    assert [one[-1] for one in both] == ["0", "0"]
+    assert await compared(written(tmp_path / "odd.txt", numbers[1::2]), from_iterable(both))
     of_a_sequence = [str((129_051_000_000 + 7 * number << 22) + 1) for number in range(30)]
     held = [str(int(one) - 1) for one in of_a_sequence[:3]]
     assert await compared(written(tmp_path / "ids.txt", of_a_sequence), from_iterable(held))
