@@ -119,7 +119,7 @@ _JSON: Final = (
 
 
 def _plans() -> Sequence[bytes]:
-    counts = dict.fromkeys(("rows", "records", "invalid", "held", "duplicate", "batches"), 1)
+    counts = dict.fromkeys(("rows", "records", "invalid", "held", "on_hold", "duplicate", "batches"), 1)
     texts = dict.fromkeys(("made_at", "made_by", "version", "rows_digest", "passes"), "")
     plan = plan_files.Plan(
         what={"table_id": "a"}, guards={}, settings={"batch": {"size": 1}}, samples=["1", {"filter": {"a": 1}}],
