@@ -178,7 +178,7 @@ def _in_another_style(held: Holds, way: str, texts: Sequence[str]) -> str:
         alike = [place for place, one in first if len(one) >= _LONG and shapes[shape_of(one)] >= _FEWEST_OF_A_STYLE]
         how = ""
         if alike and {case, *listed.cases.get(way, ())} == {"small", "large"}:
-            how = f"the letters of its {_what(way)}s are {'large' if case == 'small' else 'small'}"
+            how = f"the letters of its {_what(way)}s are {'capitals' if case == 'small' else 'small'}"
         elif zeros := _other_zeros([one for _, one in first], texts):
             how = f"its {_what(way)}s have {zeros} before them"
         if how:

@@ -222,9 +222,9 @@ async def test_ids_of_several_lengths_in_one_list_are_taken(tmp_path, held):
 PADDED = [f"{number:010}" for number in range(3_000, 3_050)]
 BARE = [str(number) for number in range(95, 145)]
 STYLES = [
-    (UUIDS[:20], [one.upper() for one in UUIDS[30:]], "the letters of its ids are large"),
+    (UUIDS[:20], [one.upper() for one in UUIDS[30:]], "the letters of its ids are capitals"),
     ([one.upper() for one in UUIDS[:20]], UUIDS[30:], "the letters of its ids are small"),
-    (HEX[:20], [one.upper() for one in HEX[30:]], "the letters of its ids are large"),
+    (HEX[:20], [one.upper() for one in HEX[30:]], "the letters of its ids are capitals"),
     (PADDED, ["98001", "101501", "133001"], "its ids have no zeros before them"),
     (PADDED, ["98001"], "its ids have no zeros before them"),
     (BARE, ["0000000145", "0000007145"], "its ids have zeros before them"),
