@@ -74,8 +74,8 @@ class _Pipe(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         self._loop.call_soon(self._there.data_received, bytes(data))
 
-    def get_write_buffer_size(self) -> int:
-        return 0
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass  # nothing stays here
 
     def is_closing(self) -> bool:
         return self._is_closing
