@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Collection, Mapping
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _LONGEST_ID_CHARACTERS: Final = 4096
 _LONGEST_EXCERPT: Final = 80
+_MOST_FILES: Final = 100
+"""Of so few records given in Python each is looked at, whether it is the name of a file."""
 _NAME_OF_IDS: Final = "record_id"
 _MOST_CLOCK_SKEW_SECONDS: Final = 60
 """A file server's clock may be so far ahead of ours."""
@@ -84,9 +87,11 @@ def hold_sources(settings: HoldsSettings, records: Records | None = None) -> tup
     """Return the hold lists that *settings* name, each of its own kind, and one of *records*, where there are any.
 
     Raises:
-        HoldsRefused: a path is none, or is a directory of which something would not be read.
+        HoldsRefused: a path is none, or is a directory of which something would not be read; or what *records* would
+            give are names of files or of columns.
 
     """
+    _refuse_names(records)
     given = () if records is None else (source_of(records),)
     for path in (*settings.path, *(source.name for source in given if source.paths)):
         _refuse_unread(path)
@@ -94,6 +99,27 @@ def hold_sources(settings: HoldsSettings, records: Records | None = None) -> tup
         return (*open_each(settings.path, settings), *given)
     except SourceRefused as refused:
         raise unreadable(refused) from None
+
+
+def _refuse_names(records: object) -> None:
+    """Return where what *records* holds may be records; raise :class:`HoldsRefused` for names of what holds them."""
+    columns = [*records] if isinstance(records, Mapping) and all(map(_is_a_column, records.values())) else []
+    if columns or hasattr(records, "columns"):
+        raise HoldsRefused(
+            f"holds= is an object of type {type(records).__name__} that holds columns: their names would be taken for "
+            "records. Nothing was sent. Pass the records of one column, as a list"
+        )
+    if isinstance(records, list | tuple | set | frozenset) and len(records) <= _MOST_FILES:
+        for one in records:
+            if isinstance(one, str) and os.path.isfile(one):  # noqa: PTH113 - is no error for a name that is too long
+                raise HoldsRefused(
+                    f"holds= has {one!r}, which is the name of a file, and would be taken for a record. Nothing was "
+                    "sent. Pass open_source(path) for the records in it"
+                )
+
+
+def _is_a_column(values: object) -> bool:
+    return isinstance(values, Collection) and not isinstance(values, str | bytes)
 
 
 def _refuse_unread(path: str) -> None:

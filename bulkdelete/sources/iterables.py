@@ -49,7 +49,9 @@ def from_iterable(records: Iterable[str | Filter] | AsyncIterable[str | Filter])
 
     """
     if isinstance(records, str | bytes | bytearray):
-        raise SourceRefused("a single string is an iterable of characters; pass [id]. Nothing was sent")
+        raise SourceRefused(
+            "a single string is an iterable of characters; pass [id], or open_source(path) for a file. Nothing was sent"
+        )
     if not isinstance(records, Iterable | AsyncIterable):
         raise SourceRefused(
             f"an object of type {type(records).__name__} holds no records. Nothing was sent. "

@@ -363,3 +363,35 @@ async def test_iterators_that_nobody_has_any_more_are_not_kept(deleter):
         await deleter.delete(TABLE_ID, iter(()))
         gc.collect()
     assert [one for one in gone if one() is not None] == []
+
+
+class Frame(list):
+    """Looks like a table of a data library: it is iterated over the names of its columns."""
+
+    columns = ("record_id", "name")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"record_id": IDS[:5], "name": ["Ann"] * 5}, "an object of type dict that holds columns"),
+        (Frame(["record_id", "name"]), "an object of type Frame that holds columns"),
+        (["{folder}/legal-hold.csv"], "is the name of a file, and would be taken for a record"),
+        (("{folder}/legal-hold.csv", "{folder}/other.csv"), "is the name of a file"),
+    ],
+)
+async def test_names_of_what_holds_the_records_on_hold_are_none(emulator, deleter, tmp_path, given, said):
+    (tmp_path / "legal-hold.csv").write_text("record_id\n" + "\n".join(IDS[:5]))
+    if isinstance(given, list | tuple) and not isinstance(given, Frame):
+        given = [path.format(folder=tmp_path) for path in given]
+    with pytest.raises(HoldsRefused, match=said):
+        await deleter.delete(TABLE_ID, IDS, holds=given)
+    assert emulator.requests == 0
+
+
+@pytest.mark.parametrize("given", [dict.fromkeys(IDS[:5], "legal"), {}, set(IDS[:5]), {*IDS[:5], "no-such-file.csv"}])
+async def test_records_on_hold_may_be_the_keys_of_a_mapping(emulator, given):
+    settings = SETTINGS.model_copy(update={"holds": SETTINGS.holds.model_copy(update={"allow_empty": True})})
+    async with BulkDeleter(base_url=emulator.base_url, api_key=emulator.api_key, settings=settings) as one:
+        report = await one.delete(TABLE_ID, IDS, holds=given)
+    assert report.held == len(set(given).intersection(IDS))
