@@ -16,7 +16,7 @@ from bulkdelete.noting import note, place_of
 from bulkdelete.records import Defect
 from bulkdelete.sanity import MOST_ROUNDED_SHARE, MOST_ROUNDED_SHARE_OF_A_FILE, ROWS_LOOKED_AT, looks_wrong
 from bulkdelete.screening import Screen
-from bulkdelete.sources import is_of_a_cut, open_each, parts_of, passed_over, source_of
+from bulkdelete.sources import is_of_a_cut, is_source, open_each, parts_of, passed_over, source_of
 from bulkdelete.sources.numbered import number_of
 from bulkdelete.unclear import unclear_ids, unclear_value
 
@@ -104,7 +104,7 @@ def hold_sources(settings: HoldsSettings, records: Records | None = None) -> tup
 def _refuse_names(records: object) -> None:
     """Return where what *records* holds may be records; raise :class:`HoldsRefused` for names of what holds them."""
     columns = [*records] if isinstance(records, Mapping) and all(map(_is_a_column, records.values())) else []
-    if columns or hasattr(records, "columns"):
+    if columns or (hasattr(records, "columns") and not is_source(records)):
         raise HoldsRefused(
             f"holds= is an object of type {type(records).__name__} that holds columns: their names would be taken for "
             "records. Nothing was sent. Pass the records of one column, as a list"
