@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping
 
+    from aiohttp import StreamReader
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
@@ -94,22 +95,21 @@ class Exchanges:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + self._seconds
-        there = self._described() if self._proxy else self._there  # aiohttp writes into what goes by a proxy
-        try:
-            connection = await self._connector.connect(there, [], self._to_connect)
-        except TimeoutError:
-            raise aiohttp.ConnectionTimeoutError from None
+        connection = await self._connected()
         sending = _Sending(connection)
         self._sending.add(sending)
         timer = loop.call_at(until, sending.end_late)
         try:
             sending.check()
-            sending.begin(self._head(path, api_key, request_id, len(body)), body, leaves)
+            _refuse_control_characters(api_key, request_id)
+            leaves()
+            sending.begin(self._head(path, api_key, request_id, len(body)), body)
             reply = await self._reply(sending, path)
         except BaseException as error:
             sending.abort()
             connection.close()
-            await sending.ended()
+            if not isinstance(error, GeneratorExit):
+                await sending.ended()
             if sending.is_late and isinstance(error, aiohttp.ClientError | OSError):
                 raise AnswerLost(f"no answer within {self._seconds:g} s", timed_out=True) from None
             raise
@@ -125,6 +125,18 @@ class Exchanges:
             sending.abort()
         await self._connector.close()
 
+    async def _connected(self) -> Connection:
+        there = self._described() if self._proxy else self._there  # aiohttp writes into what goes by a proxy
+        try:
+            return await self._connector.connect(there, [], self._to_connect)
+        except TimeoutError:
+            raise aiohttp.ConnectionTimeoutError from None
+        except asyncio.CancelledError:  # also of who waits for a connection when all are closed
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise aiohttp.ClientConnectionError from None
+
     def _described(self) -> aiohttp.ClientRequest:
         """Return what tells the connector where to go, and how; it is never sent."""
         way: dict[str, Any] = {}
@@ -136,8 +148,6 @@ class Exchanges:
         return aiohttp.ClientRequest("POST", URL(self._base_url), loop=asyncio.get_running_loop(), **way)
 
     def _head(self, path: str, api_key: str, request_id: str, length: int) -> bytes:
-        if not (api_key.isprintable() and request_id.isprintable()):
-            raise ValueError("what is sent in a header holds a line break or another control character")
         beginning = self._beginnings.get(path) or self._beginning(path)
         own = masked(f"Authorization: Bearer {api_key}\r\nX-Request-Id: {request_id}\r\nContent-Length: {length}\r\n")
         return masked(f"{beginning}{own}{self._kept_cookies(path)}\r\n").encode()
@@ -157,11 +167,14 @@ class Exchanges:
     async def _reply(self, sending: _Sending, path: str) -> Reply:
         while True:
             message, content = await sending.protocol.read()
+            sending.content = content
             if message.code not in _INTERIM_STATUSES:
                 break
         is_whole = sending.is_whole
-        if not is_whole and message.code in _OK_STATUSES:
-            raise AnswerLost("an answer came before the request had left as a whole: it is none to all of it")
+        if not is_whole:
+            sending.stop()
+            if message.code in _OK_STATUSES:
+                raise AnswerLost("an answer came before the request had left as a whole: it is none to all of it")
         if self._cookies is not None and (cookies := message.headers.getall("Set-Cookie", ())):
             self._cookies.update_cookies_from_headers(cookies, URL(self._base_url + path))
         body = b""
@@ -188,6 +201,8 @@ class _Sending:
         self._transport: asyncio.Transport = connection.transport
         self._rest: asyncio.Task[None] | None = None
         self._is_written = True
+        self.content: StreamReader | None = None
+        """The answer's body, once its head has come."""
         self.is_late = False
         """Whether it was given up because no answer came in time."""
 
@@ -204,10 +219,12 @@ class _Sending:
             raise NotSent("something came on the connection before the request left: it is no answer to it")
         self.protocol.set_response_params(read_until_eof=True, auto_decompress=False)
 
-    def begin(self, head: bytes, body: bytes, leaves: Callable[[], object]) -> None:
-        """Call *leaves*, and write *head* and what fits into one write of *body*; the rest follows as it is taken."""
-        leaves()
-        self._transport.write(head + body[:_MOST_BYTES_IN_ONE_WRITE])
+    def begin(self, head: bytes, body: bytes) -> None:
+        """Write *head* and what fits into one write of *body*; the rest follows as it is taken."""
+        try:
+            self._transport.write(head + body[:_MOST_BYTES_IN_ONE_WRITE])
+        finally:
+            del head  # a traceback would show the key
         if len(body) > _MOST_BYTES_IN_ONE_WRITE:
             self._is_written = False
             self._rest = asyncio.create_task(self._write_rest(body), name="bulkdelete body")
@@ -225,16 +242,27 @@ class _Sending:
         self.is_late = True
         self.abort()
 
-    def abort(self) -> None:
-        """Let nothing more of it leave, not what is buffered either."""
+    def stop(self) -> None:
+        """Let nothing more of it be written."""
         if self._rest is not None:
             self._rest.cancel()
+
+    def abort(self) -> None:
+        """Let nothing more of it leave, not what is buffered either, and nobody wait for its answer."""
+        self.stop()
         self._transport.abort()
+        if self.content is not None and not self.content.is_eof():  # of chunks that are none, aiohttp does not tell it
+            self.content.set_exception(aiohttp.ServerDisconnectedError())
 
     async def ended(self) -> None:
         """Return when nothing is left of it here that would write."""
         if self._rest is not None:
             await asyncio.wait({self._rest})
+
+
+def _refuse_control_characters(*texts: str) -> None:
+    if not all(map(str.isprintable, texts)):
+        raise ValueError("what is sent in a header holds a line break or another control character")
 
 
 class _Connector(aiohttp.TCPConnector):

@@ -298,3 +298,54 @@ async def test_no_traceback_with_local_variables_shows_the_key(size, then):
             await task
     assert "request_id" in shown(raised.value)
     assert "the-secret-key" not in shown(raised.value)
+
+
+@pytest.mark.both_loops
+@pytest.mark.parametrize("then", ["nothing", "end", "reset"])
+@pytest.mark.parametrize("chunk", [b"zz\r\n", b"2\r\nlonger than that\r\n"])
+async def test_an_answer_whose_body_is_none_holds_nothing_up(chunk, then):
+    async def bad(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await writer.drain()
+        heads.append(1)
+        await asyncio.sleep(0.05)  # for the head to be read alone: else the parser's error is met there
+        writer.write(chunk)
+        if then == "nothing":
+            await asyncio.sleep(60)
+        writer.transport.abort() if then == "reset" else writer.close()
+
+    heads: list[int] = []
+    async with listening(bad) as port, transport(f"http://127.0.0.1:{port}", answer_timeout_seconds=0.5) as http:
+        async with asyncio.timeout(10):
+            with pytest.raises(AnswerLost):
+                await http.post(b"{}", "key", "id")
+            task = asyncio.create_task(http.post(b"{}", "key", "id"))
+            while len(heads) < 2:
+                await asyncio.sleep(0.01)
+            await http.close()
+            with pytest.raises(AnswerLost):
+                await task
+
+
+@pytest.mark.both_loops
+async def test_who_waits_for_a_connection_when_all_are_closed_sent_nothing():
+    async with counting() as (server, http):
+        tasks = [asyncio.create_task(http.post(b"{}", "key", "id")) for _ in range(6)]  # two more than connections
+        await server.asked.wait()
+        await http.close()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(error) for error in ended} <= {AnswerLost, NotSent}
+    assert sum(isinstance(error, NotSent) for error in ended) >= 2
+
+
+@pytest.mark.parametrize("size", [2, 4 * MIB])
+async def test_neither_does_one_of_whoever_is_told_that_it_leaves(size):
+    def leaves() -> None:
+        raise KeyError("whatever")
+
+    async with counting() as (_, http):
+        with pytest.raises(KeyError) as raised:
+            await http.post(b"x" * size, masked("the-secret-key"), "id", leaves=leaves)
+    assert "request_id" in shown(raised.value)
+    assert "the-secret-key" not in shown(raised.value)
