@@ -22,7 +22,7 @@ from tests.secrets import as_told, assert_nowhere, everything_logged
 RECORDS = ids(60)
 POISONED = RECORDS[7:9]
 KEY = "sk-canary-5f0c2b77d41e9a36"
-EVERY = 11
+EVERY = 8
 BY_RICH_EVERY = 10
 """Of so many exceptions one is told by rich too, which takes long."""
 IN_JOB = contextvars.ContextVar("in the job", default=False)
