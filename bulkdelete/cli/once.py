@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from bulkdelete.terminal import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -57,8 +59,9 @@ def _what_follows_a_hold_list(words: Sequence[str]) -> str:
     for at, word in enumerate(words):
         behind = [*takewhile(lambda one: one == _STDIN or not one.startswith("-"), words[at + 2 :])]
         if word == _HOLDS and behind:
+            names = harmless(f"{words[at + 1]} is followed by {', '.join(behind)}", most=4096)
             return (
-                f"{_HOLDS} {words[at + 1]} is followed by {', '.join(behind)}: as a shell makes several names of one "
+                f"{_HOLDS} {names}: as a shell makes several names of one "
                 "pattern, these may be hold lists, and would be sources, whose records are deleted. Nothing was "
                 f"sent. Put sources before the options; give {_HOLDS} before each hold list, or quote the pattern"
             )

@@ -210,3 +210,9 @@ async def test_sources_and_hold_lists_that_are_told_apart_are_taken(tmp_path, em
     there = "--table-id", TABLE_ID, "--base-url", emulator.base_url
     done = await Command(tmp_path, "plan", *there, *words).run()
     assert done.code == 0, done.everything
+
+
+async def test_names_of_files_that_follow_a_hold_list_move_no_cursor(tmp_path, emulator):
+    said = await refused(tmp_path, emulator, "run", "ids.csv", "--holds", "a.csv", "b\x08\x07.csv")
+    assert "is followed by b" in said
+    assert said.isprintable()
